@@ -1,0 +1,20 @@
+"""Object detection as set prediction: DETR and its set prediction loss, as software that people use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from setpiece.detector import Detector
+
+__version__ = "0.1.0"
+__all__ = ["Detector", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    # `setpiece --help` must answer before torch could be imported, so the one heavy name is loaded on first use.
+    if name == "Detector":
+        from setpiece.detector import Detector
+
+        return Detector
+    raise AttributeError(f"module 'setpiece' has no attribute {name!r}")

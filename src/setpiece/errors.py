@@ -1,0 +1,34 @@
+"""Every error that Setpiece raises on purpose, and the exit code that each one ends the command with.
+
+```
+SetpieceError                 1   anything below; its message is one sentence that a person can act on
+├── UsageError                2   the question is wrong: a missing path, an unknown preset, an option out of range
+├── DataError                 1   a data set, an annotation or an image cannot be read
+├── WeightsError              1   a checkpoint cannot be read, fetched, or does not fit the model
+└── NonFiniteCostError        1   the model produced NaN or infinity; names layer, image and query
+```
+"""
+
+
+class SetpieceError(Exception):
+    """Base of all errors below. `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class UsageError(SetpieceError):
+    """The request itself cannot be met as written."""
+
+    exit_code = 2
+
+
+class DataError(SetpieceError):
+    """A data set, an annotation file or an image cannot be read."""
+
+
+class WeightsError(SetpieceError):
+    """A checkpoint cannot be read, fetched, or does not fit the model."""
+
+
+class NonFiniteCostError(SetpieceError):
+    """A logit, a box or a matching cost is NaN or infinite."""

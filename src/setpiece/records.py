@@ -1,0 +1,119 @@
+"""The nouns that the rooms hand to each other, with one legend for all shapes.
+
+`L` prediction sets (decoder layers, the last one final), `B` images, `Q` object queries, `T` targets padded
+to the largest count in the batch, `C` classes, `H` and `W` pixels.
+
+Boxes here are `cxcywh`: centre x, centre y, width, height, each a fraction of the image's own width or
+height (without the padding that batching adds), so in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The ground truth of a batch, padded to `T` targets per image.
+
+    Attributes:
+        labels: class index of each target, in [0, C).
+        boxes: cxcywh in [0, 1].
+        count: how many targets each image really has; everything past it is padding and is never read.
+    """
+
+    labels: Int64[Tensor, "B T"]
+    boxes: Float[Tensor, "B T 4"]
+    count: Int64[Tensor, "B"]
+
+    @classmethod
+    def from_list(cls, images: Sequence[Mapping[str, Tensor]]) -> Targets:
+        """Pad one `{"labels": (T_b,), "boxes": (T_b, 4) cxcywh}` per image into one record.
+
+        Example:
+            >>> one = {"labels": torch.tensor([7]), "boxes": torch.tensor([[0.5, 0.5, 0.2, 0.2]])}
+            >>> none = {"labels": torch.zeros(0, dtype=torch.int64), "boxes": torch.zeros(0, 4)}
+            >>> targets = Targets.from_list([one, none])
+            >>> targets.labels.shape, targets.count.tolist()
+            (torch.Size([2, 1]), [1, 0])
+        """
+        counts = [len(image["labels"]) for image in images]
+        device = images[0]["labels"].device
+        labels = torch.zeros(len(images), max(counts), dtype=torch.int64, device=device)
+        boxes = torch.zeros(len(images), max(counts), 4, device=device)
+        for b, (image, count) in enumerate(zip(images, counts, strict=True)):
+            labels[b, :count] = image["labels"]
+            boxes[b, :count] = image["boxes"]
+        return cls(labels, boxes, torch.tensor(counts, device=device))
+
+    @property
+    def present(self) -> Bool[Tensor, "B T"]:
+        """True where a target is real, False where it is padding."""
+        return torch.arange(self.labels.shape[1], device=self.count.device) < self.count[:, None]
+
+    def to(self, device: torch.device | str) -> Targets:
+        """The same targets on another device."""
+        return Targets(self.labels.to(device), self.boxes.to(device), self.count.to(device))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of different sizes, padded at the right and bottom to one size, with their targets.
+
+    Attributes:
+        images: RGB, normalised by the model's mean and standard deviation; 0 where padded.
+        padding: True where a pixel is padding.
+        targets: boxes relative to each image without its padding.
+        image_ids: the data set's own ids.
+        original_sizes: (height, width) of each image file, in pixels, before any resize.
+    """
+
+    images: Float[Tensor, "B 3 H W"]
+    padding: Bool[Tensor, "B H W"]
+    targets: Targets
+    image_ids: Int64[Tensor, "B"]
+    original_sizes: Int64[Tensor, "B 2"]
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        return Batch(
+            self.images.to(device),
+            self.padding.to(device),
+            self.targets.to(device),
+            self.image_ids.to(device),
+            self.original_sizes.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Everything a model predicts for a batch: the set of `Q` predictions of every layer.
+
+    Attributes:
+        logits: class scores before softmax or sigmoid; `K` is C + 1 with no-object last in the softmax
+            form, and C in the sigmoid form.
+        boxes: cxcywh in [0, 1].
+    """
+
+    logits: Float[Tensor, "L B Q K"]
+    boxes: Float[Tensor, "L B Q 4"]
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What the set prediction loss says of a batch.
+
+    Attributes:
+        total: what to differentiate: every term times its weight, summed over terms and layers.
+        terms: `"class"`, `"l1"` and `"giou"`, each without its weight, one number per layer.
+        match: the query index given to every target by every layer, -1 where it has none.
+    """
+
+    total: Float[Tensor, ""]
+    terms: dict[str, Float[Tensor, "L"]]
+    match: Int64[Tensor, "L B T"]
