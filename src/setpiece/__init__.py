@@ -12,7 +12,7 @@ __all__ = ["Detector", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    # `setpiece --help` must answer before torch could be imported, so the one heavy name is loaded on first use.
+    # `setpiece --help` answers in less time than torch takes to import: the heavy name loads on first use.
     if name == "Detector":
         from setpiece.detector import Detector
 

@@ -2,7 +2,7 @@
 
 ```
 SetpieceError                 1   anything below; its message is one sentence that a person can act on
-├── UsageError                2   the question is wrong: a missing path, an unknown preset, an option out of range
+├── UsageError                2   the request is wrong: a missing path, an unknown preset, a bad option
 ├── DataError                 1   a data set, an annotation or an image cannot be read
 ├── WeightsError              1   a checkpoint cannot be read, fetched, or does not fit the model
 └── NonFiniteCostError        1   the model produced NaN or infinity; names layer, image and query
