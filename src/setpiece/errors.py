@@ -31,4 +31,11 @@ class WeightsError(SetpieceError):
 
 
 class NonFiniteCostError(SetpieceError):
-    """A logit, a box or a matching cost is NaN or infinite."""
+    """A logit, a box or a matching cost is NaN or infinite.
+
+    `index` says where: layer, image in the batch, and then query (of the outputs) or target and query (of a cost).
+    """
+
+    def __init__(self, message: str, index: tuple[int, ...]) -> None:
+        super().__init__(message)
+        self.index = index

@@ -29,7 +29,7 @@ class Targets:
 
     labels: Int64[Tensor, "B T"]
     boxes: Float[Tensor, "B T 4"]
-    count: Int64[Tensor, "B"]
+    count: Int64[Tensor, " B"]
 
     @classmethod
     def from_list(cls, images: Sequence[Mapping[str, Tensor]]) -> Targets:
@@ -76,7 +76,7 @@ class Batch:
     images: Float[Tensor, "B 3 H W"]
     padding: Bool[Tensor, "B H W"]
     targets: Targets
-    image_ids: Int64[Tensor, "B"]
+    image_ids: Int64[Tensor, " B"]
     original_sizes: Int64[Tensor, "B 2"]
 
     def to(self, device: torch.device | str) -> Batch:
@@ -115,5 +115,5 @@ class Losses:
     """
 
     total: Float[Tensor, ""]
-    terms: dict[str, Float[Tensor, "L"]]
+    terms: dict[str, Float[Tensor, " L"]]
     match: Int64[Tensor, "L B T"]

@@ -1,0 +1,11 @@
+"""The heart: predictions and targets -> the optimal match -> the set prediction loss.
+
+Read in this order: `boxes` (geometry), `assignment` (the assignment problem), `classification` (the class term),
+`matching` (cost of every pair, and the match), `criterion` (the Hungarian loss).
+"""
+
+from setpiece.setloss.assignment import assign
+from setpiece.setloss.criterion import SetCriterion
+from setpiece.setloss.matching import PairCosts, Weights, match, matching_weights, pair_costs
+
+__all__ = ["PairCosts", "SetCriterion", "Weights", "assign", "match", "matching_weights", "pair_costs"]

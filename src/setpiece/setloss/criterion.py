@@ -1,0 +1,142 @@
+"""Predictions, targets and their match -> the Hungarian loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int64, Num
+from torch import Tensor
+
+from setpiece.errors import DataError
+from setpiece.records import Losses, Outputs, Targets
+from setpiece.setloss.boxes import l1, overlaps
+from setpiece.setloss.classification import Form, sigmoid_loss, softmax_loss
+from setpiece.setloss.matching import Weights, match, matching_weights
+
+
+def of_one_process(x: Tensor) -> Tensor:
+    """The mean over processes where there is only one."""
+    return x
+
+
+@dataclass(frozen=True)
+class SetCriterion:
+    """The Hungarian loss: match, then train every matched pair, on every layer.
+
+    With σ̂ the optimal match of a layer (`setloss.matching.match`) and N the number of targets in the batch,
+
+        total = Σ_layers  λ_cls · class  +  λ_L1 · l1  +  λ_giou · giou
+        l1    = 1/N Σ_matched ‖b_t - b̂_σ̂(t)‖₁
+        giou  = 1/N Σ_matched (1 - GIoU(b_t, b̂_σ̂(t)))
+        class = cross-entropy over all queries, in one of two forms: see `setloss.classification`.
+
+    The object holds settings and no state. It loops over neither images nor layers.
+
+    Attributes:
+        form: "softmax" with a no-object class (the paper) or "sigmoid" with quality-aware targets.
+        weights: the λ of the loss.
+        cost_weights: the λ of the matching cost; `matching_weights(form)` where None.
+        no_object_weight: softmax form only: weight of the queries without a target (0.1 in the paper).
+        quality_power: sigmoid form only: the target is IoU to this power.
+        negative_weight: sigmoid form only: factor of the negatives.
+
+    References:
+        Carion et al., End-to-End Object Detection with Transformers, arXiv 2005.12872, equation 2 and appendix A.2.
+    """
+
+    form: Form = "softmax"
+    weights: Weights = field(default_factory=Weights)
+    cost_weights: Weights | None = None
+    no_object_weight: float = 0.1
+    quality_power: float = 1.5
+    negative_weight: float = 0.75
+
+    def __call__(
+        self,
+        outputs: Outputs,
+        targets: Targets,
+        mean_over_processes: Callable[[Tensor], Tensor] = of_one_process,
+    ) -> Losses:
+        """The losses of a batch.
+
+        Args:
+            outputs: predictions of all layers.
+            targets: ground truth on the same device.
+            mean_over_processes: mean of a tensor over all processes. Every sum here is divided by the mean of its
+                normaliser over processes, so that the mean of the gradients over processes (what
+                data-parallel training computes) is the gradient of the loss on the global batch.
+
+        Raises:
+            NonFiniteCostError: see `match`.
+            DataError: a target's class is not one of the model's.
+
+        Example:
+            >>> outputs = Outputs(torch.randn(6, 1, 10, 4), torch.rand(6, 1, 10, 4))
+            >>> target = {"labels": torch.tensor([2]), "boxes": torch.tensor([[0.5, 0.5, 0.3, 0.3]])}
+            >>> losses = SetCriterion()(outputs, Targets.from_list([target]))
+            >>> {name: tuple(term.shape) for name, term in losses.terms.items()}
+            {'class': (6,), 'l1': (6,), 'giou': (6,)}
+        """
+        self._refuse_unknown_classes(outputs, targets)
+        matched = match(outputs, targets, self.form, self.cost_weights or matching_weights(self.form))
+        paired = matched >= 0
+        query_of = matched.clamp(min=0)[..., None].expand(-1, -1, -1, 4)
+        predicted = outputs.boxes.gather(2, query_of)  # (L, B, T, 4)
+        wanted = targets.boxes.to(predicted.dtype).expand_as(predicted)
+        iou, giou = overlaps(predicted, wanted)
+
+        count = mean_over_processes(targets.count.sum().to(predicted.dtype))
+        count = torch.where(count > 0, count, 1)  # without targets the sums are 0
+        terms = {
+            "class": self._class_loss(outputs, targets, matched, iou, count, mean_over_processes),
+            "l1": (l1(predicted, wanted) * paired).flatten(1).sum(-1) / count,
+            "giou": ((1 - giou) * paired).flatten(1).sum(-1) / count,
+        }
+        weighted = (
+            self.weights.classification * terms["class"]
+            + self.weights.l1 * terms["l1"]
+            + self.weights.giou * terms["giou"]
+        )
+        return Losses(weighted.sum(), {name: term.detach() for name, term in terms.items()}, matched)
+
+    def _class_loss(
+        self,
+        outputs: Outputs,
+        targets: Targets,
+        matched: Int64[Tensor, "L B T"],
+        iou: Float[Tensor, "L B T"],
+        count: Float[Tensor, ""],
+        mean_over_processes: Callable[[Tensor], Tensor],
+    ) -> Float[Tensor, " L"]:
+        Q, K = outputs.logits.shape[2:]
+        none = K - 1 if self.form == "softmax" else K
+        query_labels = to_queries(targets.labels.expand_as(matched), matched, Q, fill=none)
+        if self.form == "softmax":
+            loss, weight = softmax_loss(outputs.logits, query_labels, self.no_object_weight)
+            return loss / mean_over_processes(weight)
+        quality = to_queries(iou.detach(), matched, Q, fill=0)
+        return sigmoid_loss(outputs.logits, query_labels, quality, self.quality_power, self.negative_weight) / count
+
+    def _refuse_unknown_classes(self, outputs: Outputs, targets: Targets) -> None:
+        classes = outputs.logits.shape[-1] - (self.form == "softmax")
+        unknown = ((targets.labels < 0) | (targets.labels >= classes)) & targets.present
+        if unknown.any():
+            image, target = unknown.nonzero()[0].tolist()
+            raise DataError(
+                f"Target {target} of image {image} in the batch has class {targets.labels[image, target]}, "
+                f"but the model knows the classes 0 to {classes - 1}."
+            )
+
+
+def to_queries(values: Num[Tensor, "L B T"], match: Int64[Tensor, "L B T"], Q: int, fill: int) -> Num[Tensor, "L B Q"]:
+    """Carry a number of each target to the query that it is matched with; `fill` for all other queries.
+
+    Example:
+        >>> to_queries(torch.tensor([[[7, 8, 9]]]), torch.tensor([[[3, 0, -1]]]), Q=4, fill=0).tolist()
+        [[[8, 0, 0, 7]]]
+    """
+    slots = torch.where(match < 0, Q, match)  # a last slot takes those without a query, and is cut off
+    L, B, _ = match.shape
+    return values.new_full((L, B, Q + 1), fill).scatter(2, slots, values)[..., :Q]
