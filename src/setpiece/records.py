@@ -24,7 +24,7 @@ class Targets:
     Attributes:
         labels: class index of each target, in [0, C).
         boxes: cxcywh in [0, 1].
-        count: how many targets each image really has; everything past it is padding and is never read.
+        count: how many targets each image really has; everything past it is padding (label 0, box 0) and has no effect.
     """
 
     labels: Int64[Tensor, "B T"]

@@ -25,6 +25,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -59,16 +60,17 @@ def assign(cost: Float[Tensor, "*problems T Q"], count: Int64[Tensor, "*#problem
         [[1, 0], [1, -1]]
     """
     *problems, T, Q = cost.shape
-    costs = cost.detach().to("cpu", torch.float64).reshape(-1, T, Q).numpy()  # one transfer for all problems
+    costs = (
+        cost.detach().to("cpu", torch.float64).reshape(math.prod(problems), T, Q).numpy()
+    )  # one transfer for all problems
     counts = count.cpu().expand(problems).reshape(-1).tolist()
     match = np.full((len(counts), T), -1, dtype=np.int64)
 
     def solve(problem: int) -> None:
         rows = costs[problem, : counts[problem]]
-        try:
-            targets, queries = linear_sum_assignment(rows)
-        except ValueError as error:  # SciPy refuses NaN and -inf, and a matrix that only +inf can complete
-            raise _not_finite(problem, rows, problems) from error
+        if not math.isfinite(rows.sum()):  # NaN and infinity survive a sum; float32 entries cannot overflow float64
+            raise _not_finite(problem, rows, problems)
+        targets, queries = linear_sum_assignment(rows)
         match[problem, targets] = queries
 
     if costs.size < ENTRIES_WORTH_THREADS:
