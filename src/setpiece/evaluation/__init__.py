@@ -1,0 +1,16 @@
+"""Outputs -> detections -> COCO metrics and pictures."""
+
+from __future__ import annotations
+
+import warnings
+
+with warnings.catch_warnings():
+    # supervision recommends OpenCV when it is first imported; we draw through its Pillow and NumPy paths.
+    warnings.filterwarnings("ignore", "OpenCV", UserWarning)
+    import supervision  # noqa: F401
+
+from setpiece.evaluation.coco import CocoMetrics, evaluate_coco
+from setpiece.evaluation.detections import to_coco_results, to_detections
+from setpiece.evaluation.pictures import beside, draw
+
+__all__ = ["CocoMetrics", "beside", "draw", "evaluate_coco", "to_coco_results", "to_detections"]

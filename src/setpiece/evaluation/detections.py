@@ -1,0 +1,165 @@
+"""What a model predicts -> what people hold: `supervision.Detections`, and COCO results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import supervision as sv
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from setpiece.errors import NonFiniteCostError, UsageError
+from setpiece.records import Outputs
+from setpiece.setloss.boxes import cxcywh_to_xyxy
+
+# The published COCO checkpoints number their classes by category id, and the ids that COCO never used are holes.
+HOLES = (None, "N/A")
+
+
+def to_detections(
+    outputs: Outputs,
+    original_sizes: Int64[Tensor, "B 2"],
+    classes: Sequence[str | None],
+    form: Literal["softmax", "sigmoid"],
+    *,
+    threshold: float = 0.0,
+    limit: int = 100,
+) -> list[sv.Detections]:
+    """Read the last layer's predictions as detections in pixels, the most confident first.
+
+    In the softmax form every query gives its best class other than no-object, with that class's probability
+    (the paper's reading). In the sigmoid form every (query, class) pair is a candidate of its own, and the
+    `limit` most probable of all pairs are kept. A class named `None` or `"N/A"` is a hole in a published
+    checkpoint's numbering and is never a candidate: its query shows its best real class.
+
+    Args:
+        outputs: raw logits, and boxes cxcywh in [0, 1].
+        original_sizes: (height, width) of each image, in pixels.
+        classes: the name of every class index; the softmax form's no-object class is not among them.
+        form: how the model scores classes.
+        threshold: the least confidence that is shown, in [0, 1].
+        limit: the most detections per image.
+
+    Returns:
+        One `Detections` per image: `xyxy` in pixels of the original image and clipped to it, `confidence`,
+        `class_id` (an index into `classes`), `data["class_name"]`, and `data["query"]`, the query slot.
+
+    Raises:
+        UsageError: `classes` does not fit the logits.
+        NonFiniteCostError: a score or a box is NaN or infinite; names the layer, image and query.
+
+    Example:
+        >>> logits = torch.tensor([[[[2.0, 0.0, 0.0], [0.0, 3.0, 0.0]]]])  # one layer, image; two queries
+        >>> boxes = torch.tensor([[[[0.5, 0.5, 1.0, 0.5], [0.25, 0.5, 0.5, 1.0]]]])
+        >>> sizes = torch.tensor([[100, 200]])
+        >>> [found] = to_detections(Outputs(logits, boxes), sizes, ["cat", "dog"], "softmax")
+        >>> found["class_name"].tolist(), found.xyxy.tolist()
+        (['dog', 'cat'], [[0.0, 0.0, 100.0, 100.0], [0.0, 25.0, 200.0, 75.0]])
+
+    References:
+        Carion et al. 2020, arXiv 2005.12872 (softmax); Zhu et al. 2021, arXiv 2010.04159 (sigmoid).
+    """
+    logits, boxes_cxcywh = outputs.logits[-1].float(), outputs.boxes[-1].float()
+    _require_classes_fit(logits.shape[-1], len(classes), form)
+    kept = torch.tensor([c for c, name in enumerate(classes) if name not in HOLES], device=logits.device)
+    if form == "softmax":
+        scores, best = logits.softmax(-1)[..., kept].max(-1, keepdim=True)  # (B, Q, 1)
+        class_ids = kept[best]
+    else:
+        scores = logits.sigmoid()[..., kept]  # (B, Q, classes that are not holes)
+        class_ids = kept.expand_as(scores)
+    _require_finite(scores, boxes_cxcywh, layer=len(outputs.logits) - 1)
+    # A stable sort, not topk: candidates with equal scores come out in the same order on every device.
+    confidences, order = scores.flatten(1).sort(dim=1, descending=True, stable=True)
+    confidences, order = confidences[:, :limit], order[:, :limit]  # (B, N)
+    class_ids = class_ids.flatten(1).gather(1, order)
+    queries = order // scores.shape[-1]
+    boxes_xyxy = _to_pixels(boxes_cxcywh, original_sizes)  # (B, Q, 4)
+    boxes_xyxy = boxes_xyxy.gather(1, queries[..., None].expand(-1, -1, 4))  # (B, N, 4)
+    images = zip(*(field.cpu().numpy() for field in (boxes_xyxy, confidences, class_ids, queries)), strict=True)
+    return [_to_record(*image, names=classes, threshold=threshold) for image in images]
+
+
+def to_coco_results(
+    detections: Sequence[sv.Detections], image_ids: Sequence[int], category_ids: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Write detections as COCO results, ready for JSON and for `evaluate_coco`.
+
+    Args:
+        detections: one record per image, boxes xyxy in pixels.
+        image_ids: the data set's own id of each image.
+        category_ids: the data set's own category id of every class index.
+
+    Returns:
+        One `{"image_id", "category_id", "bbox": [left, top, width, height], "score"}` per detection.
+
+    Example:
+        >>> boxes_xyxy = np.array([[10.0, 20.0, 30.0, 60.0]])
+        >>> one = sv.Detections(boxes_xyxy, confidence=np.array([0.5]), class_id=np.array([1]))
+        >>> to_coco_results([one], image_ids=[42], category_ids=[3, 7])
+        [{'image_id': 42, 'category_id': 7, 'bbox': [10.0, 20.0, 20.0, 40.0], 'score': 0.5}]
+
+    References:
+        https://cocodataset.org/#format-results
+    """
+    return [
+        {
+            "image_id": int(image_id),
+            "category_id": int(category_ids[class_id]),
+            "bbox": [float(v) for v in (left, top, right - left, bottom - top)],
+            "score": float(score),
+        }
+        for image_id, found in zip(image_ids, detections, strict=True)
+        for (left, top, right, bottom), score, class_id in zip(
+            found.xyxy.tolist(), np.asarray(found.confidence), np.asarray(found.class_id), strict=True
+        )
+    ]
+
+
+def _to_pixels(boxes_cxcywh: Float[Tensor, "B Q 4"], original_sizes: Int64[Tensor, "B 2"]) -> Float[Tensor, "B Q 4"]:
+    """Normalised boxes as xyxy in pixels of the original image, clipped to it."""
+    width_height = original_sizes.flip(-1).to(boxes_cxcywh)  # (B, 2)
+    return cxcywh_to_xyxy(boxes_cxcywh).clamp(0, 1) * width_height.repeat(1, 2)[:, None]
+
+
+def _to_record(
+    boxes_xyxy: np.ndarray,
+    confidence: np.ndarray,
+    class_id: np.ndarray,
+    query: np.ndarray,
+    *,
+    names: Sequence[str | None],
+    threshold: float,
+) -> sv.Detections:
+    shown = confidence >= threshold
+    class_id = class_id[shown]
+    return sv.Detections(
+        xyxy=boxes_xyxy[shown],
+        confidence=confidence[shown],
+        class_id=class_id,
+        data={"class_name": np.array([names[c] for c in class_id], dtype=str), "query": query[shown]},
+    )
+
+
+def _require_classes_fit(channels: int, classes: int, form: str) -> None:
+    predicted = channels - 1 if form == "softmax" else channels  # softmax: the last channel is no-object
+    if predicted != classes:
+        raise UsageError(
+            f"the model predicts {predicted} classes ({form} form) but {classes} class names were given; "
+            "give one name per class, in the order of the model's classes"
+        )
+
+
+def _require_finite(scores: Float[Tensor, "B Q K"], boxes_cxcywh: Float[Tensor, "B Q 4"], layer: int) -> None:
+    # A NaN score would fail every threshold and vanish: an image without detections, and nobody told why.
+    broken = ~(scores.isfinite().all(-1) & boxes_cxcywh.isfinite().all(-1))
+    if broken.any():
+        image, query = broken.nonzero()[0].tolist()
+        raise NonFiniteCostError(
+            f"query {query} of image {image} in the batch has a score or a box that is not finite in layer {layer}, "
+            "the last; the weights are damaged or training diverged",
+            (layer, image, query),
+        )
