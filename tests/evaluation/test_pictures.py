@@ -56,8 +56,9 @@ def test_an_image_without_detections_stays_as_it_is() -> None:
         np.testing.assert_array_equal(draw(image, nothing), image)
 
 
-def test_drawing_changes_neither_the_image_nor_the_detections() -> None:
-    image, found = np.zeros((50, 60, 3), dtype=np.uint8), detections((5, 5, 20, 30), classes=[0])
+@pytest.mark.parametrize("shape", [(50, 60, 3), (500, 700, 3)])
+def test_drawing_changes_neither_the_image_nor_the_detections(shape: tuple[int, int, int]) -> None:
+    image, found = np.zeros(shape, dtype=np.uint8), detections((5, 5, 20, 30), classes=[0])
     draw(image, found)
     assert not image.any()
     assert found.xyxy.tolist() == [[5, 5, 20, 30]]
