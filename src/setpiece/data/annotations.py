@@ -1,0 +1,87 @@
+"""What annotation files say of a split, before anybody has looked at the images: every layout is read into this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from setpiece.data.defects import Defects
+from setpiece.errors import DataError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".mpo"})
+
+
+@dataclass(frozen=True)
+class AnnotatedBox:
+    """One box as its file has it, possibly of zero size, outside the image or not finite.
+
+    Attributes:
+        name: how a person finds it in the file, as "annotation 17" or "line 3".
+        corners: left, top, right, bottom, in pixels, or in fractions of the image where that is `normalised`.
+        label: index into the classes of the split.
+        crowd: kept for evaluation, left out of training.
+        area: the annotation's own area in square pixels, None where it has none.
+    """
+
+    name: str
+    corners: tuple[float, float, float, float]
+    label: int
+    crowd: bool = False
+    area: float | None = None
+
+
+@dataclass(frozen=True)
+class AnnotatedImage:
+    """One image as its annotations describe it.
+
+    Attributes:
+        size: (height, width) that the annotations declare, None where they declare none.
+        normalised: whether the boxes are fractions of the upright image (YOLO), not pixels.
+    """
+
+    image_id: int
+    path: Path
+    size: tuple[int, int] | None
+    boxes: list[AnnotatedBox]
+    normalised: bool = False
+
+
+@dataclass(frozen=True)
+class AnnotatedSplit:
+    """One split of a data set as its annotations describe it; `source` is the file or folder to name in messages."""
+
+    source: Path
+    classes: tuple[str, ...]
+    category_ids: tuple[int, ...]
+    images: list[AnnotatedImage]
+    defects: Defects = field(default_factory=Defects)
+
+
+def read_text(path: Path) -> str:
+    """The text of an annotation file.
+
+    Raises:
+        DataError: the file cannot be opened, or is not UTF-8 text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"Cannot open {path}: {error.strerror}; check the path and its permissions.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text; is it really an annotation file?") from error
+
+
+def images_under(folder: Path) -> list[Path]:
+    """Every image file in a folder and its subfolders, in sorted order."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def check_unique_classes(classes: tuple[str, ...], source: Path) -> None:
+    """Class names are what a user sees, so two classes of one name would be indistinguishable.
+
+    Raises:
+        DataError: a name occurs twice.
+    """
+    for name in classes:
+        if classes.count(name) > 1:
+            raise DataError(f"{source} declares the class {name!r} twice; rename or merge one of them.")

@@ -1,0 +1,133 @@
+"""What annotations say, held against the image files: every defect gets its rule and is counted."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from setpiece.data.annotations import AnnotatedBox, AnnotatedImage
+from setpiece.data.dataset import Example
+from setpiece.data.defects import Defect, Defects
+from setpiece.data.images import ImageHeader, read_header
+from setpiece.errors import DataError
+
+# Pixels: the rounding of coordinates written as text, which neither makes a box nor makes one stick out.
+NEGLIGIBLE = 0.01
+
+
+def repair(image: AnnotatedImage, defects: Defects) -> Example | None:
+    """Check one image and its boxes against the file; None where the image has to be left out.
+
+    The file is opened, not decoded, unless it looks truncated. Where its size is not the declared one, the
+    file's holds, and boxes are read as pixels of the file.
+
+    Args:
+        defects: counts what is found.
+    """
+    header = _readable_header(image, defects)
+    if header is None:
+        return None
+    _note_colours(header, image, defects)
+    upright = _is_upright(header, image, defects)
+    height, width = header.upright_size if upright else header.stored_size
+    _note_size(height, width, image, defects)
+
+    kept = [
+        (box, box_xyxy) for box in image.boxes if (box_xyxy := _inside(box, image, height, width, defects)) is not None
+    ]
+    if not kept:
+        defects.add(Defect.EMPTY_IMAGE, image.path.name)
+    boxes_xyxy = np.array([box_xyxy for _, box_xyxy in kept], np.float32).reshape(-1, 4)
+    own_areas = [box.area if box.area is not None else math.nan for box, _ in kept]
+    box_areas = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(1)
+    return Example(
+        image_id=image.image_id,
+        path=image.path,
+        height=height,
+        width=width,
+        boxes_xyxy=boxes_xyxy,
+        labels=np.array([box.label for box, _ in kept], np.int64),
+        crowd=np.array([box.crowd for box, _ in kept], np.bool_),
+        areas=np.where(np.isnan(own_areas), box_areas, own_areas).astype(np.float32),
+        upright=upright,
+    )
+
+
+def _readable_header(image: AnnotatedImage, defects: Defects) -> ImageHeader | None:
+    if not image.path.is_file():
+        defects.add(Defect.MISSING_IMAGE, str(image.path))
+        return None
+    try:
+        header = read_header(image.path)
+    except DataError:
+        defects.add(Defect.UNREADABLE_IMAGE, str(image.path))
+        return None
+    if header.truncated:
+        defects.add(Defect.TRUNCATED_IMAGE, str(image.path))
+        return None
+    return header
+
+
+def _note_colours(header: ImageHeader, image: AnnotatedImage, defects: Defects) -> None:
+    name = image.path.name
+    if header.transparent:
+        defects.add(Defect.TRANSPARENT, name)
+    elif header.mode in ("1", "L"):
+        defects.add(Defect.GREYSCALE, name)
+    elif header.mode == "P":
+        defects.add(Defect.PALETTE, name)
+    elif header.mode.startswith("I"):
+        defects.add(Defect.SIXTEEN_BIT, name)
+    elif header.mode != "RGB":
+        defects.add(Defect.OTHER_COLOURS, f"{name} ({header.mode})")
+
+
+def _is_upright(header: ImageHeader, image: AnnotatedImage, defects: Defects) -> bool:
+    """Whether the boxes are meant for the upright image; a half turn and a mirror leave no trace in the size."""
+    if header.orientation == 1:
+        return True
+    drawn_as_stored = image.size == header.stored_size != header.upright_size
+    kind = Defect.NOT_TURNED if drawn_as_stored else Defect.TURNED
+    defects.add(kind, f"{image.path.name} (orientation {header.orientation})")
+    return not drawn_as_stored
+
+
+def _note_size(height: int, width: int, image: AnnotatedImage, defects: Defects) -> None:
+    if image.size is None or image.size == (height, width):
+        return
+    declared_height, declared_width = image.size
+    # Resizing rounds each side to whole pixels, so the aspect is the same if the cross products agree to a pixel.
+    slack = max(height, width, declared_height, declared_width)
+    same_aspect = abs(height * declared_width - width * declared_height) <= slack
+    defects.add(
+        Defect.OTHER_SIZE if same_aspect else Defect.OTHER_ASPECT,
+        f"{image.path.name}, {width}x{height} where {declared_width}x{declared_height} is declared",
+    )
+
+
+def _inside(
+    box: AnnotatedBox, image: AnnotatedImage, height: int, width: int, defects: Defects
+) -> tuple[float, float, float, float] | None:
+    """The part of the box that is inside the image, in pixels of the file; None where nothing is."""
+    if not all(map(math.isfinite, box.corners)):
+        defects.add(Defect.NOT_FINITE_BOX, _where(box, image))
+        return None
+    left, top, right, bottom = box.corners
+    if image.normalised:
+        left, top, right, bottom = left * width, top * height, right * width, bottom * height
+    if right - left < NEGLIGIBLE or bottom - top < NEGLIGIBLE:
+        defects.add(Defect.ZERO_SIZE_BOX, _where(box, image))
+        return None
+    clipped = max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
+    if clipped[2] - clipped[0] < NEGLIGIBLE or clipped[3] - clipped[1] < NEGLIGIBLE:
+        defects.add(Defect.OUTSIDE_BOX, f"{_where(box, image)}, image {width}x{height}")
+        return None
+    if max(abs(was - now) for was, now in zip((left, top, right, bottom), clipped, strict=True)) > NEGLIGIBLE:
+        defects.add(Defect.CLIPPED_BOX, f"{_where(box, image)}, image {width}x{height}")
+    return clipped
+
+
+def _where(box: AnnotatedBox, image: AnnotatedImage) -> str:
+    left, top, right, bottom = box.corners
+    return f"{image.path.name}, {box.name}, box ({left:g}, {top:g}) to ({right:g}, {bottom:g})"
