@@ -1,0 +1,119 @@
+"""Items of different sizes, padded into one batch; and the loaders of training and evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch.utils.data import DataLoader, Subset
+
+from setpiece.data.dataset import Dataset
+from setpiece.data.items import EvalImages, Item, TrainImages
+from setpiece.data.sampling import EpochSampler
+from setpiece.data.transforms import InputSize, normalise
+from setpiece.records import Batch, Targets
+
+__all__ = ["EpochSampler", "EvalImages", "Item", "TrainImages", "collate", "eval_loader", "train_loader"]
+
+# The coarsest feature map of a ResNet has one cell per 32 pixels.
+STRIDE = 32
+
+Colour = tuple[float, float, float]
+
+
+def collate(items: Sequence[Item], mean: Colour, std: Colour, pad_to: tuple[int, int] | None = None) -> Batch:
+    """Pad images at the right and bottom to one size, normalise them, and stack their targets.
+
+    Args:
+        mean: of each colour channel, in [0, 1].
+        std: likewise.
+        pad_to: (height, width) of the batch, for models that want one shape; by default the largest height and
+            width of the items, rounded up to a multiple of 32.
+
+    Raises:
+        ValueError: an image is larger than `pad_to`.
+    """
+    height, width = pad_to or _padded_size(items)
+    images = torch.zeros(len(items), 3, height, width, dtype=torch.uint8)
+    padding = torch.ones(len(items), height, width, dtype=torch.bool)
+    for b, item in enumerate(items):
+        _, h, w = item.image.shape
+        if h > height or w > width:
+            raise ValueError(f"Image {item.image_id} of {h}x{w} does not fit the padded size {height}x{width}.")
+        images[b, :, :h, :w] = item.image
+        padding[b, :h, :w] = False
+    return Batch(
+        images=normalise(images, mean, std).masked_fill_(padding[:, None], 0.0),
+        padding=padding,
+        targets=Targets.from_list([{"labels": item.labels, "boxes": item.boxes_cxcywh} for item in items]),
+        image_ids=torch.tensor([item.image_id for item in items]),
+        original_sizes=torch.tensor([item.original_size for item in items]),
+    )
+
+
+def _padded_size(items: Sequence[Item]) -> tuple[int, int]:
+    height, width = (max(item.image.shape[side] for item in items) for side in (1, 2))
+    return -(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE
+
+
+def train_loader(
+    images: TrainImages,
+    sampler: EpochSampler,
+    mean: Colour,
+    std: Colour,
+    *,
+    workers: int = 0,
+    pad_to: tuple[int, int] | None = None,
+) -> DataLoader[Item]:
+    """Batches of augmented images, in the order of the sampler; the same for any number of workers.
+
+    Call `sampler.set_epoch` before iterating over each epoch.
+
+    Args:
+        images: call its `prepare()` first, so that workers share what it keeps.
+        workers: processes that load ahead; 0 loads in this one.
+        pad_to: see `collate`.
+    """
+    return DataLoader(
+        images,
+        batch_sampler=sampler,
+        collate_fn=partial(collate, mean=mean, std=std, pad_to=pad_to),
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        generator=torch.Generator(),  # or each epoch would draw a number from the global one
+    )
+
+
+def eval_loader(
+    dataset: Dataset,
+    size: InputSize,
+    mean: Colour,
+    std: Colour,
+    *,
+    batch_size: int,
+    workers: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+    pad_to: tuple[int, int] | None = None,
+) -> DataLoader[Item]:
+    """Every image once, resized for evaluation, in order; of several processes each takes every so many-th.
+
+    Args:
+        size: the input size of the model.
+        mean: of each colour channel, in [0, 1].
+        std: likewise.
+        batch_size: images per batch of this process.
+        workers: processes that load ahead; 0 loads in this one.
+        rank: which process this is, in [0, world_size).
+        world_size: processes that evaluate together.
+        pad_to: see `collate`.
+    """
+    images = EvalImages(dataset, size)
+    return DataLoader(
+        Subset(images, range(rank, len(images), world_size)),
+        batch_size=batch_size,
+        collate_fn=partial(collate, mean=mean, std=std, pad_to=pad_to),
+        num_workers=workers,
+        generator=torch.Generator(),
+    )

@@ -1,0 +1,155 @@
+"""Examples -> items: decoded, resized, augmented; each item depends on its key alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.utils.data
+from jaxtyping import Float32, Int64, UInt8
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as F
+
+from setpiece.data.dataset import Dataset, Example
+from setpiece.data.images import read_image
+from setpiece.data.sampling import Key, stable_seed
+from setpiece.data.transforms import InputSize, eval_transform, train_transform
+from setpiece.setloss.boxes import xyxy_to_cxcywh
+
+CACHE_LIMIT = 2 * 2**30  # bytes
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image, resized and augmented, with the boxes to be found in it (no crowds).
+
+    Attributes:
+        image: RGB, [0, 255].
+        boxes_cxcywh: fractions of this image.
+        original_size: (height, width) of the image file.
+    """
+
+    image: UInt8[Tensor, "3 H W"]
+    boxes_cxcywh: Float32[Tensor, "T 4"]
+    labels: Int64[Tensor, "T"]
+    image_id: int
+    original_size: tuple[int, int]
+
+
+class TrainImages(torch.utils.data.Dataset[Item]):
+    """Augmented images for training, by key (epoch, image index).
+
+    The augmentation is drawn from (seed, epoch, image index) alone, whichever process draws it and whatever was
+    drawn before; no global generator is left changed.
+
+    Args:
+        dataset: crowds are left out.
+        size: the input size of the model.
+        seed: of the augmentation.
+        transform: over (image, {"boxes", "labels"}), drawing from torch's generator alone; by default
+            `train_transform(size)`.
+    """
+
+    def __init__(
+        self, dataset: Dataset, size: InputSize, *, seed: int = 0, transform: v2.Transform | None = None
+    ) -> None:
+        self.examples = dataset.examples
+        self.size = size
+        self.seed = seed
+        self.transform = transform if transform is not None else train_transform(size)
+        self._cache: list[Tensor] = []
+
+    def prepare(self, progress: Callable[[int, int], None] | None = None, *, limit: int = CACHE_LIMIT) -> bool:
+        """Decode every image once, and keep it at the input size (never enlarged).
+
+        Args:
+            progress: called with (images done, images in all) after each.
+            limit: bytes that the images may take; if they would take more, none is kept and each is decoded
+                whenever it is asked for.
+
+        Returns:
+            Whether the images were kept.
+
+        Raises:
+            DataError: an image cannot be decoded.
+        """
+        if sum(3 * height * width for height, width in map(self._kept_size, self.examples)) > limit:
+            return False
+        images = []
+        for example in self.examples:
+            images.append(F.resize(_decode(example), list(self._kept_size(example)), antialias=True))
+            if progress is not None:
+                progress(len(images), len(self.examples))
+        self._cache = images
+        return True
+
+    def _kept_size(self, example: Example) -> tuple[int, int]:
+        fitted = self.size.fit(example.height, example.width)
+        return min(fitted, (example.height, example.width))
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, key: Key) -> Item:
+        epoch, index = key
+        example = self.examples[index]
+        image = self._cache[index] if self._cache else _decode(example)
+        with torch.random.fork_rng(devices=[]):
+            # Not torch.manual_seed, which would seed the accelerator's generators too.
+            torch.default_generator.manual_seed(stable_seed(self.seed, epoch, index))
+            return _item(example, image, self.transform)
+
+
+class EvalImages(torch.utils.data.Dataset[Item]):
+    """Images resized for evaluation, in the order of the data set, with their boxes (no crowds).
+
+    Args:
+        size: the input size of the model.
+    """
+
+    def __init__(self, dataset: Dataset, size: InputSize) -> None:
+        self.examples = dataset.examples
+        self.transform = eval_transform(size)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> Item:
+        example = self.examples[index]
+        return _item(example, _decode(example), self.transform)
+
+
+def _decode(example: Example) -> UInt8[Tensor, "3 H W"]:
+    pixels = read_image(example.path, upright=example.upright)
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+def _item(example: Example, image: Tensor, transform: v2.Transform) -> Item:
+    """Transform an image, which may have been resized since its boxes were drawn, and its boxes with it."""
+    height, width = image.shape[-2:]
+    wanted = ~example.crowd
+    boxes_xyxy = torch.from_numpy(example.boxes_xyxy[wanted])
+    boxes_xyxy = boxes_xyxy * _corner_scale(height / example.height, width / example.width)
+    image, target = transform(
+        tv_tensors.Image(image),
+        {
+            "boxes": tv_tensors.BoundingBoxes(boxes_xyxy, format="XYXY", canvas_size=(height, width)),
+            "labels": torch.from_numpy(example.labels[wanted]),
+        },
+    )
+    height, width = image.shape[-2:]
+    boxes_xyxy = target["boxes"].as_subclass(Tensor) * _corner_scale(1 / height, 1 / width)
+    return Item(
+        image=image.as_subclass(Tensor),
+        boxes_cxcywh=xyxy_to_cxcywh(boxes_xyxy).clamp(0, 1),
+        labels=target["labels"],
+        image_id=example.image_id,
+        original_size=(example.height, example.width),
+    )
+
+
+def _corner_scale(vertical: float, horizontal: float) -> Float32[Tensor, "4"]:
+    return torch.tensor([horizontal, vertical, horizontal, vertical], dtype=torch.float32)

@@ -1,0 +1,85 @@
+"""Which images make which batch: a function of (seed, epoch) alone, so that a run can be resumed and shared out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import Sampler
+
+from setpiece.errors import UsageError
+
+Key = tuple[int, int]  # (epoch, image index)
+
+
+def stable_seed(*numbers: int) -> int:
+    """A seed in [0, 2^63) that is the same on every machine and in every run.
+
+    Example:
+        >>> stable_seed(0, 1, 2) == stable_seed(0, 1, 2) != stable_seed(0, 12)
+        True
+    """
+    digest = hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+class EpochSampler(Sampler[list[Key]]):
+    """Batches of keys (epoch, image index), every image at most once in an epoch.
+
+    The images are permuted by (seed, epoch) and cut into batches of `batch_size`, of which each of `world_size`
+    processes takes its share; the images left over sit the epoch out. A data set smaller than a batch makes one
+    batch of what there is (less a remainder that the processes cannot share equally).
+
+    Args:
+        length: images in the data set.
+        batch_size: images per step over all processes.
+        seed: of the permutation.
+        rank: which process this is, in [0, world_size).
+        world_size: processes that train together.
+
+    Raises:
+        UsageError: the batch size is no multiple of the processes, or there are fewer images than processes.
+
+    Example:
+        >>> sampler = EpochSampler(length=5, batch_size=2)
+        >>> sampler.set_epoch(3, start_batch=1)
+        >>> [len(batch) for batch in sampler], next(iter(sampler))[0][0]
+        ([2], 3)
+    """
+
+    def __init__(self, length: int, batch_size: int, *, seed: int = 0, rank: int = 0, world_size: int = 1) -> None:
+        if batch_size < 1 or batch_size % world_size:
+            raise UsageError(
+                f"The batch size {batch_size} has to be a positive multiple of the {world_size} processes."
+            )
+        if length < world_size:
+            raise UsageError(f"{length} images are too few for {world_size} processes; start fewer.")
+        self.length = length
+        self.batch_size = min(batch_size, length // world_size * world_size)
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.set_epoch(0)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches of a whole epoch."""
+        return self.length // self.batch_size
+
+    def set_epoch(self, epoch: int, start_batch: int = 0) -> None:
+        """Choose the epoch to iterate over next, and how many of its batches to skip."""
+        self.epoch = epoch
+        self.start_batch = start_batch
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        generator = torch.Generator().manual_seed(stable_seed(self.seed, self.epoch))
+        order = torch.randperm(self.length, generator=generator).tolist()
+        epoch = self.epoch  # fixed here, while a loader that fetches ahead may outlive the next set_epoch
+        for batch in range(self.start_batch, self.batches_per_epoch):
+            indices = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+            yield [(epoch, index) for index in indices[self.rank :: self.world_size]]
+
+    def __len__(self) -> int:
+        """Batches that are left of the epoch."""
+        return max(0, self.batches_per_epoch - self.start_batch)
