@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from setpiece.data import available_splits, open_dataset
+from setpiece.errors import DataError, UsageError
+
+
+def test_reads_roboflow_folders(write_coco):
+    root = write_coco([[10, 5, 20, 30]], [[1, 2, 3, 4], [0, 0, 64, 48]])
+    dataset = open_dataset(root, "train")
+    assert dataset.classes == ("cell",)
+    assert dataset.category_ids == (1,)
+    assert [example.image_id for example in dataset.examples] == [10, 11]
+    np.testing.assert_array_equal(dataset.examples[0].boxes_xyxy, [[10, 5, 30, 35]])
+    assert len(dataset.examples[1].labels) == 2
+    assert dataset.defects.summary() == []
+
+
+@pytest.mark.parametrize("folder", ["val2017", "images/val2017", "images/val", "val", "images", ""])
+def test_reads_coco_folders_wherever_the_images_are(tmp_path, write_coco, folder):
+    root = write_coco([[10, 5, 20, 30]])
+    (root / "annotations").mkdir()
+    (root / "train" / "_annotations.coco.json").rename(root / "annotations" / "instances_val2017.json")
+    (root / folder).mkdir(parents=True, exist_ok=True)
+    shutil.move(root / "train" / "0.jpg", root / folder / "0.jpg")
+    assert available_splits(root) == ("valid",)
+    assert open_dataset(root, "val").examples[0].path == tmp_path / folder / "0.jpg"
+
+
+def test_two_annotation_files_for_one_split_are_an_error(write_coco):
+    root = write_coco([])
+    (root / "annotations").mkdir()
+    for year in (2014, 2017):
+        shutil.copy(root / "train" / "_annotations.coco.json", root / "annotations" / f"instances_val{year}.json")
+    (root / "train" / "_annotations.coco.json").unlink()
+    with pytest.raises(DataError, match=r"instances_val2014\.json and instances_val2017\.json"):
+        available_splits(root)
+
+
+def test_val_and_valid_are_one_split_whichever_the_folder_is_called(write_coco):
+    root = write_coco([], split="val")
+    write_coco([])
+    assert available_splits(root) == ("train", "valid")
+    assert open_dataset(root, "val").split == open_dataset(root, "valid").split == "valid"
+
+
+SPARSE = [
+    {"id": 0, "name": "things", "supercategory": "none"},
+    {"id": 90, "name": "fork", "supercategory": "things"},
+    {"id": 7, "name": "cup", "supercategory": "things"},
+]
+
+
+def test_an_unused_root_category_is_no_class_and_ids_may_be_sparse(write_coco):
+    root = write_coco([{"bbox": [1, 2, 3, 4], "category_id": 7}], categories=SPARSE)
+    dataset = open_dataset(root, "train")
+    assert dataset.classes == ("fork", "cup")
+    assert dataset.category_ids == (90, 7)
+    assert dataset.examples[0].labels.tolist() == [1]
+
+
+def test_a_root_category_with_annotations_is_a_class(write_coco):
+    root = write_coco([{"bbox": [1, 2, 3, 4], "category_id": 0}], categories=SPARSE)
+    assert open_dataset(root, "train").classes == ("things", "fork", "cup")
+
+
+def test_a_root_category_of_the_same_name_as_its_class_is_dropped(write_coco):
+    categories = [
+        {"id": 0, "name": "cup", "supercategory": "none"},
+        {"id": 1, "name": "cup", "supercategory": "cup"},
+    ]
+    assert open_dataset(write_coco([[1, 2, 3, 4]], categories=categories), "train").classes == ("cup",)
+
+
+def test_every_split_has_the_classes_of_the_train_split(write_coco):
+    # The root category is used in `train` only.
+    root = write_coco([{"bbox": [1, 2, 3, 4], "category_id": 0}], categories=SPARSE)
+    write_coco([{"bbox": [1, 2, 3, 4], "category_id": 7}], split="valid", categories=SPARSE)
+    dataset = open_dataset(root, "valid")
+    assert dataset.classes == ("things", "fork", "cup")
+    assert dataset.examples[0].labels.tolist() == [2]
+
+
+def test_splits_that_disagree_about_a_category_are_an_error(write_coco):
+    root = write_coco([[1, 2, 3, 4]])
+    write_coco([], split="valid", categories=[{"id": 1, "name": "fork"}])
+    with pytest.raises(DataError, match=r"Category 1 is 'fork' in .*valid.* and 'cell' in .*train"):
+        open_dataset(root, "valid")
+
+
+def test_ids_and_areas_survive_the_way_into_coco(write_coco):
+    boxes = [
+        {"bbox": [1, 2, 3, 4], "category_id": 7, "area": 5.5},
+        {"bbox": [0, 0, 9, 9], "category_id": 90, "iscrowd": 1},
+    ]
+    coco = open_dataset(write_coco(boxes, [], categories=SPARSE), "train").to_coco()
+    assert [image["id"] for image in coco["images"]] == [10, 11]
+    assert coco["images"][0] == {"id": 10, "file_name": "0.jpg", "height": 48, "width": 64}
+    assert [annotation["id"] for annotation in coco["annotations"]] == [1, 2]
+    assert coco["annotations"][0] == {
+        "id": 1,
+        "image_id": 10,
+        "category_id": 7,
+        "bbox": [1.0, 2.0, 3.0, 4.0],
+        "area": 5.5,
+        "iscrowd": 0,
+    }
+    assert coco["annotations"][1]["area"] == 81.0
+    assert coco["annotations"][1]["iscrowd"] == 1
+    assert coco["categories"] == [{"id": 90, "name": "fork"}, {"id": 7, "name": "cup"}]
+    json.dumps(coco)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "message"),
+    [
+        ({"category_id": 5, "bbox": [1, 2, 3, 4]}, "annotation 0 has the category 5"),
+        ({"category_id": [1], "bbox": [1, 2, 3, 4]}, "annotation 0 has the category"),
+        ({"image_id": 99, "bbox": [1, 2, 3, 4]}, "annotation 0 is for the image 99"),
+        ({"bbox": [1, 2, 3]}, "annotation 0 has the bbox"),
+        ({"bbox": "1234"}, "annotation 0 has the bbox"),
+        ({"bbox": ["a", 2, 3, 4]}, "annotation 0 has the bbox"),
+        ({}, "annotation 0 has the bbox None"),
+    ],
+)
+def test_an_annotation_that_cannot_be_understood_is_named(write_coco, annotation, message):
+    root = write_coco([annotation])
+    with pytest.raises(DataError, match=message) as caught:
+        open_dataset(root, "train")
+    assert "_annotations.coco.json" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("replace", "message"),
+    [
+        ({"images": [{"id": 1, "file_name": "0.jpg"}, {"id": 1, "file_name": "1.jpg"}]}, "two images of id 1"),
+        ({"images": [{"id": "one", "file_name": "0.jpg"}]}, "integer id"),
+        ({"images": None}, "no list of objects named 'images'"),
+        ({"categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}, "class 'a' twice"),
+        ({"categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}, "two categories of id 1"),
+        ({"categories": [{"id": "1", "name": "a"}]}, "integer id"),
+    ],
+)
+def test_a_malformed_list_is_an_error(write_coco, replace, message):
+    with pytest.raises(DataError, match=message):
+        open_dataset(write_coco([], **replace), "train")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"images": []}', "\xff", "[" * 100_000])
+def test_a_file_that_is_no_annotation_file_is_named(write_coco, text):
+    root = write_coco([])
+    (root / "train" / "_annotations.coco.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=r"_annotations\.coco\.json"):
+        open_dataset(root, "train")
+
+
+def test_a_missing_folder_a_missing_split_and_an_unknown_layout_are_told_apart(tmp_path, write_coco):
+    with pytest.raises(UsageError, match="does not exist"):
+        open_dataset(tmp_path / "nowhere", "train")
+    with pytest.raises(DataError, match=r"No data set is recognised in .*data\.yaml"):
+        open_dataset(tmp_path, "train")
+    with pytest.raises(UsageError, match="no split 'test'; it has: train"):
+        open_dataset(write_coco([]), "test")
+
+
+def test_a_data_set_without_one_readable_image_is_an_error(write_coco):
+    root = write_coco([], [])
+    for path in root.glob("train/*.jpg"):
+        path.unlink()
+    with pytest.raises(DataError, match="no image that can be read: 2 missing images"):
+        open_dataset(root, "train")

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from setpiece.data import read_image
+from setpiece.data.images import read_header
+from setpiece.errors import DataError
+
+# Red left of green, over two rows of blue.
+PIXELS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [0, 0, 255]], [[0, 0, 255], [0, 0, 255]]], np.uint8)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P", "RGBA"])
+def test_colours_survive_every_mode_that_has_them(tmp_path, mode):
+    Image.fromarray(PIXELS).convert(mode).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), PIXELS)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA"])
+def test_greyscale_becomes_three_equal_channels(tmp_path, mode):
+    Image.fromarray(PIXELS).convert(mode).save(tmp_path / "a.png")
+    image = read_image(tmp_path / "a.png")
+    assert image.shape == (3, 2, 3)
+    assert (image == image[..., :1]).all()
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "a.jpg")
+    red, green, blue = read_image(tmp_path / "a.jpg")[4, 4]
+    assert red > 200 > 60 > max(green, blue)
+
+
+def test_sixteen_bits_are_reduced_to_eight(tmp_path):
+    Image.fromarray(np.array([[0, 257, 32896, 65535]], np.uint16)).save(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png")[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+def test_transparency_is_laid_over_white(tmp_path):
+    Image.new("RGBA", (1, 1), (0, 0, 255, 0)).save(tmp_path / "alpha.png")
+    assert read_image(tmp_path / "alpha.png").tolist() == [[[255, 255, 255]]]
+    palette = Image.fromarray(PIXELS).convert("P")
+    palette.save(tmp_path / "palette.png", transparency=palette.getpixel((0, 0)))
+    assert read_image(tmp_path / "palette.png")[0].tolist() == [[255, 255, 255], [0, 255, 0]]
+
+
+# What a camera stores so that the EXIF orientation shows PIXELS: the inverse of what a viewer applies.
+STORED = {
+    1: PIXELS,
+    2: PIXELS[:, ::-1],
+    3: PIXELS[::-1, ::-1],
+    4: PIXELS[::-1],
+    5: PIXELS.swapaxes(0, 1),
+    6: np.rot90(PIXELS, 1),
+    7: PIXELS[::-1, ::-1].swapaxes(0, 1),
+    8: np.rot90(PIXELS, -1),
+}
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_exif_orientation_is_undone(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = np.ascontiguousarray(STORED[orientation])
+    Image.fromarray(stored).save(tmp_path / "a.png", exif=exif)
+    header = read_header(tmp_path / "a.png")
+    assert header.upright_size == (3, 2)
+    assert header.stored_size == stored.shape[:2]
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), PIXELS)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", upright=False), stored)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".webp", ".gif", ".tif"])
+def test_a_truncated_image_is_found_and_named(tmp_path, write_image, suffix):
+    path = write_image(tmp_path / f"a{suffix}")
+    assert not read_header(path).truncated
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    try:
+        assert read_header(path).truncated
+    except DataError:
+        assert suffix in (".webp", ".tif")  # formats whose header needs the end of the file
+    with pytest.raises(DataError, match=f"a{suffix}"):
+        read_image(path)
+
+
+def test_a_whole_jpeg_with_something_behind_it_is_not_truncated(tmp_path, write_image):
+    path = write_image(tmp_path / "a.jpg")
+    path.write_bytes(path.read_bytes() + b"a camera's trailer" * 10)
+    assert not read_header(path).truncated
+
+
+@pytest.mark.parametrize("content", [b"", b"a text file", b"\xff\xd8\xff"])
+def test_what_is_no_image_is_named(tmp_path, content):
+    (tmp_path / "notes.jpg").write_bytes(content)
+    with pytest.raises(DataError, match=r"notes\.jpg cannot be read as an image"):
+        read_image(tmp_path / "notes.jpg")
+
+
+def test_a_missing_image_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"gone\.jpg does not exist"):
+        read_image(tmp_path / "gone.jpg")
