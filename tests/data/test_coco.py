@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -162,6 +163,8 @@ def test_a_file_that_is_no_annotation_file_is_named(write_coco, text):
 def test_a_missing_folder_a_missing_split_and_an_unknown_layout_are_told_apart(tmp_path, write_coco):
     with pytest.raises(UsageError, match="does not exist"):
         open_dataset(tmp_path / "nowhere", "train")
+    with pytest.raises(UsageError, match="is a file; give the folder"):
+        open_dataset(Path(__file__), "train")
     with pytest.raises(DataError, match=r"No data set is recognised in .*data\.yaml"):
         open_dataset(tmp_path, "train")
     with pytest.raises(UsageError, match="no split 'test'; it has: train"):

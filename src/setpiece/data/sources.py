@@ -27,7 +27,7 @@ def open_dataset(root: str | Path, split: str) -> Dataset:
         split: "train", "valid" or "test"; "val" is "valid".
 
     Raises:
-        UsageError: the folder does not exist, or does not have the split.
+        UsageError: the folder does not exist or is a file, or does not have the split.
         DataError: no layout is recognised, an annotation file is malformed, or no image can be read.
     """
     root = Path(root)
@@ -48,7 +48,7 @@ def available_splits(root: str | Path) -> tuple[str, ...]:
     """The splits that a data set has, out of "train", "valid" and "test", in this order.
 
     Raises:
-        UsageError: the folder does not exist.
+        UsageError: the folder does not exist or is a file.
         DataError: no layout is recognised.
     """
     return _in_order(_readers(Path(root)))
@@ -59,8 +59,10 @@ def _in_order(readers: dict[str, Callable[[], AnnotatedSplit]]) -> tuple[str, ..
 
 
 def _readers(root: Path) -> dict[str, Callable[[], AnnotatedSplit]]:
-    if not root.is_dir():
+    if not root.exists():
         raise UsageError(f"The data set folder {root} does not exist.")
+    if not root.is_dir():
+        raise UsageError(f"{root} is a file; give the folder that holds the data set.")
     for layout in (coco, yolo, voc):
         if readers := layout.find_splits(root):
             return readers
