@@ -1,0 +1,1 @@
+"""The models, and the files that hold them: images and padding -> `Outputs`."""
