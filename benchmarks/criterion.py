@@ -1,4 +1,4 @@
-"""Criterion forward + backward on CPU: ours and `transformers`' DETR loss with auxiliary layers, in turn, on the same tensors.
+"""Criterion forward + backward on CPU: ours and `transformers`' DETR loss with auxiliary layers, in turn.
 
     python benchmarks/criterion.py [--seconds 4]
 
@@ -13,6 +13,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -52,7 +53,7 @@ def ours(logits: Tensor, boxes: Tensor, targets: Targets) -> Tensor:
 
 def theirs(logits: Tensor, boxes: Tensor, targets: list[dict[str, Tensor]]) -> Tensor:
     """One step with transformers' loss."""
-    config = DetrConfig(num_labels=logits.shape[-1] - 1, auxiliary_loss=True)
+    config = DetrConfig(**{"num_labels": logits.shape[-1] - 1, "auxiliary_loss": True})
     labels = [{"class_labels": t["labels"], "boxes": t["boxes"]} for t in targets]
     # Its own model hands over layers as tensors; the last one is the final prediction.
     return ForObjectDetectionLoss(logits[-1], labels, logits.device, boxes[-1], config, logits, boxes)[0]
@@ -100,8 +101,8 @@ def main() -> None:
         leaves = (logits, boxes)
         end = time.perf_counter() + seconds
         while time.perf_counter() < end or len(times[1]) < 7:
-            times[0].append(step(lambda z=logits, x=boxes, t=padded: ours(z, x, t), leaves))
-            times[1].append(step(lambda z=logits, x=boxes, t=targets: theirs(z, x, t), leaves))
+            times[0].append(step(partial(ours, logits, boxes, padded), leaves))
+            times[1].append(step(partial(theirs, logits, boxes, targets), leaves))
         (mine, low, high), (peer, peer_low, peer_high) = (summary(t[2:]) for t in times)
         print(
             f"{shape!s:24} ours {mine:7.2f} ({low:.2f} .. {high:.2f})  transformers {peer:8.2f} ({peer_low:.2f} .. "

@@ -65,6 +65,19 @@ class CocoMetrics:
         per_class = {name: _none_for_nan(values) for name, values in numbers.pop("per_class").items()}
         return {**_none_for_nan(numbers), "per_class": per_class}
 
+    @classmethod
+    def from_dict(cls, numbers: Mapping[str, Any]) -> CocoMetrics:
+        """The inverse of `to_dict`.
+
+        Example:
+            >>> nothing = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "cell"}]}
+            >>> metrics = evaluate_coco(nothing, [])
+            >>> CocoMetrics.from_dict(metrics.to_dict()).to_dict() == metrics.to_dict()
+            True
+        """
+        per_class = {name: _nan_where_none(values) for name, values in numbers["per_class"].items()}
+        return cls(**_nan_where_none({name: numbers[name] for name in MEANINGS}), per_class=per_class)
+
     def table(self) -> Table:
         """The twelve numbers beside the AP of every class, in percent, for a terminal."""
         summary = Table("metric", "meaning", title="COCO metrics (%)")
@@ -159,6 +172,10 @@ def _nan_for_none(stat: float) -> float:
 
 def _none_for_nan(numbers: dict[str, float]) -> dict[str, float | None]:
     return {name: None if math.isnan(value) else value for name, value in numbers.items()}
+
+
+def _nan_where_none(numbers: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: math.nan if value is None else value for name, value in numbers.items()}
 
 
 def _percent(value: float) -> str:

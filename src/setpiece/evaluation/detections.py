@@ -84,14 +84,15 @@ def to_detections(
 
 
 def to_coco_results(
-    detections: Sequence[sv.Detections], image_ids: Sequence[int], category_ids: Sequence[int]
+    detections: Sequence[sv.Detections], image_ids: Sequence[int], category_ids: Sequence[int | None]
 ) -> list[dict[str, Any]]:
     """Write detections as COCO results, ready for JSON and for `evaluate_coco`.
 
     Args:
         detections: one record per image, boxes xyxy in pixels.
         image_ids: the data set's own id of each image.
-        category_ids: the data set's own category id of every class index.
+        category_ids: the data set's own category id of every class index; None for a class that the data set does
+            not have, whose detections are left out.
 
     Returns:
         One `{"image_id", "category_id", "bbox": [left, top, width, height], "score"}` per detection.
@@ -108,7 +109,7 @@ def to_coco_results(
     return [
         {
             "image_id": int(image_id),
-            "category_id": int(category_ids[class_id]),
+            "category_id": int(category_id),
             "bbox": [float(v) for v in (left, top, right - left, bottom - top)],
             "score": float(score),
         }
@@ -116,6 +117,7 @@ def to_coco_results(
         for (left, top, right, bottom), score, class_id in zip(
             found.xyxy.tolist(), np.asarray(found.confidence), np.asarray(found.class_id), strict=True
         )
+        if (category_id := category_ids[class_id]) is not None
     ]
 
 

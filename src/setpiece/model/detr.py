@@ -6,19 +6,18 @@ References:
 
 from __future__ import annotations
 
-from typing import Literal
-
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torchvision.models import resnet50, resnet101
 
 from setpiece.model.backbone import ResNetBackbone, TinyBackbone
+from setpiece.model.base import SetModel
 from setpiece.model.transformer import Decoder, Encoder, sine_positions
 from setpiece.records import Outputs
 
 
-class Detr(nn.Module):
+class Detr(SetModel):
     """Images -> a set of Q predictions: backbone, encoder, decoder with learned queries, and two heads.
 
     Args:
@@ -36,7 +35,7 @@ class Detr(nn.Module):
         (torch.Size([3, 2, 5, 4]), torch.Size([3, 2, 5, 4]))
     """
 
-    form: Literal["softmax"] = "softmax"
+    form = "softmax"
 
     def __init__(
         self,

@@ -20,6 +20,8 @@ from setpiece.errors import UsageError, WeightsError
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
+SUFFIXES = (".pth", ".pt", ".safetensors")
+HUB_ID = r"\w[\w.-]*/\w[\w.-]*"
 
 
 def locate(source: str | Path) -> Path:
@@ -39,10 +41,14 @@ def locate(source: str | Path) -> Path:
                 return folder / WEIGHTS
         raise WeightsError(f"{path} is not a checkpoint: it has no {CONFIG}, nor best/{CONFIG} or last/{CONFIG}.")
     if path.is_file():
-        if path.suffix not in (".pth", ".pt", ".safetensors"):
+        if path.suffix not in SUFFIXES:
             raise WeightsError(f"{path} is not a checkpoint: expected a folder, a .pth or a .safetensors file.")
         return path
-    if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", str(source)) and path.suffix not in (".pth", ".pt", ".safetensors"):
+    if (
+        not path.parent.is_dir()
+        and re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", str(source))
+        and path.suffix not in (".pth", ".pt", ".safetensors")
+    ):
         fetch_from_hub(str(source), CONFIG)
         return fetch_from_hub(str(source), WEIGHTS)
     raise UsageError(

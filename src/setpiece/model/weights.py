@@ -10,18 +10,19 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, cast
+from typing import Any, Literal, NamedTuple
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from setpiece.atomic import write_whole
 from setpiece.errors import UsageError, WeightsError
 from setpiece.model import published
 from setpiece.model.backbone import ResNetBackbone
+from setpiece.model.base import SetModel
 from setpiece.model.detr import detr_r50, detr_r50_dc5, detr_r101, detr_r101_dc5, detr_tiny
 from setpiece.model.files import CONFIG, WEIGHTS, locate, read_json, read_pth, read_safetensors
 
@@ -31,7 +32,7 @@ _log = logging.getLogger("setpiece")
 class Preset(NamedTuple):
     """A way to build a model, and the input size (pixels) that it is made for."""
 
-    build: Callable[..., nn.Module]
+    build: Callable[..., SetModel]
     shortest: int
     longest: int
 
@@ -61,11 +62,11 @@ class Checkpoint:
         longest: unless its longer side would exceed this.
     """
 
-    model: nn.Module
+    model: SetModel
     preset: str
     classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
     shortest: int
     longest: int
 
@@ -79,18 +80,10 @@ class Config(BaseModel):
     preset: str
     classes: tuple[str, ...] = Field(min_length=1)
     queries: PositiveInt
-    mean: tuple[float, ...] = Field(default=(0.485, 0.456, 0.406), min_length=3, max_length=3)
-    std: tuple[PositiveFloat, ...] = Field(default=(0.229, 0.224, 0.225), min_length=3, max_length=3)
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.229, 0.224, 0.225)
     shortest: PositiveInt
     longest: PositiveInt
-
-
-class _Model(Protocol):
-    """What a preset's model says of itself, and what fine-tuning asks of it."""
-
-    num_queries: int
-
-    def replace_class_head(self, classes: int) -> None: ...
 
 
 def create(
@@ -140,7 +133,7 @@ def create(
     config = Config(
         preset=preset,
         classes=tuple(classes),
-        queries=cast(_Model, model).num_queries,
+        queries=model.num_queries,
         shortest=shortest,
         longest=longest,
     )
@@ -179,7 +172,7 @@ def load(source: str | Path, classes: Sequence[str] | None = None) -> Checkpoint
             _listed(config.classes),
             _listed(classes),
         )
-        cast(_Model, model).replace_class_head(len(classes))
+        model.replace_class_head(len(classes))
         config = config.model_copy(update={"classes": tuple(classes)})
     return _checkpoint(model, config)
 
@@ -193,7 +186,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
     config = Config(
         preset=checkpoint.preset,
         classes=checkpoint.classes,
-        queries=cast(_Model, checkpoint.model).num_queries,
+        queries=checkpoint.model.num_queries,
         mean=checkpoint.mean,
         std=checkpoint.std,
         shortest=checkpoint.shortest,
@@ -264,7 +257,7 @@ def _parameter_names(preset: str) -> list[str]:
         return list(presets()[preset].build(1).state_dict())
 
 
-def _assemble(config: Config, state: dict[str, Tensor], path: Path) -> nn.Module:
+def _assemble(config: Config, state: dict[str, Tensor], path: Path) -> SetModel:
     with torch.device("meta"):  # nothing is drawn at random that the checkpoint would overwrite
         model = presets()[config.preset].build(len(config.classes), queries=config.queries)
     expected = model.state_dict()
@@ -280,7 +273,7 @@ def _assemble(config: Config, state: dict[str, Tensor], path: Path) -> nn.Module
     return model
 
 
-def _checkpoint(model: nn.Module, config: Config) -> Checkpoint:
+def _checkpoint(model: SetModel, config: Config) -> Checkpoint:
     return Checkpoint(
         model=model,
         preset=config.preset,

@@ -1,0 +1,26 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+
+def write_whole(file: Path, write: Callable[[Path], object]) -> None:
+    """Write a file under another name beside it and then rename it, so that no reader ever sees half of it.
+
+    Args:
+        file: what to create or replace.
+        write: writes the content to the path that it is given.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "metrics.json"
+        >>> write_whole(file, lambda path: path.write_text("{}"))
+        >>> file.read_text(), len(list(file.parent.iterdir()))
+        ('{}', 1)
+    """
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    write(unfinished)
+    os.replace(unfinished, file)

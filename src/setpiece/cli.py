@@ -1,0 +1,194 @@
+"""The command line. Each command imports its room when it runs, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from setpiece.errors import SetpieceError, UsageError
+
+app = typer.Typer(
+    help="Object detection as set prediction: train a DETR on your images, evaluate it, predict with it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+
+DataFolder = Annotated[Path, typer.Argument(metavar="DATA", help="Folder of a data set: COCO, YOLO or Pascal VOC.")]
+Model = Annotated[str, typer.Argument(help="A run or checkpoint folder, a .pth or .safetensors file, or a hub id.")]
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+    """Options of every command; `main` looks for `--debug` itself, wherever it stands."""
+
+
+@app.command()
+def train(
+    data: DataFolder,
+    model: Annotated[str, typer.Option(help="A preset, or a checkpoint to fine-tune.")] = "detr-tiny",
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training images (50 if no length is given).")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Minutes of training, in the place of --epochs.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder of the run.  [default: runs/DATA-MODEL]")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run in --output where it was stopped.")
+    ] = False,
+    size: Annotated[int | None, typer.Option(help="Pixels of an image's shorter side in the model.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step, over all processes.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="After warm-up.")] = None,
+    backbone_learning_rate: Annotated[float | None, typer.Option(help="Of the CNN.")] = None,
+    weight_decay: Annotated[float | None, typer.Option()] = None,
+    clip_norm: Annotated[float | None, typer.Option(help="Largest norm of the gradient.")] = None,
+    evaluations: Annotated[int | None, typer.Option(help="How often to evaluate, over the run.  [default: 10]")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, bf16 or fp32.")] = None,
+    pretrained: Annotated[
+        bool, typer.Option(help="Start the CNN from ImageNet weights where the preset has some.")
+    ] = True,
+    workers: Annotated[int | None, typer.Option(help="Processes that load images ahead.")] = None,
+    seed: Annotated[int | None, typer.Option()] = None,
+) -> None:
+    """Train a detector on a data set."""
+    from setpiece.training.config import resolve
+    from setpiece.training.loop import train as run_training
+
+    if resume and output is None:
+        raise UsageError("--resume continues the run in --output: say which folder that is.")
+    config = resolve(
+        data,
+        model,
+        epochs=epochs,
+        minutes=minutes,
+        size=size,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        backbone_learning_rate=backbone_learning_rate,
+        weight_decay=weight_decay,
+        clip_norm=clip_norm,
+        evaluations=evaluations,
+        precision=precision,
+        pretrained=pretrained,
+        workers=workers,
+        seed=seed,
+    )
+    folder = output or unused(Path("runs") / f"{data.resolve().name}-{Path(model).name}")
+    best = run_training(config, folder, resume=resume, console=console)
+    _summarise(best, folder)
+
+
+@app.command("eval")
+def evaluate(
+    model: Model,
+    data: DataFolder,
+    split: Annotated[str, typer.Option(help="train, valid or test.")] = "valid",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the metrics into this file.")] = None,
+) -> None:
+    """Measure a detector on a data set: COCO's twelve numbers, and AP per class."""
+    from setpiece.atomic import write_whole
+    from setpiece.detector import Detector
+
+    if json_file is not None and not json_file.parent.is_dir():
+        raise UsageError(f"The folder {json_file.parent} of --json does not exist.")
+    metrics = Detector.load(model).evaluate_coco(data, split)
+    console.print(metrics.table())
+    if json_file is not None:
+        text = json.dumps(metrics.to_dict(), indent=2) + "\n"
+        write_whole(json_file, lambda path: path.write_text(text))
+
+
+@app.command()
+def predict(
+    model: Model,
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Images, folders of images, globs.")],
+    threshold: Annotated[float, typer.Option(help="The least confidence to show.")] = 0.5,
+    output: Annotated[Path, typer.Option(help="Folder for pictures and predictions.json.")] = Path("predictions"),
+) -> None:
+    """Detect objects in images: draws them, and writes COCO results."""
+    from setpiece.detector import Detector
+    from setpiece.predicting import find_images, predict_files
+
+    files = find_images(sources)
+    count = predict_files(Detector.load(model), files, output, threshold)
+    console.print(f"{count} objects in {len(files)} images: see {output}/ and {output / 'predictions.json'}")
+
+
+@app.command()
+def demo(
+    minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 3.0,
+    output: Annotated[Path | None, typer.Option(help="Folder of the run.  [default: runs/demo]")] = None,
+) -> None:
+    """Draw a small data set, train on it, evaluate, predict: the whole path in a few minutes."""
+    from setpiece.data.scenes import write_scenes
+    from setpiece.detector import Detector
+    from setpiece.predicting import find_images, predict_files
+    from setpiece.training.config import resolve
+    from setpiece.training.loop import train as run_training
+
+    folder = output or unused(Path("runs") / "demo")
+    console.print("Drawing a data set of textured scenes with overlapping shapes ...")
+    scenes = write_scenes(folder.parent / "scenes")
+    best = run_training(resolve(scenes, "detr-tiny", minutes=minutes), folder, console=console)
+    files = find_images([str(scenes / "valid")])[:24]
+    predict_files(Detector.load(best), files, folder / "predictions", threshold=0.5)
+    _summarise(best, folder)
+    console.print(f"  data set     {scenes}/\n  predictions  {folder / 'predictions'}/ (of held-out scenes)")
+
+
+def _summarise(best: Path, folder: Path) -> None:
+    from setpiece.evaluation import CocoMetrics
+
+    if (best / "metrics.json").is_file():
+        console.print(CocoMetrics.from_dict(json.loads((best / "metrics.json").read_text())).table())
+    console.print(
+        f"Where to look:\n  checkpoint   {best}/\n  metrics      {folder / 'metrics.jsonl'}, and: tensorboard --logdir "
+        f"{folder}\n  pictures     {folder / 'pictures'}/ (ground truth beside predictions)",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def unused(folder: Path) -> Path:
+    """The folder itself where nothing is there yet, else with the first free number from 2.
+
+    Example:
+        >>> import tempfile
+        >>> runs = Path(tempfile.mkdtemp())
+        >>> (runs / "demo").mkdir()
+        >>> unused(runs / "demo").name
+        'demo-2'
+    """
+    number, free = 2, folder
+    while free.exists():
+        free, number = folder.with_name(f"{folder.name}-{number}"), number + 1
+    return free
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one sentence and its own exit code."""
+    logging.basicConfig(format="%(message)s")
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app(arguments, prog_name="setpiece")
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Stopped.")
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            raise
+        ours = isinstance(error, SetpieceError)
+        message = str(error) if ours else f"{type(error).__name__}: {error} (run again with --debug to see where)"
+        print(f"Error: {message}", file=sys.stderr)
+        sys.exit(error.exit_code if isinstance(error, SetpieceError) else 1)
+
+
+if __name__ == "__main__":
+    main()

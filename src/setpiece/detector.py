@@ -1,0 +1,165 @@
+"""`Detector`: what a user holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import supervision as sv
+import torch
+from PIL import Image
+from torchvision import tv_tensors
+
+from setpiece.data.batching import Item, collate
+from setpiece.data.images import read_image
+from setpiece.data.sources import open_dataset
+from setpiece.data.transforms import InputSize, eval_transform
+from setpiece.errors import UsageError
+from setpiece.evaluation import CocoMetrics, to_detections
+from setpiece.model.weights import Checkpoint, load, presets, save
+from setpiece.training.config import resolve
+from setpiece.training.loop import train
+from setpiece.training.precision import autocast, uses_bf16
+from setpiece.training.validation import evaluate
+
+Picture = str | Path | Image.Image | np.ndarray
+PREDICT_BATCH = 8
+
+
+class Detector:
+    """A model that detects objects: loaded, trained, evaluated, and asked for predictions.
+
+    Example:
+        >>> detector = Detector.load("detr-tiny")  # a preset: to be trained
+        >>> detector.checkpoint is None
+        True
+    """
+
+    def __init__(self, source: str | Path, checkpoint: Checkpoint | None) -> None:
+        self.source = str(source)
+        self.checkpoint = checkpoint
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if checkpoint is not None:
+            checkpoint.model.eval().to(self.device)
+
+    @classmethod
+    def load(cls, source: str | Path) -> Detector:
+        """Load a run folder, a checkpoint folder or file, a hub id, or take a preset to be trained.
+
+        Args:
+            source: such as `"runs/cells"`, `"detr-r50.pth"`, `"facebook/detr-resnet-50"`, `"detr-tiny"`.
+
+        Raises:
+            UsageError: there is nothing at `source`.
+            WeightsError: what is there cannot be read or fetched.
+        """
+        return cls(source, None if str(source) in presets() else load(source))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of what is detected."""
+        return self._trained().classes
+
+    def train(
+        self, data: str | Path, *, output: str | Path, resume: bool = False, **settings: Any
+    ) -> dict[str, Any] | None:
+        """Train on a data set, starting from this detector, which then holds the best checkpoint of the run.
+
+        Args:
+            data: folder of a data set.
+            output: folder of the run.
+            resume: continue the run in `output`.
+            settings: `epochs` or `minutes`, and any other field of `TrainConfig`.
+
+        Returns:
+            The metrics of that checkpoint as `evaluate` gives them, None where there is no validation split.
+
+        Raises:
+            SetpieceError: see `training.loop.train`.
+        """
+        config = resolve(data, self.source, **settings)
+        best = train(config, Path(output), resume=resume)
+        trained = Detector.load(best)
+        self.source, self.checkpoint = trained.source, trained.checkpoint
+        metrics = best / "metrics.json"
+        return json.loads(metrics.read_text()) if metrics.is_file() else None
+
+    def evaluate(self, data: str | Path, split: str = "valid") -> dict[str, Any]:
+        """COCO metrics on one split of a data set: `{"AP": ..., "AP50": ..., ..., "per_class": {...}}`.
+
+        Raises:
+            UsageError: there is no such folder or split, or this is a preset that has not been trained.
+            DataError: the data set cannot be read, or has classes that this detector does not know.
+        """
+        return self.evaluate_coco(data, split).to_dict()
+
+    def evaluate_coco(self, data: str | Path, split: str = "valid") -> CocoMetrics:
+        """`evaluate` as a record, with a table for people."""
+        return evaluate(self._trained(), open_dataset(data, split), bf16=uses_bf16("auto", self.device))
+
+    @overload
+    def predict(self, images: Picture, *, threshold: float = 0.5) -> sv.Detections: ...
+    @overload
+    def predict(self, images: list[Picture], *, threshold: float = 0.5) -> list[sv.Detections]: ...
+    def predict(
+        self, images: Picture | list[Picture], *, threshold: float = 0.5
+    ) -> sv.Detections | list[sv.Detections]:
+        """Detect objects in one image or a list of them.
+
+        Args:
+            images: paths, PIL images, or arrays HWC RGB uint8.
+            threshold: the least confidence that is returned, in [0, 1].
+
+        Returns:
+            Boxes xyxy in pixels of each image, `confidence`, `class_id`, and `data["class_name"]`; a list for a list.
+
+        Raises:
+            DataError: an image cannot be read.
+            UsageError: the threshold is outside [0, 1], or this is a preset that has not been trained.
+        """
+        if not 0 <= threshold <= 1:
+            raise UsageError(f"The threshold {threshold} is not between 0 and 1.")
+        if isinstance(images, (str, Path, Image.Image, np.ndarray)):
+            return self._predict([images], threshold)[0]
+        batches = (images[start : start + PREDICT_BATCH] for start in range(0, len(images), PREDICT_BATCH))
+        return [found for batch in batches for found in self._predict(batch, threshold)]
+
+    def _predict(self, images: Sequence[Picture], threshold: float) -> list[sv.Detections]:
+        checkpoint = self._trained()
+        resize = eval_transform(InputSize(checkpoint.shortest, checkpoint.longest))
+        batch = collate([_item(image, resize) for image in images], checkpoint.mean, checkpoint.std).to(self.device)
+        with torch.inference_mode(), autocast(self.device, uses_bf16("auto", self.device)):
+            outputs = checkpoint.model(batch.images, batch.padding)
+        form = checkpoint.model.form
+        return to_detections(outputs, batch.original_sizes, checkpoint.classes, form, threshold=threshold)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the checkpoint as `model.safetensors` and `config.json`."""
+        save(self._trained(), Path(folder))
+
+    def _trained(self) -> Checkpoint:
+        if self.checkpoint is None:
+            raise UsageError(f"{self.source} is a preset without trained weights: train it on your images first.")
+        return self.checkpoint
+
+
+def _item(image: Picture, resize: Any) -> Item:
+    pixels = read_image(Path(image)) if isinstance(image, (str, Path)) else np.asarray(image)
+    if isinstance(image, Image.Image):
+        pixels = np.asarray(image.convert("RGB"))
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise UsageError(
+            f"An image array has to be height x width x 3 uint8 (RGB), not {'x'.join(map(str, pixels.shape))} "
+            f"{pixels.dtype}."
+        )
+    resized = resize(tv_tensors.Image(torch.from_numpy(pixels.copy()).permute(2, 0, 1).contiguous()))
+    return Item(
+        image=resized.as_subclass(torch.Tensor),
+        boxes_cxcywh=torch.zeros(0, 4),
+        labels=torch.zeros(0, dtype=torch.int64),
+        image_id=0,
+        original_size=(pixels.shape[0], pixels.shape[1]),
+    )

@@ -1,0 +1,124 @@
+"""What a training run does: the settings that a person gives, completed by the recipe of the model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from setpiece.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained unless the user says otherwise.
+
+    Attributes:
+        batch_size: images per step over all processes.
+        learning_rate: of everything but the CNN, after warm-up.
+        backbone_learning_rate: of the CNN.
+        weight_decay: of AdamW, on matrices and convolutions only.
+        clip_norm: the largest gradient norm; larger ones are scaled down to it.
+        warmup_steps: over which the learning rates rise linearly; at most a twentieth of the run.
+        ema_decay: of the averaged weights that are evaluated and shipped, after its own warm-up.
+    """
+
+    batch_size: int
+    learning_rate: float
+    backbone_learning_rate: float
+    weight_decay: float
+    clip_norm: float
+    warmup_steps: int
+    ema_decay: float
+
+
+def paper_recipe() -> Recipe:
+    """Carion et al. 2020, section 4: AdamW 1e-4, CNN 1e-5, weight decay 1e-4, gradients clipped at 0.1."""
+    return Recipe(16, 1e-4, 1e-5, 1e-4, clip_norm=0.1, warmup_steps=0, ema_decay=0.999)
+
+
+def from_scratch_recipe() -> Recipe:
+    """For a small model whose CNN starts from random weights: one, larger, learning rate for all of it."""
+    return Recipe(16, 5e-4, 5e-4, 1e-4, clip_norm=0.1, warmup_steps=200, ema_decay=0.998)
+
+
+def recipe_of(model: str) -> Recipe:
+    """The recipe of a preset; a checkpoint is fine-tuned by the paper's."""
+    return from_scratch_recipe() if model == "detr-tiny" else paper_recipe()
+
+
+class TrainConfig(BaseModel):
+    """The resolved configuration of a run, written into its folder as `run.json`.
+
+    Attributes:
+        data: folder of the data set.
+        model: preset, checkpoint folder or file, or hub id.
+        epochs: passes over the training images; either this or `minutes`.
+        minutes: of training. Augmentation counts; decoding the images once beforehand, and evaluation, do not.
+        size: shortest side that an image enters the model with, in pixels; the model's own where None.
+        evaluations: how often the validation images are evaluated, evenly over the run.
+        precision: "auto" takes bfloat16 where the processor or GPU computes in it.
+        pretrained: start the CNN from ImageNet weights where the preset has some.
+        (the others: see `Recipe`)
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    data: Path
+    model: str
+    epochs: PositiveInt | None = None
+    minutes: PositiveFloat | None = None
+    size: PositiveInt | None = None
+    seed: NonNegativeInt = 0
+    workers: NonNegativeInt = 0
+    evaluations: PositiveInt = 10
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    pretrained: bool = True
+
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+    backbone_learning_rate: NonNegativeFloat
+    weight_decay: NonNegativeFloat
+    clip_norm: PositiveFloat
+    warmup_steps: NonNegativeInt
+    ema_decay: float = Field(ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _one_length(self) -> TrainConfig:
+        if (self.epochs is None) == (self.minutes is None):
+            raise ValueError("give either epochs or minutes")
+        return self
+
+
+def resolve(data: str | Path, model: str, **given: Any) -> TrainConfig:
+    """Complete what the user gave (None: not given) by the model's recipe, and 50 epochs where no length is given.
+
+    Raises:
+        UsageError: a setting is unknown or outside its range.
+
+    Example:
+        >>> config = resolve("cells", "detr-tiny", minutes=10, batch_size=4)
+        >>> config.batch_size, config.learning_rate, config.epochs
+        (4, 0.0005, None)
+    """
+    settings = {name: value for name, value in given.items() if value is not None}
+    if "epochs" not in settings and "minutes" not in settings:
+        settings["epochs"] = 50
+    try:
+        return TrainConfig(data=Path(data), model=model, **(asdict(recipe_of(model)) | settings))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "".join(f"--{str(part).replace('_', '-')}: " for part in first["loc"])
+        raise UsageError(f"{where}{first['msg'].removeprefix('Value error, ')}.") from error

@@ -1,0 +1,64 @@
+"""What a person sees while a run goes on: a live line in a terminal, a line now and then in a log file."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+LOG_SECONDS = 10.0  # between lines where there is no terminal
+
+
+class Display:
+    """Live progress of a run; says nothing where `console` is quiet (the other processes of a distributed run)."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._progress = Progress(
+            TextColumn("[bold]{task.fields[where]}"),
+            BarColumn(bar_width=20),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[what]}"),
+            console=console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("", total=1.0, where="", what="")
+        self._next_line = time.monotonic() + LOG_SECONDS
+
+    def __enter__(self) -> Display:
+        if self.console.is_terminal:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def show(self, where: str, done: float, what: str) -> None:
+        """Move the live line; `done` is in [0, 1]."""
+        self._progress.update(self._task, completed=done, where=where, what=what)
+        if not self.console.is_terminal and time.monotonic() >= self._next_line:
+            self.console.print(f"{where} {done:4.0%} {what}", soft_wrap=True, highlight=False)
+            self._next_line = time.monotonic() + LOG_SECONDS
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self.console.print(text, soft_wrap=True, highlight=False)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them.
+
+    Example:
+        >>> duration(42.4), duration(340.0), duration(7260.0)
+        ('42 s', '5 min 40 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,309 @@
+"""The training loop: batches -> losses -> optimiser, in one process or many.
+
+Everything that a step draws at random is drawn from (seed, epoch, image) or (seed, step), and everything that it
+depends on is in the saved state; so a run that was killed and resumed ends where an uninterrupted one ends.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+from torch import nn
+from torch.utils.tensorboard import SummaryWriter
+
+from setpiece.data.batching import EpochSampler, TrainImages, train_loader
+from setpiece.data.dataset import Dataset
+from setpiece.data.sampling import stable_seed
+from setpiece.data.sources import available_splits, open_dataset
+from setpiece.data.transforms import InputSize
+from setpiece.errors import NonFiniteCostError, SetpieceError
+from setpiece.evaluation import CocoMetrics
+from setpiece.model.weights import Checkpoint, create, load, presets
+from setpiece.records import Batch, Losses
+from setpiece.setloss import SetCriterion
+from setpiece.training.config import TrainConfig
+from setpiece.training.display import Display, duration
+from setpiece.training.optimiser import make_average, make_optimiser, scale_learning_rates
+from setpiece.training.pictures import write_pictures
+from setpiece.training.precision import autocast, uses_bf16
+from setpiece.training.run import Position, RunFolder
+from setpiece.training.schedule import Stopwatch, learning_rate_factor
+from setpiece.training.validation import evaluate
+
+SAVE_SECONDS = 60.0  # a kill loses at most this much
+
+
+def train(config: TrainConfig, output: Path, *, resume: bool = False, console: Console | None = None) -> Path:
+    """Train a model on a data set, evaluating it as it goes.
+
+    Args:
+        config: see `TrainConfig`.
+        output: the run folder, see `setpiece.training.run`.
+        resume: continue the run in `output`, if there is one.
+        console: where progress is shown; nowhere where None.
+
+    Returns:
+        The folder of the best checkpoint, or of the last where there were no images to evaluate on.
+
+    Raises:
+        SetpieceError: see the rooms `data`, `model` and `setloss`. A run that ends before its first checkpoint
+            leaves no folder.
+    """
+    accelerator = Accelerator(mixed_precision="no")  # autocast is ours, so that evaluation has the same
+    if console is None or not accelerator.is_main_process:
+        console = Console(quiet=True)
+    display = Display(console)
+    dataset, valid = _open(config.data, display)
+    torch.manual_seed(config.seed)
+    checkpoint = _start(config, dataset)
+    size = InputSize(checkpoint.shortest, checkpoint.longest)
+    images = TrainImages(dataset, size, seed=config.seed)
+    with display:
+        kept = images.prepare(lambda done, total: display.show("decoding", done / total, f"{done} images"))
+        run = RunFolder(output)
+        if accelerator.is_main_process:
+            run.create(config, resume=resume)
+        accelerator.wait_for_everyone()
+        display.say(
+            f"Training {config.model} on {len(dataset.examples)} images with {len(dataset.classes)} classes "
+            f"({', '.join(dataset.classes[:8])}{' …' if len(dataset.classes) > 8 else ''}) at up to {size.longest} px."
+        )
+        display.say(
+            "The clock runs from the first step: augmentation counts; "
+            + ("decoding the images once beforehand and " if kept else "")
+            + ("evaluation do not." if kept else "evaluation does not.")
+        )
+        try:
+            return Trainer(config, accelerator, checkpoint, images, valid, run, display).run()
+        except SetpieceError:
+            if accelerator.is_main_process:
+                run.forget()
+            raise
+
+
+def _open(data: Path, display: Display) -> tuple[Dataset, Dataset | None]:
+    """The training split, and the one to evaluate on; says what is wrong with them."""
+    splits = available_splits(data)
+    dataset = open_dataset(data, "train")
+    held_out = next((split for split in ("valid", "test") if split in splits), None)
+    valid = open_dataset(data, held_out) if held_out else None
+    for part in (dataset, valid):
+        for line in part.defects.summary() if part else ():
+            display.say(f"{data.name}/{part.split}: {line}" if part else line)
+    if valid is None:
+        display.say(f"{data} has no valid and no test split: nothing will be evaluated.")
+    return dataset, valid
+
+
+def _start(config: TrainConfig, dataset: Dataset) -> Checkpoint:
+    if config.model not in presets():
+        checkpoint = load(config.model, dataset.classes)
+        if config.size is None:
+            return checkpoint
+        longest = round(config.size * checkpoint.longest / checkpoint.shortest)
+        return replace(checkpoint, shortest=config.size, longest=longest)
+    pretrained = config.pretrained and config.model != "detr-tiny"
+    return create(config.model, dataset.classes, pretrained_backbone=pretrained, shortest=config.size)
+
+
+class Trainer:
+    """A run in progress."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        accelerator: Accelerator,
+        checkpoint: Checkpoint,
+        images: TrainImages,
+        valid: Dataset | None,
+        run: RunFolder,
+        display: Display,
+    ) -> None:
+        self.config, self.accelerator, self.valid, self.run_folder, self.display = (
+            config,
+            accelerator,
+            valid,
+            run,
+            display,
+        )
+        self.examples = {example.image_id: example for example in images.examples}
+        self.bf16 = uses_bf16(config.precision, accelerator.device)
+        self.criterion = SetCriterion(form=checkpoint.model.form)
+        model = checkpoint.model.to(accelerator.device)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs leave it out
+        self.average = make_average(model, config.ema_decay)
+        self.checkpoint = replace(checkpoint, model=self.average.module)
+        optimiser = make_optimiser(model, config)
+        together = accelerator.num_processes > 1 and accelerator.device.type == "cuda"
+        trained = nn.SyncBatchNorm.convert_sync_batchnorm(model) if together else model
+        self.model, self.optimiser = accelerator.prepare(trained, optimiser)
+        self.sampler = EpochSampler(
+            len(images),
+            config.batch_size,
+            seed=config.seed,
+            rank=accelerator.process_index,
+            world_size=accelerator.num_processes,
+        )
+        self.loader = train_loader(images, self.sampler, checkpoint.mean, checkpoint.std, workers=config.workers)
+        self.position = Position()
+        self.watch = Stopwatch()
+        self.saved_at = time.monotonic()
+        self._load_state()
+        main = accelerator.is_main_process
+        self.events = SummaryWriter(str(run.tensorboard), purge_step=self.position.step + 1) if main else None
+
+    def run(self) -> Path:
+        """Train to the end; returns the folder of the checkpoint to use."""
+        while self._progress() < 1:
+            self._epoch()
+        if self.events is not None:
+            self.events.close()
+        return self.run_folder.best if self.valid is not None else self.run_folder.last
+
+    def _progress(self) -> float:
+        """Share of the run that is done; all processes agree on it."""
+        if self.config.minutes is None:
+            return self.position.step / ((self.config.epochs or 1) * self.sampler.batches_per_epoch)
+        seconds = torch.tensor(self.watch.elapsed, device=self.accelerator.device)
+        if self.accelerator.num_processes > 1:
+            torch.distributed.broadcast(seconds, src=0)
+        return min(1.0, seconds.item() / (60 * self.config.minutes))
+
+    def _epoch(self) -> None:
+        position = self.position
+        self.sampler.set_epoch(position.epoch, position.batch)
+        started_at, seconds = position.batch, self.watch.elapsed
+        self.model.train()
+        self.watch.start()
+        for batch in self.loader:
+            self._step(batch.to(self.accelerator.device))
+            if time.monotonic() - self.saved_at > SAVE_SECONDS:
+                self._save_state()
+            if self.config.minutes is not None and self._progress() >= 1:
+                break
+        self.watch.pause()
+        seconds = self.watch.elapsed - seconds
+        rate = (position.batch - started_at) * self.sampler.batch_size / max(seconds, 1e-9)
+        self._end_epoch({"images_per_second": round(rate, 1), "seconds": round(self.watch.elapsed, 1)})
+
+    def _step(self, batch: Batch) -> None:
+        position, progress = self.position, self._progress()
+        scale_learning_rates(self.optimiser, learning_rate_factor(position.step, progress, self.config.warmup_steps))
+        torch.manual_seed(stable_seed(self.config.seed, self.accelerator.process_index, position.step))  # dropout
+        with autocast(self.accelerator.device, self.bf16):
+            outputs = self.model(batch.images.contiguous(memory_format=torch.channels_last), batch.padding)
+        losses = self._losses(outputs, batch)
+        self.accelerator.backward(losses.total)
+        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        self.average.update_parameters(self.accelerator.unwrap_model(self.model))
+        position.step += 1
+        position.batch += 1
+        self._count(losses)
+        self._show()
+
+    def _losses(self, outputs: Any, batch: Batch) -> Losses:
+        try:
+            return self.criterion(outputs, batch.targets, lambda x: self.accelerator.reduce(x, "mean"))
+        except NonFiniteCostError as error:
+            example = self.examples[int(batch.image_ids[error.index[1]])]
+            raise NonFiniteCostError(
+                f"Training diverged at step {self.position.step} on {example.path.name}. {error} A lower "
+                "--learning-rate usually helps.",
+                error.index,
+            ) from error
+
+    def _count(self, losses: Losses) -> None:
+        """Add the losses of a step to the sums of the epoch: the total over layers, and the last layer's terms."""
+        values = torch.stack([losses.total.detach(), *(term[-1] for term in losses.terms.values())])
+        for name, value in zip(("loss", *losses.terms), self.accelerator.reduce(values, "mean").tolist(), strict=True):
+            self.position.sums[name] = self.position.sums.get(name, 0.0) + value
+
+    def _means(self) -> dict[str, float]:
+        return {name: total / max(self.position.batch, 1) for name, total in self.position.sums.items()}
+
+    def _show(self) -> None:
+        position, progress = self.position, self._progress()
+        means = "  ".join(f"{name} {value:.3f}" for name, value in self._means().items())
+        seconds = max(self.watch.elapsed, 1e-9)
+        left = seconds / max(progress, 1e-9) * (1 - progress)
+        rate = position.step * self.sampler.batch_size / seconds
+        self.display.show(
+            f"epoch {position.epoch + 1}",
+            progress,
+            f"{means}  lr {self._learning_rate():.1e}  {rate:.0f} images/s  {duration(left)} left",
+        )
+
+    def _learning_rate(self) -> float:
+        return self.optimiser.param_groups[0]["lr"]
+
+    def _end_epoch(self, speed: dict[str, float]) -> None:
+        position, progress = self.position, self._progress()
+        means = self._means()
+        position.epoch, position.batch, position.sums = position.epoch + 1, 0, {}
+        row: dict[str, Any] = {"epoch": position.epoch, "step": position.step, **means, "lr": self._learning_rate()}
+        due = int(progress * self.config.evaluations + 1e-9)
+        if self.valid is not None and due > position.evaluated:
+            position.evaluated = due
+            row |= {k: v for k, v in self._evaluate(self.valid).to_dict().items() if k != "per_class"}
+        if self.events is not None:
+            self._record(row | speed)
+        if progress >= 1 or "AP" in row:
+            self._save_state()
+
+    def _evaluate(self, valid: Dataset) -> CocoMetrics:
+        metrics = evaluate(self.checkpoint, valid, bf16=self.bf16, workers=self.config.workers)
+        position = self.position
+        improved = position.best < metrics.AP
+        if improved:
+            position.best = metrics.AP
+        if self.accelerator.is_main_process:
+            if improved or position.evaluated == 1:
+                self.run_folder.save_checkpoint(self.run_folder.best, self.checkpoint, metrics)
+            self.run_folder.save_checkpoint(self.run_folder.last, self.checkpoint, metrics)
+            write_pictures(self.checkpoint, valid, self.run_folder.pictures, bf16=self.bf16)
+        self.display.say(
+            f"epoch {position.epoch:3d}  {duration(self.watch.elapsed):>12}  AP {metrics.AP:.3f}  AP50 "
+            f"{metrics.AP50:.3f}{'  best so far' if improved else ''}"
+        )
+        return metrics
+
+    def _record(self, row: dict[str, Any]) -> None:
+        self.run_folder.append_metrics(row)
+        for name, value in row.items():
+            if isinstance(value, float) and self.events is not None:
+                self.events.add_scalar(name, value, row["step"])
+
+    def _save_state(self) -> None:
+        self.saved_at = time.monotonic()
+        self.position.seconds = self.watch.elapsed
+        if self.accelerator.is_main_process:
+            tensors = {
+                "model": self.accelerator.unwrap_model(self.model).state_dict(),
+                "average": self.average.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+            }
+            self.run_folder.save_state(self.position, tensors)
+            if self.valid is None:
+                self.run_folder.save_checkpoint(self.run_folder.last, self.checkpoint, None)
+
+    def _load_state(self) -> None:
+        state = self.run_folder.load_state()
+        if state is None:
+            self.run_folder.cut_metrics(0)
+            return
+        self.position, tensors = state
+        self.watch.seconds = self.position.seconds
+        self.accelerator.unwrap_model(self.model).load_state_dict(tensors["model"])
+        self.average.load_state_dict(tensors["average"])
+        self.optimiser.load_state_dict(tensors["optimiser"])
+        if self.accelerator.is_main_process:
+            self.run_folder.cut_metrics(self.position.step)
+        self.display.say(f"Resumed after {self.position.step} steps, in epoch {self.position.epoch + 1}.")

@@ -1,0 +1,43 @@
+"""Validation images with the ground truth on the left and predictions on the right."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import supervision as sv
+from PIL import Image
+
+from setpiece.data.dataset import Dataset, Example
+from setpiece.data.images import read_image
+from setpiece.evaluation import beside
+from setpiece.model.weights import Checkpoint
+from setpiece.training.validation import detect
+
+IMAGES = 8
+THRESHOLD = 0.4
+
+
+def write_pictures(checkpoint: Checkpoint, dataset: Dataset, folder: Path, *, bf16: bool = False) -> None:
+    """Draw a few images of a data set, evenly chosen, into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    step = max(1, len(dataset.examples) // IMAGES)
+    chosen = dataset.examples[::step][:IMAGES]
+    shown = replace(dataset, examples=chosen)
+    for example, (_, found) in zip(chosen, detect(checkpoint, shown, threshold=THRESHOLD, bf16=bf16), strict=True):
+        picture = beside(
+            read_image(example.path, upright=example.upright),
+            truth_of(example, dataset.classes),
+            found,
+        )
+        Image.fromarray(picture).save(folder / f"{example.path.stem}.png")
+
+
+def truth_of(example: Example, classes: tuple[str, ...]) -> sv.Detections:
+    """The annotations of an image, as detections without confidence."""
+    return sv.Detections(
+        xyxy=example.boxes_xyxy,
+        class_id=example.labels,
+        data={"class_name": np.array([classes[label] for label in example.labels], dtype=str)},
+    )

@@ -1,0 +1,21 @@
+"""Where bfloat16 pays, and the context that computes in it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+
+def uses_bf16(precision: Literal["auto", "bf16", "fp32"], device: torch.device) -> bool:
+    """Whether to compute in bfloat16: as told, or where the hardware multiplies in it."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def autocast(device: torch.device, bf16: bool) -> torch.autocast:
+    """Matrix products and convolutions in bfloat16, what needs the range of float32 in float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=bf16)

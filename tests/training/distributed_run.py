@@ -1,0 +1,41 @@
+"""One run, alone or as one of several processes: `python distributed_run.py DATA OUTPUT`.
+
+Batch norm computes its statistics per process on CPU, so it is frozen here; nothing else differs from a user's run.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+from torchvision.ops import FrozenBatchNorm2d
+
+from setpiece.training import loop
+from setpiece.training.config import resolve
+
+start = loop._start
+
+
+def frozen(module):
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            setattr(module, name, FrozenBatchNorm2d(child.num_features))
+        else:
+            frozen(child)
+
+
+def start_frozen(config, dataset):
+    checkpoint = start(config, dataset)
+    frozen(checkpoint.model)
+    return replace(checkpoint)
+
+
+if __name__ == "__main__":
+    loop._start = start_frozen
+    torch.set_num_threads(1)
+    data, output = sys.argv[1:]
+    settings = {"size": 64, "batch_size": 4, "evaluations": 2, "precision": "fp32", "learning_rate": 1e-4}
+    loop.train(resolve(data, "detr-tiny", epochs=2, **settings), Path(output))
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -1,0 +1,31 @@
+import pytest
+
+from setpiece.errors import UsageError
+from setpiece.training.config import TrainConfig, resolve
+
+
+def test_what_is_not_given_comes_from_the_recipe_and_fifty_epochs():
+    config = resolve("cells", "detr-r50", batch_size=None, learning_rate=3e-4)
+    assert (config.epochs, config.minutes, config.learning_rate) == (50, None, 3e-4)
+    assert (config.backbone_learning_rate, config.weight_decay, config.clip_norm) == (1e-5, 1e-4, 0.1)
+
+
+def test_a_configuration_survives_its_file():
+    config = resolve("cells", "detr-tiny", minutes=2.5)
+    assert TrainConfig.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"epochs": 1, "minutes": 1}, "give either epochs or minutes"),
+        ({"epochs": 0}, "--epochs: Input should be greater than 0"),
+        ({"minutes": -1}, "--minutes: Input should be greater than 0"),
+        ({"precision": "fp8"}, "--precision: Input should be 'auto', 'bf16' or 'fp32'"),
+        ({"batchsize": 3}, "--batchsize: Extra inputs are not permitted"),
+        ({"seed": -1}, "--seed: Input should be greater than or equal to 0"),
+    ],
+)
+def test_a_setting_out_of_range_is_named_as_the_option_it_is(given, message):
+    with pytest.raises(UsageError, match=message):
+        resolve("cells", "detr-tiny", **given)

@@ -1,0 +1,171 @@
+"""The loop as a whole, on small scenes at 64 pixels."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from setpiece.errors import DataError, NonFiniteCostError, UsageError
+from setpiece.model.weights import load
+from setpiece.training import loop
+from setpiece.training.config import resolve
+
+SETTINGS = {"size": 64, "batch_size": 4, "evaluations": 2, "precision": "fp32"}
+SPEED = ("images_per_second", "seconds")
+
+
+def rows(folder):
+    """The lines of metrics.jsonl without what depends on the clock."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name not in SPEED} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(scenes, tmp_path_factory):
+    """A run of three epochs, twelve steps."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    loop.train(resolve(scenes, "detr-tiny", epochs=3, **SETTINGS), folder)
+    return folder
+
+
+def test_a_run_folder_holds_what_it_promises(uninterrupted):
+    for name in ("run.json", "metrics.jsonl", "best/metrics.json", "last/training.pt"):
+        assert (uninterrupted / name).is_file()
+    assert len(list((uninterrupted / "pictures").glob("*.png"))) == 4
+    assert list((uninterrupted / "tensorboard").glob("events*"))
+    assert not list(uninterrupted.rglob("*.unfinished"))
+    assert load(uninterrupted).classes == load(uninterrupted / "last").classes
+
+    epochs = rows(uninterrupted)
+    assert [row["epoch"] for row in epochs] == [1, 2, 3]
+    assert [row["step"] for row in epochs] == [4, 8, 12]
+    assert [("AP" in row) for row in epochs] == [False, True, True]
+    assert all({"loss", "class", "l1", "giou", "lr"} <= row.keys() for row in epochs)
+    assert epochs[-1]["loss"] < epochs[0]["loss"]
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing may catch it."""
+
+
+def kill_after(monkeypatch, name, calls):
+    """Raise from a method of the trainer at its n-th call, before or after nothing else."""
+    method, count = getattr(loop.Trainer, name), iter(range(calls))
+
+    def dying(self, *args, **kwargs):
+        if next(count, None) is None:
+            raise Killed
+        return method(self, *args, **kwargs)
+
+    monkeypatch.setattr(loop.Trainer, name, dying)
+
+
+@pytest.mark.parametrize(
+    ("method", "calls", "save_seconds"),
+    [
+        ("_step", 2, 1e9),  # before anything was saved
+        ("_step", 6, 0),  # inside the second epoch, the state of the last step saved
+        ("_end_epoch", 1, 0),  # all steps of an epoch done, its line not written
+        ("_save_state", 1, 1e9),  # line and checkpoints of the last epoch written, its state not
+    ],
+)
+def test_a_killed_and_resumed_run_ends_as_an_uninterrupted_one(
+    scenes, uninterrupted, tmp_path, monkeypatch, method, calls, save_seconds
+):
+    config = resolve(scenes, "detr-tiny", epochs=3, **SETTINGS)
+    monkeypatch.setattr(loop, "SAVE_SECONDS", save_seconds)
+    with monkeypatch.context() as patched:
+        kill_after(patched, method, calls)
+        with pytest.raises(Killed):
+            loop.train(config, tmp_path / "run")
+    loop.train(config, tmp_path / "run", resume=True)
+
+    assert rows(tmp_path / "run") == rows(uninterrupted)
+    for part in ("best", "last"):
+        expected = load_file(uninterrupted / part / "model.safetensors")
+        torch.testing.assert_close(load_file(tmp_path / "run" / part / "model.safetensors"), expected, rtol=0, atol=0)
+
+
+def test_a_run_killed_by_the_system_resumes_to_the_same_end(scenes, uninterrupted, tmp_path):
+    command = [sys.executable, "-m", "setpiece.cli", "train", str(scenes), "--model", "detr-tiny", "--epochs", "3"]
+    command += ["--size", "64", "--batch-size", "4", "--evaluations", "2", "--precision", "fp32"]
+    command += ["--output", str(tmp_path / "run"), "--resume"]
+    environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while not (tmp_path / "run" / "last" / "training.pt").exists() and process.poll() is None:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert rows(tmp_path / "run") == rows(uninterrupted)
+
+
+def test_two_processes_train_as_one_on_the_same_global_batch(scenes, tmp_path):
+    script = [os.path.join(os.path.dirname(__file__), "distributed_run.py"), str(scenes)]
+    quiet = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1"}
+    one = [sys.executable, *script, str(tmp_path / "one")]
+    two = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29731"]
+    for command in (one, [*two, *script, str(tmp_path / "two")]):
+        subprocess.run(command, env=quiet, check=True, capture_output=True, timeout=300)
+    for alone, together in zip(rows(tmp_path / "one"), rows(tmp_path / "two"), strict=True):
+        assert alone.keys() == together.keys()
+        measured = [name for name, value in alone.items() if value is not None]  # no small objects: no APs
+        assert [together[name] for name in measured] == pytest.approx([alone[name] for name in measured], rel=1e-3)
+
+
+def test_minutes_end_a_run_by_its_own_clock(scenes, tmp_path):
+    loop.train(resolve(scenes, "detr-tiny", minutes=0.03, **SETTINGS), tmp_path / "run")
+    line = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert line["seconds"] >= 1.8
+    assert "AP" in line  # the end is always evaluated
+    assert line["lr"] < 1e-5
+
+
+def test_fine_tuning_starts_from_the_weights_of_a_run(scenes, uninterrupted, tmp_path):
+    loop.train(resolve(scenes, str(uninterrupted), epochs=1, **SETTINGS), tmp_path / "run")
+    assert rows(tmp_path / "run")[0]["loss"] < rows(uninterrupted)[0]["loss"]
+
+
+def test_a_finished_run_is_not_overwritten_and_resuming_it_changes_nothing(scenes, uninterrupted):
+    before = rows(uninterrupted)
+    config = resolve(scenes, "detr-tiny", epochs=3, **SETTINGS)
+    with pytest.raises(UsageError, match="holds a run already"):
+        loop.train(config, uninterrupted)
+    loop.train(config, uninterrupted, resume=True)
+    assert rows(uninterrupted) == before
+
+
+def test_resuming_with_other_settings_names_the_setting(scenes, uninterrupted):
+    with pytest.raises(UsageError, match="started with epochs = 3, not 4"):
+        loop.train(resolve(scenes, "detr-tiny", epochs=4, **SETTINGS), uninterrupted, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("data", "model", "error"),
+    [("nowhere", "detr-tiny", UsageError), (".", "detr-tiny", DataError), (None, "detr-huge", UsageError)],
+)
+def test_a_run_that_cannot_start_leaves_no_folder(scenes, tmp_path, monkeypatch, data, model, error):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error):
+        loop.train(resolve(data or scenes, model, epochs=1, **SETTINGS), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_diverges_names_the_image_and_the_step(scenes, tmp_path, monkeypatch):
+    create = loop.create
+
+    def poisoned(*args, **kwargs):
+        checkpoint = create(*args, **kwargs)
+        with torch.no_grad():
+            checkpoint.model.class_head.bias[0] = float("nan")
+        return checkpoint
+
+    monkeypatch.setattr(loop, "create", poisoned)
+    with pytest.raises(NonFiniteCostError, match=r"diverged at step 0 on .*\.png\. Layer 0, image 0, query 0"):
+        loop.train(resolve(scenes, "detr-tiny", epochs=1, **SETTINGS), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
