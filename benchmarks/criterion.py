@@ -22,6 +22,7 @@ from transformers.loss.loss_for_object_detection import ForObjectDetectionLoss
 
 from setpiece.records import Outputs, Targets
 from setpiece.setloss import SetCriterion, assign, match, matching_weights, pair_costs
+from setpiece.training.memory import keep_freed_memory
 
 # (layers, images, queries, classes, mean targets) and the ratio we want at least
 SHAPES = {
@@ -35,12 +36,12 @@ SHAPES = {
 
 
 def problem(L: int, B: int, Q: int, C: int, mean_targets: int) -> tuple[Tensor, Tensor, list[dict[str, Tensor]]]:
-    """Random logits and boxes that need gradients, and between 1 and 2 · mean - 1 targets per image."""
+    """Random logits and boxes that need gradients; the counts of targets lie evenly between 1 and 2 · mean - 1."""
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(L, B, Q, C + 1, generator=generator).requires_grad_()
     boxes = (torch.rand(L, B, Q, 4, generator=generator) * 0.4 + 0.2).requires_grad_()
     targets = []
-    for count in torch.randint(1, 2 * mean_targets, (B,), generator=generator).tolist():
+    for count in torch.linspace(1, 2 * mean_targets - 1, B).round().int().tolist():
         labels = torch.randint(0, C, (count,), generator=generator)
         targets.append({"labels": labels, "boxes": torch.rand(count, 4, generator=generator) * 0.4 + 0.2})
     return logits, boxes, targets
@@ -53,7 +54,8 @@ def ours(logits: Tensor, boxes: Tensor, targets: Targets) -> Tensor:
 
 def theirs(logits: Tensor, boxes: Tensor, targets: list[dict[str, Tensor]]) -> Tensor:
     """One step with transformers' loss."""
-    config = DetrConfig(**{"num_labels": logits.shape[-1] - 1, "auxiliary_loss": True})
+    config = DetrConfig(auxiliary_loss=True)
+    config.num_labels = logits.shape[-1] - 1
     labels = [{"class_labels": t["labels"], "boxes": t["boxes"]} for t in targets]
     # Its own model hands over layers as tensors; the last one is the final prediction.
     return ForObjectDetectionLoss(logits[-1], labels, logits.device, boxes[-1], config, logits, boxes)[0]
@@ -90,6 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=4.0, help="how long to alternate at each shape")
     seconds = parser.parse_args().seconds
+    keep_freed_memory()  # as training does; the peer gains from it too
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, times in ms: median (10 % .. 90 %)")
     for shape, wanted in SHAPES.items():
         logits, boxes, targets = problem(*shape)

@@ -26,7 +26,6 @@ References:
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -35,9 +34,6 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from setpiece.errors import NonFiniteCostError
-
-# Below this many cost entries the problems are solved sooner than threads would start.
-ENTRIES_WORTH_THREADS = 200_000
 
 
 @torch.no_grad()
@@ -60,25 +56,17 @@ def assign(cost: Float[Tensor, "*problems T Q"], count: Int64[Tensor, "*#problem
         [[1, 0], [1, -1]]
     """
     *problems, T, Q = cost.shape
-    costs = (
-        cost.detach().to("cpu", torch.float64).reshape(math.prod(problems), T, Q).numpy()
-    )  # one transfer for all problems
+    costs = cost.detach().cpu().reshape(math.prod(problems), T, Q).numpy()  # one transfer for all problems
     counts = count.cpu().expand(problems).reshape(-1).tolist()
+    suspicious = not cost.sum().isfinite()  # NaN and infinity survive a sum; if they lie in padding, all is well
     match = np.full((len(counts), T), -1, dtype=np.int64)
-
-    def solve(problem: int) -> None:
-        rows = costs[problem, : counts[problem]]
-        if not math.isfinite(rows.sum()):  # NaN and infinity survive a sum; float32 entries cannot overflow float64
+    # One after the other: on threads (SciPy lets go of the interpreter lock) these short solves took longer.
+    for problem, real in enumerate(counts):
+        rows = costs[problem, :real]
+        if suspicious and not np.isfinite(rows).all():
             raise _not_finite(problem, rows, problems)
         targets, queries = linear_sum_assignment(rows)
         match[problem, targets] = queries
-
-    if costs.size < ENTRIES_WORTH_THREADS:
-        for problem in range(len(counts)):
-            solve(problem)
-    else:  # SciPy lets go of the interpreter lock while it solves
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            list(pool.map(solve, range(len(counts))))
     return torch.from_numpy(match).reshape(*problems, T).to(cost.device)
 
 

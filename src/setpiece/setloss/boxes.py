@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-# Two boxes of no size have no union and no hull: 0 / EPSILON = 0 is the limit that keeps values and gradients finite.
+# Added to every union and hull, so that boxes without area have finite overlaps and gradients.
 EPSILON = 1e-9
 
 
@@ -76,10 +76,11 @@ def overlaps(
     """
     a_x, a_y, a_w, a_h = a_cxcywh.movedim(-1, 0).contiguous()
     b_x, b_y, b_w, b_h = b_cxcywh.movedim(-1, 0).contiguous()
-    overlap_w = torch.min(a_x + a_w / 2, b_x + b_w / 2) - torch.max(a_x - a_w / 2, b_x - b_w / 2)
-    overlap_h = torch.min(a_y + a_h / 2, b_y + b_h / 2) - torch.max(a_y - a_h / 2, b_y - b_h / 2)
-    hull = (a_w + b_w - overlap_w) * (a_h + b_h - overlap_h)
+    # In place where the gradient does not need what is overwritten: all pairs of a batch are many megabytes.
+    overlap_w = torch.min(a_x + a_w / 2, b_x + b_w / 2).sub_(torch.max(a_x - a_w / 2, b_x - b_w / 2))
+    overlap_h = torch.min(a_y + a_h / 2, b_y + b_h / 2).sub_(torch.max(a_y - a_h / 2, b_y - b_h / 2))
+    hull = ((b_w - overlap_w).add_(a_w) * (b_h - overlap_h).add_(a_h)).add_(EPSILON)
     intersection = overlap_w.clamp(min=0) * overlap_h.clamp(min=0)
-    union = a_w * a_h + b_w * b_h - intersection
-    iou = intersection / union.clamp(min=EPSILON)
-    return iou, iou + union / hull.clamp(min=EPSILON) - 1
+    union = ((a_w * a_h + EPSILON) + b_w * b_h).sub_(intersection)
+    iou = intersection / union
+    return iou, (union / hull).add_(iou).sub_(1)

@@ -23,69 +23,47 @@ References:
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 Form = Literal["softmax", "sigmoid"]
 
 
-def class_cost(logits: Float[Tensor, "L B Q K"], labels: Int64[Tensor, "B T"], form: Form) -> Float[Tensor, "L B T Q"]:
+def class_scores(logits: Float[Tensor, "L B Q K"], form: Form) -> Float[Tensor, "L B Q K"]:
+    """What both the cost and the loss are made of: log-probabilities (softmax), or the logits themselves (sigmoid)."""
+    return logits.log_softmax(-1) if form == "softmax" else logits
+
+
+def class_cost(scores: Float[Tensor, "L B Q K"], labels: Int64[Tensor, "B T"], form: Form) -> Float[Tensor, "L B T Q"]:
     """The class term of the matching cost, of every target with every query. Formulas above."""
-    L, B, Q, _ = logits.shape
-    wanted = labels[None, :, None].expand(L, B, Q, -1)
+    L, B, Q, _ = scores.shape
+    score = scores.gather(-1, labels[None, :, None].expand(L, B, Q, -1))  # (L, B, Q, T)
     if form == "softmax":
-        cost = -logits.log_softmax(-1).gather(-1, wanted).exp()
+        cost = score.exp().neg_()
     else:
-        z = logits.gather(-1, wanted)
-        p = z.sigmoid()
+        p = score.sigmoid()
         # softplus(-z) = -log p and softplus(z) = -log(1-p), without the rounding
-        cost = 0.25 * (1 - p) ** 2 * F.softplus(-z) - 0.75 * p**2 * F.softplus(z)
+        cost = 0.25 * (1 - p) ** 2 * F.softplus(-score) - 0.75 * p**2 * F.softplus(score)
     return cost.transpose(-1, -2)
 
 
-class CrossEntropy(torch.autograd.Function):
-    """`-log softmax(z)_c` of every query, whose gradient `softmax(z) - e_c` is written over what was saved.
-
-    Composed of ready-made functions the same step allocates and fills three tensors of the size of the logits more,
-    which is half of the time of the whole criterion on CPU.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, labels: Tensor) -> Tensor:
-        """(..., K) logits and (...) labels -> (...) losses."""
-        log_p = logits.log_softmax(-1)
-        ctx.save_for_backward(log_p, labels)
-        return -log_p.gather(-1, labels[..., None]).squeeze(-1)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None]:
-        """d total / d logits from the slope d total / d loss of every query."""
-        log_p, labels = ctx.saved_tensors
-        slope = slope[..., None]
-        return log_p.exp_().mul_(slope).scatter_add_(-1, labels[..., None], -slope), None
-
-
 def softmax_loss(
-    logits: Float[Tensor, "L B Q K"],
-    query_labels: Int64[Tensor, "L B Q"],
-    no_object_weight: float,
+    log_p: Float[Tensor, "L B Q K"], query_labels: Int64[Tensor, "L B Q"], no_object_weight: float
 ) -> tuple[Float[Tensor, " L"], Float[Tensor, " L"]]:
     """Weighted cross-entropy of every layer: the sum over images and queries, and the sum of the weights.
 
     Args:
-        logits: no-object last.
+        log_p: log-probabilities, no-object last.
         query_labels: class of each query's target, K - 1 where it has none.
         no_object_weight: w of the queries without a target, in [0, 1].
     """
-    no_object = query_labels == logits.shape[-1] - 1
+    no_object = query_labels == log_p.shape[-1] - 1
     weight = torch.where(no_object, no_object_weight, 1.0)  # (L, B, Q)
-    losses = CrossEntropy.apply(logits, query_labels) * weight
+    losses = -weight * log_p.gather(-1, query_labels[..., None]).squeeze(-1)
     return losses.flatten(1).sum(-1), weight.flatten(1).sum(-1)
 
 

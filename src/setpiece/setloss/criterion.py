@@ -12,8 +12,8 @@ from torch import Tensor
 from setpiece.errors import DataError
 from setpiece.records import Losses, Outputs, Targets
 from setpiece.setloss.boxes import l1, overlaps
-from setpiece.setloss.classification import Form, sigmoid_loss, softmax_loss
-from setpiece.setloss.matching import Weights, match, matching_weights
+from setpiece.setloss.classification import Form, class_scores, sigmoid_loss, softmax_loss
+from setpiece.setloss.matching import Weights, match_scores
 
 
 def of_one_process(x: Tensor) -> Tensor:
@@ -80,7 +80,8 @@ class SetCriterion:
             {'class': (6,), 'l1': (6,), 'giou': (6,)}
         """
         self._refuse_unknown_classes(outputs, targets)
-        matched = match(outputs, targets, self.form, self.cost_weights or matching_weights(self.form))
+        scores = class_scores(outputs.logits, self.form)
+        matched = match_scores(scores, outputs.boxes, targets, self.form, self.cost_weights)
         paired = matched >= 0
         query_of = matched.clamp(min=0)[..., None].expand(-1, -1, -1, 4)
         predicted = outputs.boxes.gather(2, query_of)  # (L, B, T, 4)
@@ -90,7 +91,7 @@ class SetCriterion:
         count = mean_over_processes(targets.count.sum().to(predicted.dtype))
         count = torch.where(count > 0, count, 1)  # without targets the sums are 0
         terms = {
-            "class": self._class_loss(outputs, targets, matched, iou, count, mean_over_processes),
+            "class": self._class_loss(scores, targets, matched, iou, count, mean_over_processes),
             "l1": (l1(predicted, wanted) * paired).flatten(1).sum(-1) / count,
             "giou": ((1 - giou) * paired).flatten(1).sum(-1) / count,
         }
@@ -103,21 +104,21 @@ class SetCriterion:
 
     def _class_loss(
         self,
-        outputs: Outputs,
+        scores: Float[Tensor, "L B Q K"],
         targets: Targets,
         matched: Int64[Tensor, "L B T"],
         iou: Float[Tensor, "L B T"],
         count: Float[Tensor, ""],
         mean_over_processes: Callable[[Tensor], Tensor],
     ) -> Float[Tensor, " L"]:
-        Q, K = outputs.logits.shape[2:]
+        Q, K = scores.shape[2:]
         none = K - 1 if self.form == "softmax" else K
         query_labels = to_queries(targets.labels.expand_as(matched), matched, Q, fill=none)
         if self.form == "softmax":
-            loss, weight = softmax_loss(outputs.logits, query_labels, self.no_object_weight)
+            loss, weight = softmax_loss(scores, query_labels, self.no_object_weight)
             return loss / mean_over_processes(weight)
         quality = to_queries(iou.detach(), matched, Q, fill=0)
-        return sigmoid_loss(outputs.logits, query_labels, quality, self.quality_power, self.negative_weight) / count
+        return sigmoid_loss(scores, query_labels, quality, self.quality_power, self.negative_weight) / count
 
     def _refuse_unknown_classes(self, outputs: Outputs, targets: Targets) -> None:
         classes = outputs.logits.shape[-1] - (self.form == "softmax")

@@ -12,7 +12,7 @@ from setpiece.errors import NonFiniteCostError
 from setpiece.records import Outputs, Targets
 from setpiece.setloss.assignment import assign
 from setpiece.setloss.boxes import overlaps
-from setpiece.setloss.classification import Form, class_cost
+from setpiece.setloss.classification import Form, class_cost, class_scores
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,6 @@ def matching_weights(form: Form) -> Weights:
     return Weights(classification=1.0 if form == "softmax" else 2.0)
 
 
-@torch.no_grad()
 def pair_costs(outputs: Outputs, targets: Targets, form: Form = "softmax") -> PairCosts:
     """The cost of every pair, by term: what `match` minimises and what an explanation shows.
 
@@ -58,18 +57,25 @@ def pair_costs(outputs: Outputs, targets: Targets, form: Form = "softmax") -> Pa
     Raises:
         NonFiniteCostError: a logit or box is NaN or infinite; names layer, image and query.
     """
-    _refuse_non_finite(outputs)
-    L, B = outputs.boxes.shape[:2]
-    target_boxes = targets.boxes.to(outputs.boxes.dtype)
-    _, giou = overlaps(target_boxes[None, :, :, None], outputs.boxes[:, :, None])
+    return _pair_costs(class_scores(outputs.logits, form), outputs.boxes, targets, form)
+
+
+@torch.no_grad()
+def _pair_costs(
+    scores: Float[Tensor, "L B Q K"], boxes: Float[Tensor, "L B Q 4"], targets: Targets, form: Form
+) -> PairCosts:
+    _refuse_non_finite("logits", scores)
+    _refuse_non_finite("boxes", boxes)
+    L, B = boxes.shape[:2]
+    target_boxes = targets.boxes.to(boxes.dtype)
+    _, giou = overlaps(target_boxes[None, :, :, None], boxes[:, :, None])
     return PairCosts(
-        classification=class_cost(outputs.logits, targets.labels, form),
-        l1=torch.cdist(target_boxes.expand(L, B, -1, -1), outputs.boxes, p=1),
+        classification=class_cost(scores, targets.labels, form),
+        l1=torch.cdist(target_boxes.expand(L, B, -1, -1), boxes, p=1),
         giou=giou.neg_(),
     )
 
 
-@torch.no_grad()
 def match(
     outputs: Outputs, targets: Targets, form: Form = "softmax", weights: Weights | None = None
 ) -> Int64[Tensor, "L B T"]:
@@ -121,28 +127,39 @@ def match(
     References:
         Carion et al., End-to-End Object Detection with Transformers, arXiv 2005.12872, equation 1.
     """
-    cost = pair_costs(outputs, targets, form).total(weights or matching_weights(form))
+    return match_scores(class_scores(outputs.logits, form), outputs.boxes, targets, form, weights)
+
+
+@torch.no_grad()
+def match_scores(
+    scores: Float[Tensor, "L B Q K"],
+    boxes: Float[Tensor, "L B Q 4"],
+    targets: Targets,
+    form: Form,
+    weights: Weights | None,
+) -> Int64[Tensor, "L B T"]:
+    """`match` for whoever has the `class_scores` already."""
+    cost = _pair_costs(scores, boxes, targets, form).total(weights or matching_weights(form))
     try:
         return assign(cost, targets.count)
-    except NonFiniteCostError as error:  # all outputs are finite, so a box is: absurdly large, or the target's
+    except NonFiniteCostError as error:  # all predictions are finite: a box is absurdly large, or it is the target's
         layer, image, target, query = error.index
         raise NonFiniteCostError(
             f"Layer {layer}, image {image}, query {query}: the cost of matching target {target} is not finite; "
-            f"the predicted box is {outputs.boxes[layer, image, query].tolist()} and the target box "
+            f"the predicted box is {boxes[layer, image, query].tolist()} and the target box "
             f"{targets.boxes[image, target].tolist()}.",
             error.index,
         ) from error
 
 
-def _refuse_non_finite(outputs: Outputs) -> None:
-    for name, values in (("logits", outputs.logits), ("boxes", outputs.boxes)):
-        if values.sum().isfinite():  # NaN and infinity survive a sum: one cheap pass says that all is well
-            continue
-        wrong = (~values.isfinite()).nonzero().tolist()
-        if wrong:
-            layer, image, query, channel = wrong[0]
-            raise NonFiniteCostError(
-                f"Layer {layer}, image {image}, query {query}: the predicted {name} contain "
-                f"{values[layer, image, query, channel].item()} ({len(wrong)} such numbers in this batch).",
-                (layer, image, query),
-            )
+def _refuse_non_finite(name: str, values: Float[Tensor, "L B Q K"]) -> None:
+    if values.sum().isfinite():  # NaN and infinity survive a sum: one cheap pass says that all is well
+        return
+    wrong = (~values.isfinite()).any(-1).nonzero().tolist()
+    if wrong:
+        layer, image, query = wrong[0]
+        raise NonFiniteCostError(
+            f"Layer {layer}, image {image}, query {query}: the predicted {name} are NaN or infinite "
+            f"({len(wrong)} such queries in this batch).",
+            (layer, image, query),
+        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -24,11 +24,13 @@ from setpiece.data.sources import available_splits, open_dataset
 from setpiece.data.transforms import InputSize
 from setpiece.errors import NonFiniteCostError, SetpieceError
 from setpiece.evaluation import CocoMetrics
+from setpiece.model.base import SetModel
 from setpiece.model.weights import Checkpoint, create, load, presets
 from setpiece.records import Batch, Losses
 from setpiece.setloss import SetCriterion
 from setpiece.training.config import TrainConfig
 from setpiece.training.display import Display, duration
+from setpiece.training.memory import keep_freed_memory
 from setpiece.training.optimiser import make_average, make_optimiser, scale_learning_rates
 from setpiece.training.pictures import write_pictures
 from setpiece.training.precision import autocast, uses_bf16
@@ -55,6 +57,7 @@ def train(config: TrainConfig, output: Path, *, resume: bool = False, console: C
         SetpieceError: see the rooms `data`, `model` and `setloss`. A run that ends before its first checkpoint
             leaves no folder.
     """
+    keep_freed_memory()
     accelerator = Accelerator(mixed_precision="no")  # autocast is ours, so that evaluation has the same
     if console is None or not accelerator.is_main_process:
         console = Console(quiet=True)
@@ -136,9 +139,9 @@ class Trainer:
         self.bf16 = uses_bf16(config.precision, accelerator.device)
         self.criterion = SetCriterion(form=checkpoint.model.form)
         model = checkpoint.model.to(accelerator.device)
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs leave it out
+        model.to(memory_format=torch.channels_last)
         self.average = make_average(model, config.ema_decay)
-        self.checkpoint = replace(checkpoint, model=self.average.module)
+        self.checkpoint = replace(checkpoint, model=cast(SetModel, self.average.module))
         optimiser = make_optimiser(model, config)
         together = accelerator.num_processes > 1 and accelerator.device.type == "cuda"
         trained = nn.SyncBatchNorm.convert_sync_batchnorm(model) if together else model
