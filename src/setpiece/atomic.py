@@ -10,6 +10,8 @@ from pathlib import Path
 def write_whole(file: Path, write: Callable[[Path], object]) -> None:
     """Write a file under another name beside it and then rename it, so that no reader ever sees half of it.
 
+    What `write` raises is passed on, and then the file is as it was before.
+
     Args:
         file: what to create or replace.
         write: writes the content to the path that it is given.
@@ -22,5 +24,8 @@ def write_whole(file: Path, write: Callable[[Path], object]) -> None:
         ('{}', 1)
     """
     unfinished = file.with_name(f".{file.name}.unfinished")
-    write(unfinished)
-    os.replace(unfinished, file)
+    try:
+        write(unfinished)
+        os.replace(unfinished, file)
+    finally:
+        unfinished.unlink(missing_ok=True)
