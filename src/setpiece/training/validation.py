@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import supervision as sv
 import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
@@ -17,6 +16,8 @@ from setpiece.errors import DataError
 from setpiece.evaluation import CocoMetrics, evaluate_coco, to_coco_results, to_detections
 from setpiece.model.weights import Checkpoint
 from setpiece.training.precision import autocast
+
+import supervision as sv  # isort: skip  # after our evaluation, which imports it without its warning
 
 
 def detect(
