@@ -46,15 +46,21 @@ def find_images(sources: Sequence[str]) -> list[Path]:
 def predict_files(detector: Detector, files: Sequence[Path], output: Path, threshold: float) -> int:
     """Write a picture per image and `predictions.json` into a folder; returns how many objects were found.
 
+    A picture has its image's name, with the `image_id` before it where two images are called the same.
     The results are COCO's, one per object, with `file_name` and `category_name` beside the ids: `image_id` counts the
     images from 0, and `category_id` is the class's index in the model.
 
     Raises:
         DataError: images cannot be read; everything is written for all others first.
-        UsageError: `output` is a file, or the threshold is outside [0, 1].
+        UsageError: `output` is a file or holds some of the images, or the threshold is outside [0, 1].
     """
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output} is a file: choose another --output.")
+    if output.resolve() in {file.parent.resolve() for file in files}:
+        raise UsageError(
+            f"{output} holds images to be looked at, which pictures could replace: choose another --output."
+        )
+    alike = len({file.stem for file in files}) < len(files)  # a.jpg and a.png, or a.jpg of two folders
     results: list[dict[str, Any]] = []
     unreadable: list[DataError] = []
     for start in range(0, len(files), CHUNK):
@@ -69,7 +75,8 @@ def predict_files(detector: Detector, files: Sequence[Path], output: Path, thres
             file = files[image_id]
             output.mkdir(parents=True, exist_ok=True)
             picture = Image.fromarray(draw(image, detections))
-            write_whole(output / _picture_name(file, files), partial(picture.save, format="PNG"))
+            name = f"{image_id}-{file.stem}.png" if alike else f"{file.stem}.png"
+            write_whole(output / name, partial(picture.save, format="PNG"))
             names = detections.data["class_name"]
             coco = to_coco_results([detections], [image_id], range(len(detector.classes)))
             results += [
@@ -83,9 +90,3 @@ def predict_files(detector: Detector, files: Sequence[Path], output: Path, thres
         others = f" ({len(unreadable)} of {len(files)} images could not be read.)" if len(files) > 1 else ""
         raise DataError(f"{unreadable[0]}{others}")
     return len(results)
-
-
-def _picture_name(file: Path, files: Sequence[Path]) -> str:
-    """The image's own name, with its folder's before it where several images are called the same."""
-    alone = sum(other.stem == file.stem for other in files) == 1
-    return f"{file.stem}.png" if alone else f"{file.parent.name}-{file.stem}{file.suffix.replace('.', '-')}.png"
