@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
-import supervision as sv
 import torch
 from PIL import Image
 from torchvision import tv_tensors
@@ -24,6 +23,8 @@ from setpiece.training.config import resolve
 from setpiece.training.loop import train
 from setpiece.training.precision import autocast, uses_bf16
 from setpiece.training.validation import evaluate
+
+import supervision as sv  # isort: skip  # after our evaluation, which imports it without its warning
 
 Picture = str | Path | Image.Image | np.ndarray
 PREDICT_BATCH = 8
@@ -147,10 +148,11 @@ class Detector:
 
 
 def _item(image: Picture, resize: Any) -> Item:
-    pixels = read_image(Path(image)) if isinstance(image, (str, Path)) else np.asarray(image)
-    if isinstance(image, Image.Image):
-        pixels = np.asarray(image.convert("RGB"))
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+    if isinstance(image, (str, Path)):
+        pixels = read_image(image)
+    else:
+        pixels = np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise UsageError(
             f"An image array has to be height x width x 3 uint8 (RGB), not {'x'.join(map(str, pixels.shape))} "
             f"{pixels.dtype}."
