@@ -95,8 +95,8 @@ def evaluate(
     from setpiece.atomic import write_whole
     from setpiece.detector import Detector
 
-    if json_file is not None and not json_file.parent.is_dir():
-        raise UsageError(f"The folder {json_file.parent} of --json does not exist.")
+    if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
+        raise UsageError(f"--json {json_file} cannot be written: name a file in a folder that exists.")
     metrics = Detector.load(model).evaluate_coco(data, split)
     console.print(metrics.table())
     if json_file is not None:
@@ -133,9 +133,11 @@ def demo(
     from setpiece.training.loop import train as run_training
 
     folder = output or unused(Path("runs") / "demo")
+    scenes = folder.parent / "scenes"
+    config = resolve(scenes, "detr-tiny", minutes=minutes)
     console.print("Drawing a data set of textured scenes with overlapping shapes ...")
-    scenes = write_scenes(folder.parent / "scenes")
-    best = run_training(resolve(scenes, "detr-tiny", minutes=minutes), folder, console=console)
+    write_scenes(scenes)
+    best = run_training(config, folder, console=console)
     files = find_images([str(scenes / "valid")])[:24]
     predict_files(Detector.load(best), files, folder / "predictions", threshold=0.5)
     _summarise(best, folder)
@@ -178,16 +180,18 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         app(arguments, prog_name="setpiece")
-    except KeyboardInterrupt:
-        Console(stderr=True).print("Stopped.")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == 130:  # Typer's for an interrupt
+            print("Stopped.", file=sys.stderr)
+        raise
     except Exception as error:
         if debug:
             raise
-        ours = isinstance(error, SetpieceError)
-        message = str(error) if ours else f"{type(error).__name__}: {error} (run again with --debug to see where)"
-        print(f"Error: {message}", file=sys.stderr)
-        sys.exit(error.exit_code if isinstance(error, SetpieceError) else 1)
+        message, code = f"{type(error).__name__}: {error} (run again with --debug to see where)", 1
+        if isinstance(error, SetpieceError):
+            message, code = str(error), error.exit_code
+        print("Error:", *message.splitlines(), file=sys.stderr)
+        sys.exit(code)
 
 
 if __name__ == "__main__":

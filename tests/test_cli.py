@@ -1,0 +1,240 @@
+"""The command as people run it: `main` with arguments, what it prints, the code it ends with, what it leaves behind."""
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+from unittest.mock import Mock
+
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from setpiece import cli
+from setpiece.data import scenes as scenes_module
+from setpiece.errors import UsageError
+from setpiece.model.weights import create, save
+
+from .colours import IMAGES, paint
+
+QUICK = ("--epochs", "1", "--size", "64", "--batch-size", "4", "--evaluations", "1", "--precision", "fp32")
+
+
+@pytest.fixture
+def setpiece(monkeypatch, capsys, tmp_path):
+    """Run the command in an empty working folder: its exit code, output and error output."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["setpiece", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        printed = capsys.readouterr()
+        return SimpleNamespace(code=code, out=printed.out, err=printed.err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def small_scenes(tmp_path_factory):
+    """Eight training and four validation scenes."""
+    return scenes_module.write_scenes(tmp_path_factory.mktemp("data") / "scenes", train=8, valid=4)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A folder with an untrained model of the scenes' classes, for 64 pixels."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("models") / "untrained"
+    save(create("detr-tiny", scenes_module.CLASSES, shortest=64), folder)
+    return folder
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """One image in a folder."""
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(paint(*IMAGES[0])).save(tmp_path / "photos" / "one.png")
+    return tmp_path / "photos" / "one.png"
+
+
+def left_in(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_train_then_eval_then_predict(setpiece, small_scenes, tmp_path):
+    trained = setpiece("train", small_scenes, "--output", "run", *QUICK)
+    assert (trained.code, trained.err) == (0, "")
+    assert "COCO metrics" in trained.out
+    assert "run/best" in trained.out
+
+    measured = setpiece("eval", "run", small_scenes, "--split", "train", "--json", "metrics.json")
+    assert (measured.code, measured.err) == (0, "")
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert set(metrics["per_class"]) == set(scenes_module.CLASSES)
+    assert 0 <= metrics["AP"] <= 1
+
+    images = sorted((small_scenes / "valid").glob("*.png"))
+    for sources, count in ((images[:1], 1), ([images[0].parent], 4), ([images[0].parent / "*.png", images[1]], 4)):
+        predicted = setpiece("predict", "run", *sources, "--threshold", "0", "--output", f"out-{len(sources)}-{count}")
+        assert (predicted.code, predicted.err) == (0, "")
+        assert f"objects in {count} images" in predicted.out
+        assert len(list((tmp_path / f"out-{len(sources)}-{count}").glob("*.png"))) == count
+    assert not list(tmp_path.rglob("*.unfinished"))
+
+
+def test_a_run_without_a_name_goes_into_a_folder_of_its_own(setpiece, small_scenes, tmp_path):
+    for name in ("scenes-detr-tiny", "scenes-detr-tiny-2"):
+        assert setpiece("train", small_scenes, *QUICK).code == 0
+        assert (tmp_path / "runs" / name / "best" / "model.safetensors").is_file()
+
+
+def test_a_run_can_be_resumed(setpiece, small_scenes):
+    assert setpiece("train", small_scenes, "--output", "run", *QUICK).code == 0
+    again = setpiece("train", small_scenes, "--output", "run", "--resume", *QUICK)
+    assert again.code == 0
+    assert "Resumed after 2 steps" in again.out
+
+
+def test_the_demo_goes_the_whole_path(setpiece, tmp_path, monkeypatch):
+    write = scenes_module.write_scenes
+    monkeypatch.setattr(scenes_module, "write_scenes", lambda folder: write(folder, train=4, valid=2))
+    done = setpiece("demo", "--minutes", "0.02")
+    assert (done.code, done.err) == (0, "")
+    assert "COCO metrics" in done.out
+    assert (tmp_path / "runs" / "demo" / "best" / "model.safetensors").is_file()
+    assert len(list((tmp_path / "runs" / "demo" / "predictions").glob("*.png"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        ("train nowhere", 2, "nowhere does not exist"),
+        ("train photos", 1, "No data set is recognised in photos"),
+        ("train photos/one.png", 2, "one.png is a file"),
+        ("train {scenes} --model detr-huge", 2, "detr-huge"),
+        ("train {scenes} --resume", 2, "--resume continues the run in --output"),
+        ("train {scenes} --output photos", 2, "photos exists and is not a run"),
+        ("train {scenes} --epochs 0", 2, "--epochs: Input should be greater than 0"),
+        ("train {scenes} --epochs 1 --minutes 1", 2, "either epochs or minutes"),
+        ("train {scenes} --minutes nan", 2, "--minutes"),
+        ("train {scenes} --precision fp8", 2, "--precision: Input should be 'auto', 'bf16' or 'fp32'"),
+        ("eval nowhere {scenes}", 2, "There is no checkpoint at nowhere"),
+        ("eval photos {scenes}", 1, "photos is not a checkpoint"),
+        ("eval detr-tiny {scenes}", 2, "detr-tiny is a preset without trained weights"),
+        ("eval {checkpoint} nowhere", 2, "nowhere does not exist"),
+        ("eval {checkpoint} {scenes} --split test", 2, "no split 'test'; it has: train, valid"),
+        ("eval {checkpoint} {colours}", 1, "does not know the classes red, green, blue of {colours}"),
+        ("eval {checkpoint} {scenes} --json no/metrics.json", 2, "--json no/metrics.json"),
+        ("eval {checkpoint} {scenes} --json photos", 2, "--json photos"),
+        ("predict {checkpoint} missing.jpg", 2, "There is no image at missing.jpg"),
+        ("predict {checkpoint} photos missing/*.jpg", 2, "There is no image at missing/*.jpg"),
+        ("predict nowhere photos", 2, "There is no checkpoint at nowhere"),
+        ("predict {checkpoint} photos --threshold 1.5", 2, "The threshold 1.5 is not between 0 and 1"),
+        ("predict {checkpoint} photos --output photos", 2, "photos holds images"),
+        ("predict {checkpoint} notes.jpg", 1, "notes.jpg cannot be read as an image"),
+        ("demo --minutes 0", 2, "--minutes: Input should be greater than 0"),
+    ],
+)
+@pytest.mark.usefixtures("photo")
+def test_an_error_is_one_line_and_leaves_nothing_behind(
+    setpiece, small_scenes, checkpoint, write_colours, tmp_path, command, code, says
+):
+    (tmp_path / "notes.jpg").write_text("no image")
+    places = {"scenes": small_scenes, "checkpoint": checkpoint}
+    places["colours"] = write_colours({"red": 1, "green": 2, "blue": 3})
+    before = left_in(tmp_path)
+    done = setpiece(*(argument.format(**places) for argument in command.split()))
+    assert done.code == code
+    assert done.err.startswith("Error: ")
+    assert done.err.count("\n") == 1
+    assert says.format(**places) in done.err
+    assert "Traceback" not in done.out + done.err
+    assert left_in(tmp_path) == before
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"images": []}', "\xff"])
+def test_an_unreadable_annotation_file_is_named(setpiece, tmp_path, content):
+    (tmp_path / "data" / "train").mkdir(parents=True)
+    (tmp_path / "data" / "train" / "_annotations.coco.json").write_bytes(content.encode("latin-1"))
+    done = setpiece("train", "data", "--output", "run")
+    assert done.code == 1
+    assert done.err.startswith("Error: data/train/_annotations.coco.json")
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_never_overwritten(setpiece, small_scenes):
+    assert setpiece("train", small_scenes, "--output", "run", *QUICK).code == 0
+    again = setpiece("train", small_scenes, "--output", "run", *QUICK)
+    assert again.code == 2
+    assert again.err == "Error: run holds a run already: continue it with --resume or choose another --output.\n"
+
+
+def test_an_unreadable_image_is_an_error_after_all_others_were_written(setpiece, checkpoint, photo, tmp_path):
+    photo.with_name("notes.jpg").write_text("no image")
+    done = setpiece("predict", checkpoint, "photos", "--threshold", "0")
+    assert done.code == 1
+    assert done.err.startswith("Error: photos/notes.jpg cannot be read")
+    assert done.err.count("\n") == 1
+    assert left_in(tmp_path / "predictions") == ["one.png", "predictions.json"]
+
+
+def test_an_error_that_nobody_expected_is_one_line_too(setpiece, photo, checkpoint, monkeypatch):
+    monkeypatch.setattr("setpiece.predicting.predict_files", Mock(side_effect=RuntimeError("the roof\nis on fire")))
+    done = setpiece("predict", checkpoint, photo)
+    assert done.code == 1
+    assert done.err == "Error: RuntimeError: the roof is on fire (run again with --debug to see where)\n"
+
+
+def test_stopping_it_is_no_error(setpiece, photo, checkpoint, monkeypatch):
+    monkeypatch.setattr("setpiece.predicting.predict_files", Mock(side_effect=KeyboardInterrupt))
+    done = setpiece("predict", checkpoint, photo)
+    assert done.code == 130
+    assert done.err == "Stopped.\n"
+
+
+@pytest.mark.parametrize("command", ["--debug predict model nowhere.jpg", "predict --debug model nowhere.jpg"])
+def test_debug_raises_the_error_wherever_it_stands(setpiece, command):
+    with pytest.raises(UsageError, match=r"There is no image at nowhere\.jpg"):
+        setpiece(*command.split())
+
+
+def shell(*arguments, cwd):
+    command = [sys.executable, "-m", "setpiece.cli", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+def test_the_shell_sees_one_line_and_the_exit_code(tmp_path):
+    done = shell("predict", "model", "nowhere.jpg", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "Error: There is no image at nowhere.jpg.\n"
+    assert left_in(tmp_path) == []
+
+
+def test_the_shell_sees_the_traceback_with_debug(tmp_path):
+    done = shell("predict", "model", "nowhere.jpg", "--debug", cwd=tmp_path)
+    assert done.returncode != 0
+    assert done.stderr.startswith("Traceback")
+    assert done.stderr.splitlines()[-1] == "setpiece.errors.UsageError: There is no image at nowhere.jpg."
+
+
+def test_every_command_explains_itself():
+    runner = CliRunner()
+    listed = runner.invoke(cli.app, ["--help"])
+    assert listed.exit_code == 0
+    for command in ("train", "eval", "predict", "demo"):
+        assert command in listed.output
+        explained = runner.invoke(cli.app, [command, "--help"])
+        assert explained.exit_code == 0
+        assert "Usage" in explained.output
+
+
+def test_a_command_that_does_not_exist_is_a_usage_error(setpiece):
+    done = setpiece("trian")
+    assert done.code == 2
+    assert "trian" in done.err
