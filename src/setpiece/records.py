@@ -70,7 +70,7 @@ class Batch:
         padding: True where a pixel is padding.
         targets: boxes relative to each image without its padding.
         image_ids: the data set's own ids.
-        original_sizes: (height, width) of each image file, in pixels, before any resize.
+        original_sizes: (height, width) of each image as it was, in pixels, before any resize.
     """
 
     images: Float[Tensor, "B 3 H W"]

@@ -6,12 +6,14 @@ on uint8 pixels; they draw from torch's global generator alone.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
+from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
@@ -20,6 +22,8 @@ from torchvision.transforms.v2 import functional as F
 SCALES = (480 / 800, 1.0)
 BEFORE_CROP = (400 / 800, 500 / 800, 600 / 800)
 CROP = (384 / 800, 600 / 800)
+
+MEAN_COLOUR = [124, 116, 104]  # ImageNet's mean RGB: about 0 once normalised
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,95 @@ def train_transform(
             RandomScaleCrop(size, scales, crop),
             *([PhotometricDistort()] if photometric else []),
             v2.ClampBoundingBoxes(),  # sanitising drops boxes that rounding left a hair outside
+            v2.SanitizeBoundingBoxes(min_size=1),
+        ]
+    )
+
+
+class RandomPlacement(v2.Transform):
+    """Scale an image at random and place it at random on a square canvas; what lies outside is cut off.
+
+    The canvas has the side `size.longest`. A scale of 1 makes the image fit; smaller ones leave a margin, which
+    is filled with the colour that normalisation takes to 0, as the padding of evaluation is. All items have one shape.
+
+    Args:
+        size: the input size of the model.
+        scales: the smallest and the largest scale, drawn log-uniformly.
+        stretch: the largest ratio between the scales of width and height.
+    """
+
+    def __init__(self, size: InputSize, scales: tuple[float, float], stretch: float) -> None:
+        super().__init__()
+        self.side = size.longest
+        self.scales = scales
+        self.stretch = stretch
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """The part of the image that is seen, its size on the canvas, and the margins around it, in pixels."""
+        height, width = v2.query_size(flat_inputs)
+        low, high = (math.log(scale) for scale in self.scales)
+        scale = math.exp(_uniform(low, high)) * self.side / max(height, width)
+        skew = math.exp(_uniform(-0.5, 0.5) * math.log(self.stretch))
+        top, bottom, above, below = self._place(height, scale * skew)
+        left, right, before, after = self._place(width, scale / skew)
+        return {
+            "crop": {"top": top, "left": left, "height": bottom - top, "width": right - left},
+            "size": [self.side - above - below, self.side - before - after],
+            "padding": [before, above, after, below],
+        }
+
+    def _place(self, length: int, scale: float) -> tuple[int, int, int, int]:
+        """Along one axis: the pixels [start, end) of the image that are seen, and the margins before and after them."""
+        seen = min(length, max(1, round(self.side / scale)))
+        start = _below(length - seen + 1)
+        margin = max(0, self.side - max(1, round(seen * scale)))
+        before = _below(margin + 1)
+        return start, start + seen, before, margin - before
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """Crop, resize and pad one image or set of boxes."""
+        resized = F.resized_crop(inpt, **params["crop"], size=params["size"], antialias=True)
+        return F.pad(resized, params["padding"], fill=MEAN_COLOUR if isinstance(inpt, tv_tensors.Image) else 0)
+
+
+class RandomTranspose(v2.Transform):
+    """Exchange rows and columns, with a probability of a half: with flips, all eight turns of an image.
+
+    Boxes are exchanged with their pixels.
+    """
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:  # noqa: ARG002 (torchvision's signature)
+        """Whether to."""
+        return {"transpose": _uniform(0.0, 1.0) < 0.5}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """Exchange the axes of one image or set of boxes."""
+        if not params["transpose"]:
+            return inpt
+        if isinstance(inpt, tv_tensors.BoundingBoxes):
+            height, width = inpt.canvas_size
+            return tv_tensors.wrap(inpt[:, [1, 0, 3, 2]], like=inpt, canvas_size=(width, height))
+        return tv_tensors.wrap(inpt.transpose(-1, -2).contiguous(), like=inpt)
+
+
+def canvas_transform(
+    size: InputSize, *, scales: tuple[float, float] = (0.6, 1.5), stretch: float = 1.2, turns: bool = True
+) -> v2.Transform:
+    """Augmentation for training from scratch on few images: placement on a canvas, flips and turns, colour.
+
+    Args:
+        size: the input size of the model; images come out square, with its longest side.
+        scales: see `RandomPlacement`.
+        stretch: see `RandomPlacement`.
+        turns: whether up and down, rows and columns are exchanged too, and not left and right alone.
+    """
+    return v2.Compose(
+        [
+            v2.RandomHorizontalFlip(),
+            *([v2.RandomVerticalFlip(), RandomTranspose()] if turns else []),
+            RandomPlacement(size, scales, stretch),
+            PhotometricDistort(),
+            v2.ClampBoundingBoxes(),
             v2.SanitizeBoundingBoxes(min_size=1),
         ]
     )

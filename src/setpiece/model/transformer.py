@@ -108,10 +108,10 @@ class EncoderLayer(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "B S D"],
-        positions: Float[Tensor, "B S D"],
-        present: Bool[Tensor, "B 1 1 S"],
+        positions: Float[Tensor, "#B S D"],
+        present: Bool[Tensor, "B 1 1 S"] | None,
     ) -> Float[Tensor, "B S D"]:
-        """One step of the tokens `x`."""
+        """One step of the tokens `x`; `present` is False where one is padding (None: nowhere)."""
         coded = x + positions
         x = self.self_attention_norm(x + self.dropout(self.self_attention(coded, coded, x, present)))
         return self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))

@@ -25,6 +25,7 @@ from setpiece.model.backbone import ResNetBackbone
 from setpiece.model.base import SetModel
 from setpiece.model.detr import detr_r50, detr_r50_dc5, detr_r101, detr_r101_dc5, detr_tiny
 from setpiece.model.files import CONFIG, WEIGHTS, locate, read_json, read_pth, read_safetensors
+from setpiece.model.sprint import sprint_n
 
 _log = logging.getLogger("setpiece")
 
@@ -45,6 +46,7 @@ def presets() -> dict[str, Preset]:
         "detr-r101": Preset(detr_r101, 800, 1333),
         "detr-r101-dc5": Preset(detr_r101_dc5, 800, 1333),
         "detr-tiny": Preset(detr_tiny, 256, 256),
+        "sprint-n": Preset(sprint_n, 256, 256),
     }
 
 

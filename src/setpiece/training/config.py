@@ -33,6 +33,8 @@ class Recipe:
         clip_norm: the largest gradient norm; larger ones are scaled down to it.
         warmup_steps: over which the learning rates rise linearly; at most a twentieth of the run.
         ema_decay: of the averaged weights that are evaluated and shipped, after its own warm-up.
+        beta2: of AdamW: how slowly its estimate of the gradient's size follows.
+        augmentation: "paper" (flip, resize, crop, colour) or "canvas" (placement, all turns, colour; square batches).
     """
 
     batch_size: int
@@ -42,6 +44,8 @@ class Recipe:
     clip_norm: float
     warmup_steps: int
     ema_decay: float
+    beta2: float = 0.999
+    augmentation: Literal["paper", "canvas"] = "paper"
 
 
 def paper_recipe() -> Recipe:
@@ -54,8 +58,25 @@ def from_scratch_recipe() -> Recipe:
     return Recipe(16, 5e-4, 5e-4, 1e-4, clip_norm=0.1, warmup_steps=200, ema_decay=0.998)
 
 
+def sprint_recipe() -> Recipe:
+    """For `sprint`: as many steps as the minutes allow, at a high learning rate."""
+    return Recipe(
+        batch_size=8,
+        learning_rate=1e-3,
+        backbone_learning_rate=1e-3,
+        weight_decay=0.05,
+        clip_norm=1.0,
+        warmup_steps=100,
+        ema_decay=0.998,
+        beta2=0.99,
+        augmentation="canvas",
+    )
+
+
 def recipe_of(model: str) -> Recipe:
     """The recipe of a preset; a checkpoint is fine-tuned by the paper's."""
+    if model.startswith("sprint"):
+        return sprint_recipe()
     return from_scratch_recipe() if model == "detr-tiny" else paper_recipe()
 
 
@@ -94,6 +115,8 @@ class TrainConfig(BaseModel):
     clip_norm: PositiveFloat
     warmup_steps: NonNegativeInt
     ema_decay: float = Field(ge=0, lt=1)
+    beta2: float = Field(gt=0, lt=1)
+    augmentation: Literal["paper", "canvas"]
 
     @model_validator(mode="after")
     def _one_length(self) -> TrainConfig:

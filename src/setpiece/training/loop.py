@@ -21,7 +21,7 @@ from setpiece.data.batching import EpochSampler, TrainImages, train_loader
 from setpiece.data.dataset import Dataset
 from setpiece.data.sampling import stable_seed
 from setpiece.data.sources import available_splits, open_dataset
-from setpiece.data.transforms import InputSize
+from setpiece.data.transforms import InputSize, canvas_transform, train_transform
 from setpiece.errors import NonFiniteCostError, SetpieceError
 from setpiece.evaluation import CocoMetrics
 from setpiece.model.base import SetModel
@@ -66,7 +66,8 @@ def train(config: TrainConfig, output: Path, *, resume: bool = False, console: C
     torch.manual_seed(config.seed)
     checkpoint = _start(config, dataset)
     size = InputSize(checkpoint.shortest, checkpoint.longest)
-    images = TrainImages(dataset, size, seed=config.seed)
+    transform = canvas_transform(size) if config.augmentation == "canvas" else train_transform(size)
+    images = TrainImages(dataset, size, seed=config.seed, transform=transform)
     with display:
         kept = images.prepare(lambda done, total: display.show("decoding", done / total, f"{done} images"))
         run = RunFolder(output)
@@ -111,7 +112,7 @@ def _start(config: TrainConfig, dataset: Dataset) -> Checkpoint:
             return checkpoint
         longest = round(config.size * checkpoint.longest / checkpoint.shortest)
         return replace(checkpoint, shortest=config.size, longest=longest)
-    pretrained = config.pretrained and config.model != "detr-tiny"
+    pretrained = config.pretrained and config.model not in ("detr-tiny", "sprint-n")
     return create(config.model, dataset.classes, pretrained_backbone=pretrained, shortest=config.size)
 
 

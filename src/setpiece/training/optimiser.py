@@ -10,8 +10,6 @@ from torch.optim.swa_utils import AveragedModel
 
 from setpiece.training.config import TrainConfig
 
-BETAS = (0.9, 0.999)
-
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
@@ -30,7 +28,7 @@ def make_optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
         for decayed, decay in ((True, config.weight_decay), (False, 0.0)):
             chosen = [parameter for parameter in members if (parameter.ndim > 1) == decayed]
             groups.append({"params": chosen, "lr": rate, "initial_lr": rate, "weight_decay": decay})
-    return torch.optim.AdamW([group for group in groups if group["params"]], betas=BETAS, fused=True)
+    return torch.optim.AdamW([group for group in groups if group["params"]], betas=(0.9, config.beta2), fused=True)
 
 
 def scale_learning_rates(optimiser: torch.optim.Optimizer, factor: float) -> None:

@@ -1,0 +1,62 @@
+"""Maps of three strides -> maps of one width that have seen each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from setpiece.model.transformer import EncoderLayer, sine_positions
+
+
+class Fusion(nn.Module):
+    """A transformer layer on the coarsest map, then coarse-to-fine and fine-to-coarse convolutions.
+
+    Attention among the cells of the coarsest map is cheap, and its reach is the whole image; the convolutions carry
+    what it saw to the finer maps, and what those see back.
+
+    Args:
+        channels: of the maps of stride 8, 16 and 32.
+        width: D, of all maps that come out.
+        heads: attention heads.
+        hidden: width inside the feed-forward network.
+    """
+
+    def __init__(self, channels: Sequence[int], width: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.width = width
+        self.project = nn.ModuleList(_block(c, width, kernel=1) for c in channels)
+        self.encoder = EncoderLayer(width, heads, hidden, dropout=0.0)
+        self.finer = nn.ModuleList(_block(width, width) for _ in channels[1:])
+        self.shrink = nn.ModuleList(_block(width, width, stride=2) for _ in channels[1:])
+        self.coarser = nn.ModuleList(_block(width, width) for _ in channels[1:])
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """(B, c, h, w) maps, finest first -> (B, D, h, w) maps in the same order."""
+        fine, middle, coarse = (project(m) for project, m in zip(self.project, maps, strict=True))
+        coarse = self._attend(coarse)
+        middle = self.finer[0](middle + _double(coarse))
+        fine = self.finer[1](fine + _double(middle))
+        middle = self.coarser[0](middle + self.shrink[0](fine))
+        coarse = self.coarser[1](coarse + self.shrink[1](middle))
+        return [fine, middle, coarse]
+
+    def _attend(self, m: Tensor) -> Tensor:
+        B, D, h, w = m.shape
+        nowhere = torch.zeros(1, h, w, dtype=torch.bool, device=m.device)
+        cells = self.encoder(m.flatten(2).transpose(1, 2), sine_positions(nowhere, D).flatten(1, 2), None)
+        return cells.transpose(1, 2).reshape(B, D, h, w)
+
+
+def _block(channels_in: int, channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _double(m: Tensor) -> Tensor:
+    return F.interpolate(m, scale_factor=2.0, mode="nearest")

@@ -1,0 +1,67 @@
+"""Image -> feature maps of stride 8, 16 and 32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class PyramidBackbone(nn.Module):
+    """A CNN that returns its maps of stride 8, 16 and 32, with `channels` each."""
+
+    channels: tuple[int, int, int]
+
+
+class SmallCNN(PyramidBackbone):
+    """A plain residual network with batch norm, made to be trained from scratch.
+
+    Args:
+        stem: channels at stride 2.
+        channels: at stride 4, 8, 16 and 32.
+        blocks: residual blocks at each of these.
+    """
+
+    def __init__(self, stem: int, channels: Sequence[int], blocks: Sequence[int]) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(_convolution(3, stem, stride=2), nn.ReLU(inplace=True))
+        widths = (stem, *channels)
+        self.stages = nn.ModuleList(
+            nn.Sequential(_Residual(narrow, wide, stride=2), *(_Residual(wide, wide) for _ in range(count - 1)))
+            for narrow, wide, count in zip(widths, widths[1:], blocks, strict=False)
+        )
+        self.channels = (channels[1], channels[2], channels[3])
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
+        """The maps (B, c, H/8, W/8), (B, c', H/16, W/16) and (B, c'', H/32, W/32)."""
+        x = self.stem(images)
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps[1:]
+
+
+class _Residual(nn.Module):
+    """Two 3×3 convolutions beside a shortcut. The last norm starts at 0, so every block starts as its shortcut."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int = 1) -> None:
+        super().__init__()
+        second = _convolution(channels, channels)
+        for parameter in second[1].parameters():  # weight and bias of the norm
+            nn.init.zeros_(parameter)
+        self.path = nn.Sequential(_convolution(channels_in, channels, stride=stride), nn.ReLU(inplace=True), second)
+        same = stride == 1 and channels_in == channels
+        self.shortcut = nn.Identity() if same else _convolution(channels_in, channels, kernel=1, stride=stride)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.relu(self.path(x) + self.shortcut(x))
+
+
+def _convolution(channels_in: int, channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """A convolution and its batch norm."""
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels, kernel, stride, padding=kernel // 2, bias=False), nn.BatchNorm2d(channels)
+    )

@@ -1,0 +1,199 @@
+"""`sprint`: our detection transformer that converges in minutes, on two cores or a GPU.
+
+```
+image -> backbone -> maps of stride 8, 16, 32 -> fusion -> cells of all three maps
+      -> proposals: a class and a box per cell; the best Q become queries (content, reference box)
+      -> decoder layers: queries see each other, sample the maps around their reference box, refine it
+```
+
+The proposals are the first prediction set, each decoder layer is a further one; all are trained by the same set loss.
+What makes it fast: queries start from where the image says something is, look only around their box, and a box is
+corrected layer by layer instead of being found anew.
+
+References:
+    Zhu et al., Deformable DETR, arXiv 2010.04159 (sampling attention, refinement, queries from proposals).
+    Zhao et al., DETRs Beat YOLOs on Real-time Object Detection, arXiv 2304.08069 (encoder on the coarsest map, fusion).
+    Peng et al., D-FINE, arXiv 2410.13842 (sampling attention without a value projection).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from setpiece.model.base import SetModel
+from setpiece.model.fusion import Fusion
+from setpiece.model.pyramid import PyramidBackbone, SmallCNN
+from setpiece.model.sampling import SamplingAttention
+from setpiece.model.transformer import Attention
+from setpiece.records import Outputs
+
+PRIOR = 0.01  # probability that a class head starts with
+SMALLEST = 0.05  # side of a proposal's first box on the finest map, as a fraction of the canvas; doubles per map
+
+
+class Sprint(SetModel):
+    """Images -> proposals -> refined predictions, in 1 + `layers` prediction sets.
+
+    Args:
+        backbone: image -> maps of stride 8, 16 and 32.
+        fusion: the maps see each other; all come out with the same width D.
+        layers: decoder layers.
+        classes: C.
+        queries: Q, the largest number of objects that can be found in one image.
+
+    Example:
+        >>> model = sprint_n(3, queries=10).eval()
+        >>> outputs = model(torch.rand(2, 3, 64, 96), torch.zeros(2, 64, 96, dtype=torch.bool))
+        >>> outputs.logits.shape, outputs.boxes.shape
+        (torch.Size([3, 2, 10, 3]), torch.Size([3, 2, 10, 4]))
+    """
+
+    form = "sigmoid"
+
+    def __init__(
+        self,
+        backbone: PyramidBackbone,
+        fusion: Fusion,
+        *,
+        layers: int,
+        heads: int,
+        hidden: int,
+        classes: int,
+        queries: int,
+    ) -> None:
+        super().__init__()
+        width = fusion.width
+        self.num_queries = queries
+        self.backbone = backbone
+        self.fusion = fusion
+        self.proposal = nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width))
+        self.layers = nn.ModuleList(DecoderLayer(width, heads, hidden) for _ in range(layers))
+        self.box_position = nn.Sequential(nn.Linear(4, 2 * width), nn.ReLU(inplace=True), nn.Linear(2 * width, width))
+        self.class_heads = nn.ModuleList(_class_head(width, classes) for _ in range(1 + layers))
+        self.box_heads = nn.ModuleList(_box_head(width) for _ in range(1 + layers))
+
+    def forward(self, images: Float[Tensor, "B 3 H W"], padding: Bool[Tensor, "B H W"]) -> Outputs:
+        """Predict a set for each image: the proposals, then every decoder layer.
+
+        Args:
+            images: RGB, normalised by the checkpoint's mean and standard deviation; 0 where padded. H and W are
+                multiples of 32.
+            padding: True where a pixel is padding, at the right and at the bottom.
+
+        Returns:
+            Logits (1 + layers, B, Q, C) and boxes (1 + layers, B, Q, 4), cxcywh in fractions of each image without
+            its padding; both float32, also under autocast.
+        """
+        maps = self.fusion(self.backbone(images))
+        extent = image_extent(padding)  # (B, 4)
+        content, boxes, logits = self._propose(maps, extent)
+        all_logits, all_boxes = [logits], [boxes]
+        content = content.detach()
+        for layer, class_head, box_head in zip(self.layers, self.class_heads[1:], self.box_heads[1:], strict=True):
+            reference = all_boxes[-1].detach()
+            content = layer(content, self.box_position(reference), reference * extent[:, None], maps)
+            all_logits.append(class_head(content).float())
+            all_boxes.append(refine(reference, box_head(content)))
+        return Outputs(torch.stack(all_logits), torch.stack(all_boxes))
+
+    def _propose(
+        self, maps: list[Tensor], extent: Float[Tensor, "B 4"]
+    ) -> tuple[Float[Tensor, "B Q D"], Float[Tensor, "B Q 4"], Float[Tensor, "B Q C"]]:
+        """The content, box and logits of the Q cells that are most likely some class's object."""
+        cells = self.proposal(torch.cat([m.flatten(2).transpose(1, 2) for m in maps], 1))  # (B, S, D)
+        logits = self.class_heads[0](cells).float()
+        first = first_boxes(maps)[None] / extent[:, None]  # (B, S, 4) in fractions of each image
+        inside = (first[..., :2] < 1).all(-1)
+        score = logits.detach().amax(-1).masked_fill(~inside, -torch.inf)
+        best = score.topk(min(self.num_queries, score.shape[1]), dim=1).indices[..., None]  # (B, Q, 1)
+        cells, logits, first = (x.gather(1, best.expand(-1, -1, x.shape[-1])) for x in (cells, logits, first))
+        return cells, refine(first, self.box_heads[0](cells)), logits
+
+    def replace_class_head(self, classes: int) -> None:
+        """Put new, untrained heads for `classes` in the place of all class heads; all else stays."""
+        device = next(self.parameters()).device
+        self.class_heads = nn.ModuleList(_class_head(self.fusion.width, classes).to(device) for _ in self.class_heads)
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention among the queries, sampling attention to the maps, then a feed-forward network."""
+
+    def __init__(self, width: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.self_attention = Attention(width, heads, dropout=0.0)
+        self.self_attention_norm = nn.LayerNorm(width)
+        self.sampling = SamplingAttention(width, heads, levels=3, points=4)
+        self.sampling_norm = nn.LayerNorm(width)
+        self.feed_forward = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, width))
+        self.feed_forward_norm = nn.LayerNorm(width)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B Q D"],
+        position: Float[Tensor, "B Q D"],
+        reference: Float[Tensor, "B Q 4"],
+        maps: list[Tensor],
+    ) -> Float[Tensor, "B Q D"]:
+        """One step of the queries `x`, whose `reference` boxes are in fractions of the padded canvas."""
+        coded = x + position
+        x = self.self_attention_norm(x + self.self_attention(coded, coded, x))
+        x = self.sampling_norm(x + self.sampling(x + position, reference, maps))
+        return self.feed_forward_norm(x + self.feed_forward(x))
+
+
+def image_extent(padding: Bool[Tensor, "B H W"]) -> Float[Tensor, "B 4"]:
+    """(w, h, w, h): how much of the padded canvas each image fills; image fractions times it are canvas fractions."""
+    real = (~padding).float()
+    extent = torch.stack([real[:, 0].mean(-1), real[:, :, 0].mean(-1)], -1)
+    return extent.repeat(1, 2)
+
+
+def first_boxes(maps: list[Tensor]) -> Float[Tensor, "S 4"]:
+    """The box that each cell of all maps starts from: at its centre, larger on coarser maps; canvas fractions."""
+    boxes = []
+    for level, m in enumerate(maps):
+        h, w = m.shape[-2:]
+        y = (torch.arange(h, device=m.device) + 0.5) / h
+        x = (torch.arange(w, device=m.device) + 0.5) / w
+        side = torch.full((h, w), SMALLEST * 2**level, device=m.device)
+        boxes.append(torch.stack([x.expand(h, w), y[:, None].expand(h, w), side, side], -1).flatten(0, 1))
+    return torch.cat(boxes)
+
+
+def refine(reference: Float[Tensor, "*N 4"], delta: Float[Tensor, "*N 4"]) -> Float[Tensor, "*N 4"]:
+    """`sigmoid(logit(reference) + delta)`: a box corrected, and still in [0, 1]."""
+    return (reference.logit(eps=1e-4) + delta.float()).sigmoid()
+
+
+def _class_head(width: int, classes: int) -> nn.Linear:
+    head = nn.Linear(width, classes)
+    nn.init.constant_(head.bias, -math.log((1 - PRIOR) / PRIOR))
+    return head
+
+
+def _box_head(width: int) -> nn.Sequential:
+    """Starts by leaving the reference as it is."""
+    last = nn.Linear(width, 4)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(
+        nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, width), nn.ReLU(inplace=True), last
+    )
+
+
+def sprint_n(classes: int, *, queries: int = 100) -> Sprint:
+    """Small enough to be trained from scratch on two CPU cores in minutes."""
+    backbone = SmallCNN(stem=16, channels=(32, 48, 96, 128), blocks=(1, 2, 2, 1))
+    return Sprint(
+        backbone=backbone,
+        fusion=Fusion(backbone.channels, width=128, heads=8, hidden=256),
+        layers=2,
+        heads=8,
+        hidden=256,
+        classes=classes,
+        queries=queries,
+    )
