@@ -33,7 +33,7 @@ def options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceb
 @app.command()
 def train(
     data: DataFolder,
-    model: Annotated[str, typer.Option(help="A preset, or a checkpoint to fine-tune.")] = "detr-tiny",
+    model: Annotated[str, typer.Option(help="A preset, or a checkpoint to fine-tune.")] = "sprint-n",
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the training images (50 if no length is given).")
     ] = None,
@@ -134,7 +134,7 @@ def demo(
 
     folder = output or unused(Path("runs") / "demo")
     scenes = folder.parent / "scenes"
-    config = resolve(scenes, "detr-tiny", minutes=minutes)
+    config = resolve(scenes, "sprint-n", minutes=minutes)
     console.print("Drawing a data set of textured scenes with overlapping shapes ...")
     write_scenes(scenes)
     best = run_training(config, folder, console=console)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torchvision import tv_tensors
 
 from setpiece.data import InputSize, eval_transform, normalise, train_transform
+from setpiece.data.transforms import RandomTranspose, canvas_transform
 
 SIZE = InputSize(96, 128)
 
@@ -23,14 +24,22 @@ def scene_with_a_rectangle(height: int, width: int, box_xyxy: tuple[int, int, in
     return tv_tensors.Image(image), {"boxes": boxes, "labels": torch.tensor([7])}
 
 
-@pytest.mark.parametrize("crop", [0.0, 1.0])
-@pytest.mark.parametrize("photometric", [False, True])
+AUGMENTATIONS = {
+    "resize": train_transform(SIZE, crop=0.0, photometric=False),
+    "crop": train_transform(SIZE, crop=1.0, photometric=False),
+    "colour": train_transform(SIZE, crop=1.0),
+    "canvas": canvas_transform(SIZE, turns=False),
+    "canvas with turns": canvas_transform(SIZE),
+}
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
 @pytest.mark.parametrize("seed", range(25))
-def test_boxes_move_with_pixels(crop, photometric, seed):
+def test_boxes_move_with_pixels(name, seed):
     torch.manual_seed(seed)
-    transform = train_transform(SIZE, crop=crop, photometric=photometric)
-    image, target = transform(*scene_with_a_rectangle(120, 160, (40, 30, 100, 66)))
-    red = image[0] > image[2]
+    image, target = AUGMENTATIONS[name](*scene_with_a_rectangle(120, 160, (40, 30, 100, 66)))
+    # The margin of a canvas is a little more red than blue.
+    red = image[0].int() > image[2].int() + 25
     if len(target["boxes"]) == 0:
         assert int(red.sum()) < 160
         return
@@ -38,6 +47,32 @@ def test_boxes_move_with_pixels(crop, photometric, seed):
     drawn_xyxy = torch.stack([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], 1).float()
     torch.testing.assert_close(target["boxes"].as_subclass(torch.Tensor), drawn_xyxy, atol=1.5, rtol=0)
     assert target["labels"].tolist() == [7]
+
+
+def test_every_canvas_is_square_and_shows_a_small_image_whole():
+    for seed in range(20):
+        torch.manual_seed(seed)
+        transform = canvas_transform(SIZE, scales=(0.5, 0.8), stretch=1.0)
+        image, target = transform(*scene_with_a_rectangle(120, 160, (40, 30, 100, 66)))
+        assert image.shape == (3, 128, 128)
+        [[left, top, right, bottom]] = target["boxes"].tolist()
+        long, short = sorted((right - left, bottom - top), reverse=True)
+        assert long / short == pytest.approx(60 / 36, abs=0.15)
+        assert 0.45 * 60 * 128 / 160 < long < 0.85 * 60 * 128 / 160
+
+
+def test_transposing_exchanges_the_axes_of_pixels_and_boxes():
+    image, target = scene_with_a_rectangle(120, 160, (40, 30, 100, 66))
+    seen = set()
+    for seed in range(8):
+        torch.manual_seed(seed)
+        turned, moved = RandomTranspose()(image, target)
+        seen.add((turned.shape, tuple(moved["boxes"][0].tolist()), moved["boxes"].canvas_size))
+        assert turned[0, 40 if turned.shape[1] == 160 else 30, 30 if turned.shape[1] == 160 else 40] == 255
+    assert seen == {
+        ((3, 120, 160), (40, 30, 100, 66), (120, 160)),
+        ((3, 160, 120), (30, 40, 66, 100), (160, 120)),
+    }
 
 
 @pytest.mark.parametrize("seed", range(20))

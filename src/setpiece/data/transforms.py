@@ -221,8 +221,8 @@ def canvas_transform(
         [
             v2.RandomHorizontalFlip(),
             *([v2.RandomVerticalFlip(), RandomTranspose()] if turns else []),
+            PhotometricDistort(),  # before the margin, which has to keep its colour
             RandomPlacement(size, scales, stretch),
-            PhotometricDistort(),
             v2.ClampBoundingBoxes(),
             v2.SanitizeBoundingBoxes(min_size=1),
         ]

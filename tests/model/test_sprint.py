@@ -1,0 +1,148 @@
+import pytest
+import torch
+
+from setpiece.errors import UsageError
+from setpiece.model.sampling import SamplingAttention
+from setpiece.model.sprint import first_boxes, image_extent, refine, sprint_n
+from setpiece.model.weights import create, load, save
+from setpiece.records import Targets
+from setpiece.setloss import SetCriterion
+
+
+def no_padding(batch, height, width):
+    return torch.zeros(batch, height, width, dtype=torch.bool)
+
+
+def one_step(model, images, padding, counts, classes):
+    """Forward, loss and backward; the outputs and the loss."""
+    objects = [{"labels": torch.randint(0, classes, (n,)), "boxes": torch.rand(n, 4) * 0.3 + 0.2} for n in counts]
+    outputs = model(images, padding)
+    total = SetCriterion(form=model.form)(outputs, Targets.from_list(objects)).total
+    total.backward()
+    return outputs, total
+
+
+@pytest.mark.parametrize("classes", [1, 80])
+@pytest.mark.parametrize("counts", [[0, 0], [3, 0], [30, 1]])
+def test_any_number_of_objects_and_classes_trains_every_parameter_finitely(classes, counts):
+    torch.manual_seed(0)
+    model = sprint_n(classes, queries=20)
+    outputs, total = one_step(model, torch.randn(2, 3, 96, 64), no_padding(2, 96, 64), counts, classes)
+    assert outputs.logits.shape == (3, 2, 20, classes)
+    assert total.isfinite()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize(("height", "width"), [(192, 192), (256, 192), (32, 64), (640, 1024)])
+def test_any_size_that_divides_by_thirty_two_works_with_padding(height, width):
+    padding = no_padding(2, height, width)
+    padding[1, height // 2 :] = True
+    padding[1, :, width // 3 :] = True
+    outputs = sprint_n(3).eval()(torch.randn(2, 3, height, width), padding)
+    cells = sum(height * width // stride**2 for stride in (8, 16, 32))
+    assert outputs.boxes.shape == (3, 2, min(100, cells), 4)
+    assert outputs.boxes.isfinite().all()
+    assert (outputs.boxes >= 0).all()
+    assert (outputs.boxes <= 1).all()
+
+
+def test_boxes_are_fractions_of_the_image_and_not_of_its_padding():
+    """A model that has learned nothing proposes its cells: of a padded image those inside it, spread over it."""
+    torch.manual_seed(0)
+    padding = no_padding(1, 128, 128)
+    padding[:, :, 64:] = True
+    outputs = sprint_n(1, queries=168).eval()(torch.randn(1, 3, 128, 128), padding)
+    inside = 168  # half of 16² + 8² + 4² cells
+    centres = outputs.boxes[0, 0, :inside, 0]
+    assert centres.min() < 0.1
+    assert centres.max() > 0.9
+
+
+def test_the_extent_of_an_image_is_its_share_of_the_canvas():
+    padding = no_padding(2, 4, 10)
+    padding[1, 3:] = True
+    padding[1, :, 5:] = True
+    assert image_extent(padding).tolist() == [[1, 1, 1, 1], [0.5, 0.75, 0.5, 0.75]]
+
+
+def test_first_boxes_lie_at_the_cells_centres_in_the_order_of_the_flattened_maps():
+    boxes = first_boxes([torch.zeros(1, 8, 2, 4), torch.zeros(1, 8, 1, 2)])
+    expected = [[0.125, 0.25], [0.375, 0.25], [0.625, 0.25], [0.875, 0.25]]
+    expected += [[x, 0.75] for x, _ in expected] + [[0.25, 0.5], [0.75, 0.5]]
+    torch.testing.assert_close(boxes[:, :2], torch.tensor(expected))
+    torch.testing.assert_close(boxes[:, 2], torch.tensor([0.05] * 8 + [0.1] * 2))
+
+
+def test_refining_by_nothing_leaves_a_box_as_it_is():
+    box = torch.tensor([[0.5, 0.25, 0.1, 0.9]])
+    torch.testing.assert_close(refine(box, torch.zeros(1, 4)), box)
+
+
+def test_sampling_attention_is_its_formula():
+    """The docstring's sum with plain loops, on maps whose bilinear interpolation is worked out by hand."""
+    torch.manual_seed(0)
+    attention = SamplingAttention(8, heads=2, levels=2, points=3)
+    torch.nn.init.normal_(attention.weights.weight)
+    torch.nn.init.normal_(attention.offsets.weight)
+    maps = [torch.randn(1, 8, 5, 4), torch.randn(1, 8, 3, 2)]
+    query, box = torch.randn(1, 1, 8), torch.tensor([[[0.4, 0.6, 0.5, 0.3]]])
+    found = attention(query, box, maps).squeeze()
+
+    offsets = attention.offsets(query).view(2, 2, 3, 2)
+    weights = attention.weights(query).view(2, 6).softmax(-1).view(2, 2, 3)
+    heads = torch.zeros(2, 4)
+    for head in range(2):
+        for level, m in enumerate(maps):
+            for point in range(3):
+                at = box[0, 0, :2] + offsets[head, level, point] * box[0, 0, 2:] / 6
+                value = bilinear(m[0, 4 * head : 4 * head + 4], at[0], at[1])
+                heads[head] += weights[head, level, point] * value
+    torch.testing.assert_close(found, attention.output(heads.flatten()), atol=1e-5, rtol=1e-4)
+
+
+def bilinear(m, x, y):
+    """A map at a point in fractions of it; cell (i, j) has its centre at ((j + 1/2) / w, (i + 1/2) / h); 0 outside."""
+    _, h, w = m.shape
+    column, row = x * w - 0.5, y * h - 0.5
+    total = torch.zeros(m.shape[0])
+    for i in range(h):
+        for j in range(w):
+            total += m[:, i, j] * (1 - abs(row - i)).clamp(min=0) * (1 - abs(column - j)).clamp(min=0)
+    return total
+
+
+def test_a_checkpoint_round_trips_and_its_class_heads_can_be_replaced(tmp_path):
+    torch.manual_seed(0)
+    checkpoint = create("sprint-n", ["a", "b"])
+    save(checkpoint, tmp_path / "saved")
+    images = torch.randn(1, 3, 64, 64)
+    again = load(tmp_path / "saved")
+    expected = checkpoint.model.eval()(images, no_padding(1, 64, 64))
+    torch.testing.assert_close(again.model.eval()(images, no_padding(1, 64, 64)).logits, expected.logits)
+    other = load(tmp_path / "saved", ["x", "y", "z"])
+    assert other.model.eval()(images, no_padding(1, 64, 64)).logits.shape[-1] == 3
+
+
+def test_there_is_no_pretrained_cnn_for_the_smallest():
+    with pytest.raises(UsageError, match="trains from scratch"):
+        create("sprint-n", ["a"], pretrained_backbone=True)
+
+
+class Tensors(torch.nn.Module):
+    """The model with tensors for a result, which is what an exporter takes."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, images, padding):
+        outputs = self.model(images, padding)
+        return outputs.logits[-1], outputs.boxes[-1]
+
+
+def test_the_graph_holds_no_shape_that_depends_on_the_data():
+    torch.manual_seed(0)
+    model = Tensors(sprint_n(2).eval())
+    exported = torch.export.export(model, (torch.randn(1, 3, 64, 64), no_padding(1, 64, 64))).module()
+    images = torch.randn(1, 3, 64, 64)
+    torch.testing.assert_close(exported(images, no_padding(1, 64, 64)), model(images, no_padding(1, 64, 64)))
