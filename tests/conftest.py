@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("setpiece", deadline=None)  # no test asserts a duration
+settings.load_profile("setpiece")
 
 
 @pytest.fixture(scope="session")

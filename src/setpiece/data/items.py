@@ -20,6 +20,7 @@ from setpiece.data.transforms import InputSize, eval_transform, train_transform
 from setpiece.setloss.boxes import xyxy_to_cxcywh
 
 CACHE_LIMIT = 2 * 2**30  # bytes
+DETAIL = 1.5  # augmentation enlarges parts of an image about this much; they should not be blurred by it
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class TrainImages(torch.utils.data.Dataset[Item]):
         self._cache: list[Tensor] = []
 
     def prepare(self, progress: Callable[[int, int], None] | None = None, *, limit: int = CACHE_LIMIT) -> bool:
-        """Decode every image once, and keep it at the input size (never enlarged).
+        """Decode every image once, and keep it at `DETAIL` times the input size (never enlarged).
 
         Args:
             progress: called with (images done, images in all) after each.
@@ -87,7 +88,7 @@ class TrainImages(torch.utils.data.Dataset[Item]):
         return True
 
     def _kept_size(self, example: Example) -> tuple[int, int]:
-        fitted = self.size.fit(example.height, example.width)
+        fitted = self.size.fit(example.height, example.width, DETAIL)
         return min(fitted, (example.height, example.width))
 
     def __len__(self) -> int:
