@@ -88,7 +88,7 @@ def test_train_then_eval_then_predict(setpiece, small_scenes, tmp_path):
 
 
 def test_a_run_without_a_name_goes_into_a_folder_of_its_own(setpiece, small_scenes, tmp_path):
-    for name in ("scenes-detr-tiny", "scenes-detr-tiny-2"):
+    for name in ("scenes-sprint-n", "scenes-sprint-n-2"):
         assert setpiece("train", small_scenes, *QUICK).code == 0
         assert (tmp_path / "runs" / name / "best" / "model.safetensors").is_file()
 

@@ -19,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console()
+console = Console(markup=False)  # class names and paths may hold brackets
 
 DataFolder = Annotated[Path, typer.Argument(metavar="DATA", help="Folder of a data set: COCO, YOLO or Pascal VOC.")]
 Model = Annotated[str, typer.Argument(help="A run or checkpoint folder, a .pth or .safetensors file, or a hub id.")]
@@ -42,7 +42,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in --output where it was stopped.")
     ] = False,
-    size: Annotated[int | None, typer.Option(help="Pixels of an image's shorter side in the model.")] = None,
+    size: Annotated[int | None, typer.Option(help="Pixels that an image is fitted into.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images per step, over all processes.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="After warm-up.")] = None,
     backbone_learning_rate: Annotated[float | None, typer.Option(help="Of the CNN.")] = None,

@@ -13,12 +13,12 @@ import numpy as np
 from PIL import Image
 
 from setpiece.atomic import write_whole
+from setpiece.data.annotations import IMAGE_SUFFIXES
 from setpiece.data.images import read_image
 from setpiece.detector import Detector
 from setpiece.errors import DataError, UsageError
 from setpiece.evaluation import draw, to_coco_results
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
 CHUNK = 8  # images held in memory at a time
 
 
@@ -32,7 +32,7 @@ def find_images(sources: Sequence[str]) -> list[Path]:
     for source in sources:
         path = Path(source)
         if path.is_dir():
-            here = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+            here = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
         elif path.is_file():
             here = [path]
         else:

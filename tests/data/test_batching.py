@@ -177,12 +177,6 @@ def test_images_are_padded_right_and_bottom_to_a_multiple_of_32():
     assert batch.original_sizes.tolist() == [[40, 60], [33, 70]]
 
 
-def test_a_padded_size_can_be_fixed():
-    assert collate([item(40, 60)], MEAN, STD, pad_to=(40, 100)).images.shape == (1, 3, 40, 100)
-    with pytest.raises(ValueError, match="Image 8 of 40x60 does not fit"):
-        collate([item(40, 60, 8)], MEAN, STD, pad_to=(64, 32))
-
-
 def test_workers_give_the_same_batches_as_one_process(dataset):
     batches = {}
     for workers in (0, 2):

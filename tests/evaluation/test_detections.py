@@ -61,22 +61,6 @@ def test_sigmoid_form_reads_the_best_of_all_query_and_class_pairs() -> None:
     assert (found["query"] * 3 + found.class_id).tolist() == order.tolist()
 
 
-@pytest.mark.parametrize("form", ["softmax", "sigmoid"])
-@pytest.mark.parametrize("hole", [None, "N/A"])
-def test_a_hole_among_the_classes_is_never_shown_and_its_query_shows_its_best_real_class(
-    form: str, hole: str | None
-) -> None:
-    logits = torch.tensor([[[[1.0, 9.0, 2.0]]]])
-    if form == "softmax":
-        logits = torch.cat([logits, torch.zeros(1, 1, 1, 1)], -1)
-    outputs = Outputs(logits, torch.full((1, 1, 1, 4), 0.5))
-    [found] = to_detections(outputs, sizes((10, 10)), ["cat", hole, "owl"], form, limit=1)
-    assert found["class_name"].tolist() == ["owl"]
-    assert found.class_id.tolist() == [2]
-    probabilities = logits.softmax(-1) if form == "softmax" else logits.sigmoid()
-    assert found.confidence[0] == pytest.approx(probabilities[0, 0, 0, 2].item())
-
-
 def test_boxes_are_scaled_by_the_original_width_and_height() -> None:
     outputs = Outputs(torch.tensor([[[[5.0]]]]), torch.tensor([[[[0.5, 0.25, 0.5, 0.25]]]]))
     [found] = to_detections(outputs, sizes((400, 100)), ["cat"], "sigmoid")

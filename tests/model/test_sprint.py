@@ -52,10 +52,22 @@ def test_boxes_are_fractions_of_the_image_and_not_of_its_padding():
     padding = no_padding(1, 128, 128)
     padding[:, :, 64:] = True
     outputs = sprint_n(1, queries=168).eval()(torch.randn(1, 3, 128, 128), padding)
-    inside = 168  # half of 16² + 8² + 4² cells
-    centres = outputs.boxes[0, 0, :inside, 0]
-    assert centres.min() < 0.1
-    assert centres.max() > 0.9
+    # Half of 16² + 8² + 4² cells: eight, four and two columns across the image.
+    columns = {n: [(2 * i + 1) / (2 * n) for i in range(n)] for n in (8, 4, 2)}
+    expected = sorted(x for n, centres in columns.items() for x in centres for _ in range(2 * n))
+    torch.testing.assert_close(outputs.boxes[0, 0, :, 0].sort().values, torch.tensor(expected), atol=1e-4, rtol=1e-4)
+
+
+def test_attention_on_the_coarsest_map_sees_nothing_of_the_padding():
+    torch.manual_seed(0)
+    fusion = sprint_n(1).fusion.eval()
+    cells = torch.randn(1, 128, 2, 3)
+    padding = no_padding(1, 128, 160)
+    padding[:, 64:] = True
+    padding[:, :, 96:] = True
+    padded = torch.nn.functional.pad(cells, (0, 2, 0, 2), value=7.0)
+    alone = fusion._attend(cells, no_padding(1, 64, 96))
+    torch.testing.assert_close(fusion._attend(padded, padding)[:, :, :2, :3], alone)
 
 
 def test_the_extent_of_an_image_is_its_share_of_the_canvas():
@@ -70,7 +82,8 @@ def test_first_boxes_lie_at_the_cells_centres_in_the_order_of_the_flattened_maps
     expected = [[0.125, 0.25], [0.375, 0.25], [0.625, 0.25], [0.875, 0.25]]
     expected += [[x, 0.75] for x, _ in expected] + [[0.25, 0.5], [0.75, 0.5]]
     torch.testing.assert_close(boxes[:, :2], torch.tensor(expected))
-    torch.testing.assert_close(boxes[:, 2], torch.tensor([0.05] * 8 + [0.1] * 2))
+    torch.testing.assert_close(boxes[0, 2:], torch.tensor([1.6 / 4, 1.6 / 2]))
+    torch.testing.assert_close(boxes[-1, 2:], torch.tensor([1.6 / 2, 1.6]))
 
 
 def test_refining_by_nothing_leaves_a_box_as_it_is():

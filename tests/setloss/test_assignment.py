@@ -68,7 +68,7 @@ def test_counts_broadcast_over_layers_and_no_targets_is_no_match():
     assert (match[:, 1] >= 0).all()
 
 
-def test_large_batches_solved_in_threads_equal_each_problem_alone():
+def test_many_problems_at_once_equal_each_problem_alone():
     cost = torch.randn(64, 20, 200, generator=torch.Generator().manual_seed(1))
     count = torch.full((64,), 20)
     together = assign(cost, count)

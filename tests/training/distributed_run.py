@@ -4,7 +4,6 @@ Batch norm computes its statistics per process on CPU, so it is frozen here; not
 """
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -28,7 +27,7 @@ def frozen(module):
 def start_frozen(config, dataset):
     checkpoint = start(config, dataset)
     frozen(checkpoint.model)
-    return replace(checkpoint)
+    return checkpoint
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def test_two_processes_train_as_one_on_the_same_global_batch(scenes, tmp_path):
     script = [os.path.join(os.path.dirname(__file__), "distributed_run.py"), str(scenes)]
     quiet = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1"}
     one = [sys.executable, *script, str(tmp_path / "one")]
-    two = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29731"]
+    two = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     for command in (one, [*two, *script, str(tmp_path / "two")]):
         subprocess.run(command, env=quiet, check=True, capture_output=True, timeout=300)
     for alone, together in zip(rows(tmp_path / "one"), rows(tmp_path / "two"), strict=True):

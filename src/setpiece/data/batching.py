@@ -22,25 +22,18 @@ STRIDE = 32
 Colour = tuple[float, float, float]
 
 
-def collate(items: Sequence[Item], mean: Colour, std: Colour, pad_to: tuple[int, int] | None = None) -> Batch:
+def collate(items: Sequence[Item], mean: Colour, std: Colour) -> Batch:
     """Pad images at the right and bottom to one size, normalise them, and stack their targets.
 
     Args:
         mean: of each colour channel, in [0, 1].
         std: likewise.
-        pad_to: (height, width) of the batch, for models that want one shape; by default the largest height and
-            width of the items, rounded up to a multiple of 32.
-
-    Raises:
-        ValueError: an image is larger than `pad_to`.
     """
-    height, width = pad_to or _padded_size(items)
+    height, width = _padded_size(items)
     images = torch.zeros(len(items), 3, height, width, dtype=torch.uint8)
     padding = torch.ones(len(items), height, width, dtype=torch.bool)
     for b, item in enumerate(items):
         _, h, w = item.image.shape
-        if h > height or w > width:
-            raise ValueError(f"Image {item.image_id} of {h}x{w} does not fit the padded size {height}x{width}.")
         images[b, :, :h, :w] = item.image
         padding[b, :h, :w] = False
     return Batch(
@@ -64,7 +57,6 @@ def train_loader(
     std: Colour,
     *,
     workers: int = 0,
-    pad_to: tuple[int, int] | None = None,
 ) -> DataLoader[Item]:
     """Batches of augmented images, in the order of the sampler; the same for any number of workers.
 
@@ -73,12 +65,11 @@ def train_loader(
     Args:
         images: call its `prepare()` first, so that workers share what it keeps.
         workers: processes that load ahead; 0 loads in this one.
-        pad_to: see `collate`.
     """
     return DataLoader(
         images,
         batch_sampler=sampler,
-        collate_fn=partial(collate, mean=mean, std=std, pad_to=pad_to),
+        collate_fn=partial(collate, mean=mean, std=std),
         num_workers=workers,
         persistent_workers=workers > 0,
         generator=torch.Generator(),  # or each epoch would draw a number from the global one
@@ -95,7 +86,6 @@ def eval_loader(
     workers: int = 0,
     rank: int = 0,
     world_size: int = 1,
-    pad_to: tuple[int, int] | None = None,
 ) -> DataLoader[Item]:
     """Every image once, resized for evaluation, in order; of several processes each takes every so many-th.
 
@@ -107,13 +97,12 @@ def eval_loader(
         workers: processes that load ahead; 0 loads in this one.
         rank: which process this is, in [0, world_size).
         world_size: processes that evaluate together.
-        pad_to: see `collate`.
     """
     images = EvalImages(dataset, size)
     return DataLoader(
         Subset(images, range(rank, len(images), world_size)),
         batch_size=batch_size,
-        collate_fn=partial(collate, mean=mean, std=std, pad_to=pad_to),
+        collate_fn=partial(collate, mean=mean, std=std),
         num_workers=workers,
         generator=torch.Generator(),
     )

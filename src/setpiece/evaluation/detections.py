@@ -15,14 +15,11 @@ from setpiece.errors import NonFiniteCostError, UsageError
 from setpiece.records import Outputs
 from setpiece.setloss.boxes import cxcywh_to_xyxy
 
-# The published COCO checkpoints number their classes by category id, and the ids that COCO never used are holes.
-HOLES = (None, "N/A")
-
 
 def to_detections(
     outputs: Outputs,
     original_sizes: Int64[Tensor, "B 2"],
-    classes: Sequence[str | None],
+    classes: Sequence[str],
     form: Literal["softmax", "sigmoid"],
     *,
     threshold: float = 0.0,
@@ -32,8 +29,7 @@ def to_detections(
 
     In the softmax form every query gives its best class other than no-object, with that class's probability
     (the paper's reading). In the sigmoid form every (query, class) pair is a candidate of its own, and the
-    `limit` most probable of all pairs are kept. A class named `None` or `"N/A"` is a hole in a published
-    checkpoint's numbering and is never a candidate: its query shows its best real class.
+    `limit` most probable of all pairs are kept.
 
     Args:
         outputs: raw logits, and boxes cxcywh in [0, 1].
@@ -64,13 +60,11 @@ def to_detections(
     """
     logits, boxes_cxcywh = outputs.logits[-1].float(), outputs.boxes[-1].float()
     _require_classes_fit(logits.shape[-1], len(classes), form)
-    kept = torch.tensor([c for c, name in enumerate(classes) if name not in HOLES], device=logits.device)
     if form == "softmax":
-        scores, best = logits.softmax(-1)[..., kept].max(-1, keepdim=True)  # (B, Q, 1)
-        class_ids = kept[best]
+        scores, class_ids = logits.softmax(-1)[..., :-1].max(-1, keepdim=True)  # (B, Q, 1)
     else:
-        scores = logits.sigmoid()[..., kept]  # (B, Q, classes that are not holes)
-        class_ids = kept.expand_as(scores)
+        scores = logits.sigmoid()  # (B, Q, C)
+        class_ids = torch.arange(len(classes), device=logits.device).expand_as(scores)
     _require_finite(scores, boxes_cxcywh, layer=len(outputs.logits) - 1)
     # A stable sort, not topk: candidates with equal scores come out in the same order on every device.
     confidences, order = scores.flatten(1).sort(dim=1, descending=True, stable=True)
@@ -133,7 +127,7 @@ def _to_record(
     class_id: np.ndarray,
     query: np.ndarray,
     *,
-    names: Sequence[str | None],
+    names: Sequence[str],
     threshold: float,
 ) -> sv.Detections:
     shown = confidence >= threshold

@@ -56,7 +56,7 @@ class ResNetBackbone(nn.Sequential):
         except (OSError, RuntimeError) as error:
             raise WeightsError(
                 f"The ImageNet weights of {self.resnet.__name__} could not be fetched from {weights.url} ({error}): "
-                "check the network, or start from a checkpoint that is on this machine."
+                "check the network, start from a checkpoint that is on this machine, or train with --no-pretrained."
             ) from error
         self.load_state_dict({k: v for k, v in state.items() if k.split(".")[0] != "fc"})
 

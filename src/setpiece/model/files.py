@@ -44,15 +44,12 @@ def locate(source: str | Path) -> Path:
         if path.suffix not in SUFFIXES:
             raise WeightsError(f"{path} is not a checkpoint: expected a folder, a .pth or a .safetensors file.")
         return path
-    if (
-        not path.parent.is_dir()
-        and re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", str(source))
-        and path.suffix not in (".pth", ".pt", ".safetensors")
-    ):
+    # What lies in a folder that exists here is a path with a slip in it, not a name on the hub.
+    if path.suffix not in SUFFIXES and not path.parent.is_dir() and re.fullmatch(HUB_ID, str(source)):
         fetch_from_hub(str(source), CONFIG)
         return fetch_from_hub(str(source), WEIGHTS)
     raise UsageError(
-        f"There is no checkpoint at {source}: give a folder, a file or a hub id like facebook/detr-resnet-50."
+        f"There is no checkpoint at {source}, and no preset of that name: give a folder, a file, a hub id or a preset."
     )
 
 

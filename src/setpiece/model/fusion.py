@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
+from jaxtyping import Bool
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -33,20 +33,22 @@ class Fusion(nn.Module):
         self.shrink = nn.ModuleList(_block(width, width, stride=2) for _ in channels[1:])
         self.coarser = nn.ModuleList(_block(width, width) for _ in channels[1:])
 
-    def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """(B, c, h, w) maps, finest first -> (B, D, h, w) maps in the same order."""
+    def forward(self, maps: list[Tensor], padding: Bool[Tensor, "B H W"]) -> list[Tensor]:
+        """(B, c, h, w) maps, finest first -> (B, D, h, w) maps in the same order; `padding` is that of the pixels."""
         fine, middle, coarse = (project(m) for project, m in zip(self.project, maps, strict=True))
-        coarse = self._attend(coarse)
+        coarse = self._attend(coarse, padding)
         middle = self.finer[0](middle + _double(coarse))
         fine = self.finer[1](fine + _double(middle))
         middle = self.coarser[0](middle + self.shrink[0](fine))
         coarse = self.coarser[1](coarse + self.shrink[1](middle))
         return [fine, middle, coarse]
 
-    def _attend(self, m: Tensor) -> Tensor:
+    def _attend(self, m: Tensor, padding: Bool[Tensor, "B H W"]) -> Tensor:
         B, D, h, w = m.shape
-        nowhere = torch.zeros(1, h, w, dtype=torch.bool, device=m.device)
-        cells = self.encoder(m.flatten(2).transpose(1, 2), sine_positions(nowhere, D).flatten(1, 2), None)
+        stride = padding.shape[-1] // w
+        outside = padding[:, ::stride, ::stride]  # (B, h, w): a cell is padding if its first pixel is
+        positions = sine_positions(outside, D).flatten(1, 2)
+        cells = self.encoder(m.flatten(2).transpose(1, 2), positions, ~outside.flatten(1)[:, None, None])
         return cells.transpose(1, 2).reshape(B, D, h, w)
 
 

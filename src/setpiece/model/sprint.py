@@ -28,11 +28,11 @@ from setpiece.model.base import SetModel
 from setpiece.model.fusion import Fusion
 from setpiece.model.pyramid import PyramidBackbone, SmallCNN
 from setpiece.model.sampling import SamplingAttention
-from setpiece.model.transformer import Attention
+from setpiece.model.transformer import Attention, FeedForward
 from setpiece.records import Outputs
 
 PRIOR = 0.01  # probability that a class head starts with
-SMALLEST = 0.05  # side of a proposal's first box on the finest map, as a fraction of the canvas; doubles per map
+FIRST_SIDE = 1.6  # of the box that a cell starts from, in cells
 
 
 class Sprint(SetModel):
@@ -71,7 +71,7 @@ class Sprint(SetModel):
         self.backbone = backbone
         self.fusion = fusion
         self.proposal = nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width))
-        self.layers = nn.ModuleList(DecoderLayer(width, heads, hidden) for _ in range(layers))
+        self.layers = nn.ModuleList(SamplingLayer(width, heads, hidden) for _ in range(layers))
         self.box_position = nn.Sequential(nn.Linear(4, 2 * width), nn.ReLU(inplace=True), nn.Linear(2 * width, width))
         self.class_heads = nn.ModuleList(_class_head(width, classes) for _ in range(1 + layers))
         self.box_heads = nn.ModuleList(_box_head(width) for _ in range(1 + layers))
@@ -88,7 +88,7 @@ class Sprint(SetModel):
             Logits (1 + layers, B, Q, C) and boxes (1 + layers, B, Q, 4), cxcywh in fractions of each image without
             its padding; both float32, also under autocast.
         """
-        maps = self.fusion(self.backbone(images))
+        maps = self.fusion(self.backbone(images), padding)
         extent = image_extent(padding)  # (B, 4)
         content, boxes, logits = self._propose(maps, extent)
         all_logits, all_boxes = [logits], [boxes]
@@ -119,7 +119,7 @@ class Sprint(SetModel):
         self.class_heads = nn.ModuleList(_class_head(self.fusion.width, classes).to(device) for _ in self.class_heads)
 
 
-class DecoderLayer(nn.Module):
+class SamplingLayer(nn.Module):
     """Self-attention among the queries, sampling attention to the maps, then a feed-forward network."""
 
     def __init__(self, width: int, heads: int, hidden: int) -> None:
@@ -128,7 +128,7 @@ class DecoderLayer(nn.Module):
         self.self_attention_norm = nn.LayerNorm(width)
         self.sampling = SamplingAttention(width, heads, levels=3, points=4)
         self.sampling_norm = nn.LayerNorm(width)
-        self.feed_forward = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, width))
+        self.feed_forward = FeedForward(width, hidden, dropout=0.0)
         self.feed_forward_norm = nn.LayerNorm(width)
 
     def forward(
@@ -153,14 +153,18 @@ def image_extent(padding: Bool[Tensor, "B H W"]) -> Float[Tensor, "B 4"]:
 
 
 def first_boxes(maps: list[Tensor]) -> Float[Tensor, "S 4"]:
-    """The box that each cell of all maps starts from: at its centre, larger on coarser maps; canvas fractions."""
+    """The box that each cell of all maps starts from: at its centre, a little larger than it; canvas fractions."""
     boxes = []
-    for level, m in enumerate(maps):
+    for m in maps:
         h, w = m.shape[-2:]
         y = (torch.arange(h, device=m.device) + 0.5) / h
         x = (torch.arange(w, device=m.device) + 0.5) / w
-        side = torch.full((h, w), SMALLEST * 2**level, device=m.device)
-        boxes.append(torch.stack([x.expand(h, w), y[:, None].expand(h, w), side, side], -1).flatten(0, 1))
+        cells = [
+            x.expand(h, w),
+            y[:, None].expand(h, w),
+            *(torch.full_like(x, FIRST_SIDE / n).expand(h, w) for n in (w, h)),
+        ]
+        boxes.append(torch.stack(cells, -1).flatten(0, 1))
     return torch.cat(boxes)
 
 

@@ -31,22 +31,23 @@ _log = logging.getLogger("setpiece")
 
 
 class Preset(NamedTuple):
-    """A way to build a model, and the input size (pixels) that it is made for."""
+    """A way to build a model, the input size (pixels) that it is made for, and whether its CNN can start pretrained."""
 
     build: Callable[..., SetModel]
     shortest: int
     longest: int
+    pretrained: bool
 
 
 def presets() -> dict[str, Preset]:
     """Every preset by the name that users type."""
     return {
-        "detr-r50": Preset(detr_r50, 800, 1333),
-        "detr-r50-dc5": Preset(detr_r50_dc5, 800, 1333),
-        "detr-r101": Preset(detr_r101, 800, 1333),
-        "detr-r101-dc5": Preset(detr_r101_dc5, 800, 1333),
-        "detr-tiny": Preset(detr_tiny, 256, 256),
-        "sprint-n": Preset(sprint_n, 256, 256),
+        "detr-r50": Preset(detr_r50, 800, 1333, True),
+        "detr-r50-dc5": Preset(detr_r50_dc5, 800, 1333, True),
+        "detr-r101": Preset(detr_r101, 800, 1333, True),
+        "detr-r101-dc5": Preset(detr_r101_dc5, 800, 1333, True),
+        "detr-tiny": Preset(detr_tiny, 256, 256, False),
+        "sprint-n": Preset(sprint_n, 256, 256, False),
     }
 
 
@@ -118,7 +119,7 @@ def create(
         raise UsageError(f"There is no preset {preset!r}: choose one of {', '.join(presets())}.")
     if not classes:
         raise UsageError("A model needs at least one class: give the names of the classes to detect.")
-    build, usual_shortest, usual_longest = presets()[preset]
+    build, usual_shortest, usual_longest, _ = presets()[preset]
     if shortest is None:
         shortest = usual_shortest
     if longest is None:
@@ -249,7 +250,7 @@ def _published_config(
     if rows != len(names) + 1:
         raise WeightsError(f"{path} has a class head of {rows} rows, but {len(names)} classes are named beside it.")
     state, classes = published.drop_unused_classes(state, names)
-    _, shortest, longest = presets()[preset]
+    _, shortest, longest, _ = presets()[preset]
     queries = len(state["queries.weight"])
     return Config(preset=preset, classes=classes, queries=queries, shortest=shortest, longest=longest), state
 

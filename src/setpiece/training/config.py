@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from setpiece.errors import UsageError
+from setpiece.model.weights import load, presets
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,16 @@ def sprint_recipe() -> Recipe:
 
 
 def recipe_of(model: str) -> Recipe:
-    """The recipe of a preset; a checkpoint is fine-tuned by the paper's."""
-    if model.startswith("sprint"):
+    """The recipe of a preset, or of the preset that a checkpoint was built by.
+
+    Raises:
+        UsageError: there is neither a preset nor a checkpoint of that name.
+        WeightsError: the checkpoint cannot be read.
+    """
+    preset = model if model in presets() else load(model).preset
+    if preset == "sprint-n":
         return sprint_recipe()
-    return from_scratch_recipe() if model == "detr-tiny" else paper_recipe()
+    return from_scratch_recipe() if preset == "detr-tiny" else paper_recipe()
 
 
 class TrainConfig(BaseModel):
@@ -88,14 +95,15 @@ class TrainConfig(BaseModel):
         model: preset, checkpoint folder or file, or hub id.
         epochs: passes over the training images; either this or `minutes`.
         minutes: of training. Augmentation counts; decoding the images once beforehand, and evaluation, do not.
-        size: shortest side that an image enters the model with, in pixels; the model's own where None.
+        size: pixels that an image is fitted into: its shorter side, where the model's own two limits differ, else its
+            longer side. The model's own where None.
         evaluations: how often the validation images are evaluated, evenly over the run.
         precision: "auto" takes bfloat16 where the processor or GPU computes in it.
         pretrained: start the CNN from ImageNet weights where the preset has some.
         (the others: see `Recipe`)
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     data: Path
     model: str

@@ -17,10 +17,10 @@ class Display:
     def __init__(self, console: Console) -> None:
         self.console = console
         self._progress = Progress(
-            TextColumn("[bold]{task.fields[where]}"),
+            TextColumn("{task.fields[where]}", style="bold", markup=False),
             BarColumn(bar_width=20),
             TaskProgressColumn(),
-            TextColumn("{task.fields[what]}"),
+            TextColumn("{task.fields[what]}", markup=False),
             console=console,
             transient=True,
         )
@@ -41,12 +41,12 @@ class Display:
         """Move the live line; `done` is in [0, 1]."""
         self._progress.update(self._task, completed=done, where=where, what=what)
         if not self.console.is_terminal and time.monotonic() >= self._next_line:
-            self.console.print(f"{where} {done:4.0%} {what}", soft_wrap=True, highlight=False)
+            self.console.print(f"{where} {done:4.0%} {what}", soft_wrap=True, highlight=False, markup=False)
             self._next_line = time.monotonic() + LOG_SECONDS
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
-        self.console.print(text, soft_wrap=True, highlight=False)
+        self.console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
 def duration(seconds: float) -> str:

@@ -97,9 +97,9 @@ def _open(data: Path, display: Display) -> tuple[Dataset, Dataset | None]:
     dataset = open_dataset(data, "train")
     held_out = next((split for split in ("valid", "test") if split in splits), None)
     valid = open_dataset(data, held_out) if held_out else None
-    for part in (dataset, valid):
-        for line in part.defects.summary() if part else ():
-            display.say(f"{data.name}/{part.split}: {line}" if part else line)
+    for part in filter(None, (dataset, valid)):
+        for line in part.defects.summary():
+            display.say(f"{data.name}/{part.split}: {line}")
     if valid is None:
         display.say(f"{data} has no valid and no test split: nothing will be evaluated.")
     return dataset, valid
@@ -112,7 +112,7 @@ def _start(config: TrainConfig, dataset: Dataset) -> Checkpoint:
             return checkpoint
         longest = round(config.size * checkpoint.longest / checkpoint.shortest)
         return replace(checkpoint, shortest=config.size, longest=longest)
-    pretrained = config.pretrained and config.model not in ("detr-tiny", "sprint-n")
+    pretrained = config.pretrained and presets()[config.model].pretrained
     return create(config.model, dataset.classes, pretrained_backbone=pretrained, shortest=config.size)
 
 
@@ -168,6 +168,7 @@ class Trainer:
             self._epoch()
         if self.events is not None:
             self.events.close()
+        self.accelerator.wait_for_everyone()  # what the main process writes is there for all
         return self.run_folder.best if self.valid is not None else self.run_folder.last
 
     def _progress(self) -> float:
@@ -188,7 +189,9 @@ class Trainer:
         for batch in self.loader:
             self._step(batch.to(self.accelerator.device))
             if time.monotonic() - self.saved_at > SAVE_SECONDS:
+                self.watch.pause()
                 self._save_state()
+                self.watch.start()
             if self.config.minutes is not None and self._progress() >= 1:
                 break
         self.watch.pause()
@@ -269,7 +272,7 @@ class Trainer:
         if improved:
             position.best = metrics.AP
         if self.accelerator.is_main_process:
-            if improved or position.evaluated == 1:
+            if improved or not self.run_folder.best.is_dir():
                 self.run_folder.save_checkpoint(self.run_folder.best, self.checkpoint, metrics)
             self.run_folder.save_checkpoint(self.run_folder.last, self.checkpoint, metrics)
             write_pictures(self.checkpoint, valid, self.run_folder.pictures, bf16=self.bf16)
@@ -300,14 +303,13 @@ class Trainer:
 
     def _load_state(self) -> None:
         state = self.run_folder.load_state()
+        if self.accelerator.is_main_process:
+            self.run_folder.cut_metrics(state[0].step if state else 0)
         if state is None:
-            self.run_folder.cut_metrics(0)
             return
         self.position, tensors = state
         self.watch.seconds = self.position.seconds
         self.accelerator.unwrap_model(self.model).load_state_dict(tensors["model"])
         self.average.load_state_dict(tensors["average"])
         self.optimiser.load_state_dict(tensors["optimiser"])
-        if self.accelerator.is_main_process:
-            self.run_folder.cut_metrics(self.position.step)
         self.display.say(f"Resumed after {self.position.step} steps, in epoch {self.position.epoch + 1}.")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import supervision as sv
 from PIL import Image
 
+from setpiece.atomic import write_whole
 from setpiece.data.dataset import Dataset, Example
 from setpiece.data.images import read_image
 from setpiece.evaluation import beside
@@ -31,7 +33,8 @@ def write_pictures(checkpoint: Checkpoint, dataset: Dataset, folder: Path, *, bf
             truth_of(example, dataset.classes),
             found,
         )
-        Image.fromarray(picture).save(folder / f"{example.path.stem}.png")
+        save = partial(Image.fromarray(picture).save, format="PNG")
+        write_whole(folder / f"{example.path.stem}.png", save)
 
 
 def truth_of(example: Example, classes: tuple[str, ...]) -> sv.Detections:

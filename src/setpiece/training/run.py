@@ -36,7 +36,7 @@ class Position:
         batch: batches of this epoch that are done.
         step: optimiser steps done.
         seconds: of training so far.
-        evaluated: evaluations done.
+        evaluated: how many of the evaluations planned for the run are behind it.
         best: the highest AP so far.
         sums: of the losses over this epoch's batches, by term.
     """
@@ -67,14 +67,14 @@ class RunFolder:
             UsageError: there is a run already, or the run to be resumed was started with other settings.
         """
         if not self._config.is_file():
-            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            if self.path.exists() and (not self.path.is_dir() or self._holds_something()):
                 raise UsageError(f"{self.path} exists and is not a run: choose another --output.")
             self.path.mkdir(parents=True, exist_ok=True)
             write_whole(self._config, lambda path: path.write_text(config.model_dump_json(indent=2) + "\n"))
         elif not resume:
             raise UsageError(f"{self.path} holds a run already: continue it with --resume or choose another --output.")
         else:
-            now, then = config.model_dump(mode="json"), json.loads(self._config.read_text())
+            now, then = config.model_dump(mode="json"), self._started_with()
             changed = [name for name in now if now[name] != then.get(name)]
             if changed:
                 name = changed[0]
@@ -82,6 +82,16 @@ class RunFolder:
                     f"{self.path} was started with {name} = {then.get(name)}, not {now[name]}: resume it with the "
                     "settings it was started with."
                 )
+
+    def _holds_something(self) -> bool:
+        # A run killed in its first moment leaves this one file.
+        return any(file.name != f".{self._config.name}.unfinished" for file in self.path.iterdir())
+
+    def _started_with(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self._config.read_text()))
+        except (OSError, ValueError) as error:
+            raise WeightsError(f"{self._config} is damaged: choose another --output.") from error
 
     def forget(self) -> None:
         """Remove the folder of a run that failed before it had anything to keep."""
