@@ -168,6 +168,20 @@ def test_an_unreadable_annotation_file_is_named(setpiece, tmp_path, content):
     assert not (tmp_path / "run").exists()
 
 
+def test_eval_says_what_is_wrong_with_the_data(setpiece, checkpoint, tmp_path):
+    data = scenes_module.write_scenes(tmp_path / "scenes", train=2, valid=2)
+    (data / "valid" / sorted(path.name for path in (data / "valid").glob("*.png"))[0]).unlink()
+    measured = setpiece("eval", checkpoint, data)
+    assert measured.code == 0
+    assert "1 missing image: left out" in measured.out
+
+
+def test_several_processes_need_a_folder_to_agree_on(setpiece, small_scenes, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    done = setpiece("train", small_scenes, *QUICK)
+    assert (done.code, done.err.count("--output")) == (2, 1)
+
+
 def test_a_run_is_never_overwritten(setpiece, small_scenes):
     assert setpiece("train", small_scenes, "--output", "run", *QUICK).code == 0
     again = setpiece("train", small_scenes, "--output", "run", *QUICK)

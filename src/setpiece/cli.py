@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -62,6 +63,8 @@ def train(
 
     if resume and output is None:
         raise UsageError("--resume continues the run in --output: say which folder that is.")
+    if output is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("Several processes have to agree on the folder of the run: give --output.")
     config = resolve(
         data,
         model,
@@ -81,7 +84,8 @@ def train(
     )
     folder = output or unused(Path("runs") / f"{data.resolve().name}-{Path(model).name}")
     best = run_training(config, folder, resume=resume, console=console)
-    _summarise(best, folder)
+    if os.environ.get("RANK", "0") == "0":
+        _summarise(best, folder)
 
 
 @app.command("eval")
@@ -93,11 +97,16 @@ def evaluate(
 ) -> None:
     """Measure a detector on a data set: COCO's twelve numbers, and AP per class."""
     from setpiece.atomic import write_whole
+    from setpiece.data.sources import open_dataset
     from setpiece.detector import Detector
 
     if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
         raise UsageError(f"--json {json_file} cannot be written: name a file in a folder that exists.")
-    metrics = Detector.load(model).evaluate_coco(data, split)
+    detector = Detector.load(model)
+    dataset = open_dataset(data, split)
+    for line in dataset.defects.summary():
+        console.print(line, soft_wrap=True, highlight=False)
+    metrics = detector.evaluate_coco(dataset)
     console.print(metrics.table())
     if json_file is not None:
         text = json.dumps(metrics.to_dict(), indent=2) + "\n"

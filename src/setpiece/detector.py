@@ -13,6 +13,7 @@ from PIL import Image
 from torchvision import tv_tensors
 
 from setpiece.data.batching import Item, collate
+from setpiece.data.dataset import Dataset
 from setpiece.data.images import read_image
 from setpiece.data.sources import open_dataset
 from setpiece.data.transforms import InputSize, eval_transform
@@ -95,11 +96,11 @@ class Detector:
             UsageError: there is no such folder or split, or this is a preset that has not been trained.
             DataError: the data set cannot be read, or has classes that this detector does not know.
         """
-        return self.evaluate_coco(data, split).to_dict()
+        return self.evaluate_coco(open_dataset(data, split)).to_dict()
 
-    def evaluate_coco(self, data: str | Path, split: str = "valid") -> CocoMetrics:
-        """`evaluate` as a record, with a table for people."""
-        return evaluate(self._trained(), open_dataset(data, split), bf16=uses_bf16("auto", self.device))
+    def evaluate_coco(self, dataset: Dataset) -> CocoMetrics:
+        """`evaluate` on a data set that is open already, as a record with a table for people."""
+        return evaluate(self._trained(), dataset, bf16=uses_bf16("auto", self.device))
 
     @overload
     def predict(self, images: Picture, *, threshold: float = 0.5) -> sv.Detections: ...

@@ -73,7 +73,7 @@ class RandomScaleCrop(v2.Transform):
 
     Resize to a random fraction of the input size, in `scales`; with probability `crop`, resize to one of
     `BEFORE_CROP` and take a crop with sides in `CROP` before that. The crop of a resized image is a larger crop
-    of the image itself, so the pixels are interpolated once.
+    of the image itself, so both take one interpolation.
     """
 
     def __init__(self, size: InputSize, scales: tuple[float, float], crop: float) -> None:
