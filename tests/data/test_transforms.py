@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from torchvision import tv_tensors
 
 from setpiece.data import InputSize, eval_transform, normalise, train_transform
-from setpiece.data.transforms import RandomTranspose, canvas_transform
+from setpiece.data.transforms import RandomColour, RandomTranspose, _turn_hue, canvas_transform
 
 SIZE = InputSize(96, 128)
 
@@ -126,3 +128,20 @@ def test_normalise_is_its_formula_on_images_and_batches(value, mean, std):
     expected = torch.full((3, 2, 2), (value / 255 - mean) / std)
     torch.testing.assert_close(normalise(image, (mean,) * 3, (std,) * 3), expected, atol=1e-5, rtol=1e-5)
     assert normalise(image[None], (mean,) * 3, (std,) * 3).shape == (1, 3, 2, 2)
+
+
+def test_colour_keeps_grey_grey_and_boxes_where_they_are():
+    image, target = scene_with_a_rectangle(20, 30, (4, 3, 10, 6))
+    grey = tv_tensors.Image(torch.full((3, 20, 30), 100, dtype=torch.uint8))
+    for seed in range(10):
+        torch.manual_seed(seed)
+        coloured, moved = RandomColour()(grey, target)
+        assert (coloured.int() - coloured[:1].int()).abs().max() <= 1
+        assert torch.equal(moved["boxes"], target["boxes"])
+    assert not torch.equal(RandomColour()(image, target)[0], image)
+
+
+def test_a_third_of_a_turn_of_hue_takes_red_to_green_and_a_whole_one_back():
+    red, green = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0])
+    torch.testing.assert_close(_turn_hue(2 * math.pi / 3) @ red, green, atol=1e-6, rtol=0)
+    torch.testing.assert_close(_turn_hue(2 * math.pi), torch.eye(3), atol=1e-6, rtol=0)
