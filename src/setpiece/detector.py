@@ -96,6 +96,7 @@ class Detector:
             UsageError: there is no such folder or split, or this is a preset that has not been trained.
             DataError: the data set cannot be read, or has classes that this detector does not know.
         """
+        self._trained()  # before the data set is read
         return self.evaluate_coco(open_dataset(data, split)).to_dict()
 
     def evaluate_coco(self, dataset: Dataset) -> CocoMetrics:

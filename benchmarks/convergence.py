@@ -1,0 +1,62 @@
+"""Train a recipe for some minutes with several seeds, and append the metrics to a table.
+
+    python benchmarks/convergence.py DATA --minutes 3 [--seeds 3] [--model sprint-n] [--name baseline]
+        [--table runs/convergence.md] [--set learning_rate=2e-3 ...]
+
+Every run is one of its own with its own schedule. The table gets a row per call: AP and AP50 on the validation images,
+as the median over seeds with the lowest and the highest, and the images per second of training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+from pathlib import Path
+
+from setpiece.training.config import resolve
+from setpiece.training.loop import train
+
+HEADER = "| data | name | minutes | seeds | AP | AP50 | images/s |\n|---|---|---|---|---|---|---|\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--model", default="sprint-n")
+    parser.add_argument("--name", default="baseline", help="what to call the recipe in the table")
+    parser.add_argument("--table", type=Path, default=Path("runs/convergence.md"))
+    parser.add_argument("--set", nargs="*", default=[], metavar="SETTING=VALUE", help="fields of TrainConfig")
+    options = parser.parse_args()
+
+    settings = dict(setting.split("=", 1) for setting in options.set)
+    rows = []
+    for seed in range(options.seeds):
+        with tempfile.TemporaryDirectory() as folder:
+            config = resolve(options.data, options.model, minutes=options.minutes, seed=seed, evaluations=1, **settings)
+            train(config, Path(folder) / "run")
+            lines = [json.loads(line) for line in (Path(folder) / "run" / "metrics.jsonl").read_text().splitlines()]
+        rate = statistics.median(line["images_per_second"] for line in lines)
+        rows.append((lines[-1]["AP"], lines[-1]["AP50"], rate))
+        print(f"seed {seed}: AP {rows[-1][0]:.3f} AP50 {rows[-1][1]:.3f} at {rate:.0f} images/s", flush=True)
+    ap, ap50, rates = zip(*rows, strict=True)
+    what = f"| {options.data.name} | {options.model} {options.name} | {options.minutes:g} | {options.seeds} "
+    row = f"{what}| {spread(ap)} | {spread(ap50)} | {statistics.median(rates):.0f} |\n"
+    options.table.parent.mkdir(parents=True, exist_ok=True)
+    if not options.table.exists():
+        options.table.write_text(HEADER)
+    with options.table.open("a") as table:
+        table.write(row)
+    print(row, end="")
+
+
+def spread(values: tuple[float, ...]) -> str:
+    """Median (lowest to highest)."""
+    return f"{statistics.median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+
+
+if __name__ == "__main__":
+    main()
