@@ -1,9 +1,10 @@
 import pytest
 import torch
+from torchvision.models import resnet18
 
-from setpiece.errors import UsageError
+from setpiece.errors import UsageError, WeightsError
 from setpiece.model.sampling import SamplingAttention
-from setpiece.model.sprint import first_boxes, image_extent, refine, sprint_n
+from setpiece.model.sprint import first_boxes, image_extent, refine, sprint_m, sprint_n, sprint_s
 from setpiece.model.weights import create, load, save
 from setpiece.records import Targets
 from setpiece.setloss import SetCriterion
@@ -134,6 +135,32 @@ def test_a_checkpoint_round_trips_and_its_class_heads_can_be_replaced(tmp_path):
     torch.testing.assert_close(again.model.eval()(images, no_padding(1, 64, 64)).logits, expected.logits)
     other = load(tmp_path / "saved", ["x", "y", "z"])
     assert other.model.eval()(images, no_padding(1, 64, 64)).logits.shape[-1] == 3
+
+
+@pytest.mark.parametrize("build", [sprint_s, sprint_m])
+def test_the_larger_presets_predict_sets_too_and_name_their_cnns_parameters(build):
+    torch.manual_seed(0)
+    model = build(2, queries=10)
+    outputs, total = one_step(model, torch.randn(2, 3, 64, 64), no_padding(2, 64, 64), [2, 0], 2)
+    assert outputs.boxes.shape == (1 + len(model.layers), 2, 10, 4)
+    assert total.isfinite()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_imagenet_weights_fill_the_whole_cnn(monkeypatch):
+    full = resnet18().state_dict()
+    monkeypatch.setattr("torchvision.models.ResNet18_Weights.get_state_dict", lambda *_, **__: full)
+    backbone = create("sprint-s", ["a"], pretrained_backbone=True).model.backbone
+    torch.testing.assert_close(backbone.state_dict()["layer4.1.conv2.weight"], full["layer4.1.conv2.weight"])
+
+
+def test_imagenet_weights_out_of_reach_are_one_sentence_that_says_what_to_do(monkeypatch):
+    def offline(*_, **__):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("torchvision.models.ResNet50_Weights.get_state_dict", offline)
+    with pytest.raises(WeightsError, match=r"resnet50 could not be fetched .*no route to host.*--no-pretrained\.$"):
+        create("sprint-m", ["a"], pretrained_backbone=True)
 
 
 def test_there_is_no_pretrained_cnn_for_the_smallest():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models import ResNet, get_model_weights
 from torchvision.models.resnet import BasicBlock
 from torchvision.ops import FrozenBatchNorm2d
@@ -45,20 +45,25 @@ class ResNetBackbone(nn.Sequential):
             frozen.requires_grad_(False)
 
     def load_imagenet(self) -> None:
-        """Fetch and load the ImageNet weights that the paper starts from (torchvision's `IMAGENET1K_V1`).
+        """Load the weights that the paper starts from; raises what `imagenet_weights` raises."""
+        self.load_state_dict(imagenet_weights(self.resnet))
 
-        Raises:
-            WeightsError: they cannot be fetched.
-        """
-        weights = get_model_weights(self.resnet)["IMAGENET1K_V1"]
-        try:
-            state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
-        except (OSError, RuntimeError) as error:
-            raise WeightsError(
-                f"The ImageNet weights of {self.resnet.__name__} could not be fetched from {weights.url} ({error}): "
-                "check the network, start from a checkpoint that is on this machine, or train with --no-pretrained."
-            ) from error
-        self.load_state_dict({k: v for k, v in state.items() if k.split(".")[0] != "fc"})
+
+def imagenet_weights(resnet: Callable[..., ResNet]) -> dict[str, Tensor]:
+    """Fetch torchvision's ImageNet weights (`IMAGENET1K_V1`) of a ResNet, less its classifier.
+
+    Raises:
+        WeightsError: they cannot be fetched.
+    """
+    weights = get_model_weights(resnet)["IMAGENET1K_V1"]
+    try:
+        state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(
+            f"The ImageNet weights of {resnet.__name__} could not be fetched from {weights.url} ({error}): "
+            "check the network, start from a checkpoint that is on this machine, or train with --no-pretrained."
+        ) from error
+    return {k: v for k, v in state.items() if k.split(".")[0] != "fc"}
 
 
 class TinyBackbone(nn.Sequential):

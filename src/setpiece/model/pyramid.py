@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from torchvision.models import ResNet
+
+from setpiece.model.backbone import imagenet_weights
 
 
 class PyramidBackbone(nn.Module):
@@ -41,6 +44,35 @@ class SmallCNN(PyramidBackbone):
             x = stage(x)
             maps.append(x)
         return maps[1:]
+
+
+class ResNetPyramid(PyramidBackbone):
+    """torchvision's ResNet without its classifier, made to start from its ImageNet weights; all of it is trained.
+
+    Args:
+        resnet: such as `torchvision.models.resnet18`.
+    """
+
+    def __init__(self, resnet: Callable[..., ResNet]) -> None:
+        super().__init__()
+        full = resnet(weights=None)
+        self.resnet = resnet
+        self.conv1, self.bn1 = full.conv1, full.bn1
+        self.relu, self.maxpool = full.relu, full.maxpool
+        self.layer1, self.layer2, self.layer3, self.layer4 = full.layer1, full.layer2, full.layer3, full.layer4
+        coarsest = full.fc.in_features
+        self.channels = (coarsest // 4, coarsest // 2, coarsest)
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
+        """The maps of stride 8, 16 and 32."""
+        x = self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(images)))))
+        fine = self.layer2(x)
+        middle = self.layer3(fine)
+        return [fine, middle, self.layer4(middle)]
+
+    def load_imagenet(self) -> None:
+        """Load torchvision's ImageNet weights; raises what `imagenet_weights` raises."""
+        self.load_state_dict(imagenet_weights(self.resnet))
 
 
 class _Residual(nn.Module):

@@ -23,10 +23,11 @@ import math
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torchvision.models import resnet18, resnet50
 
 from setpiece.model.base import SetModel
 from setpiece.model.fusion import Fusion
-from setpiece.model.pyramid import PyramidBackbone, SmallCNN
+from setpiece.model.pyramid import PyramidBackbone, ResNetPyramid, SmallCNN
 from setpiece.model.sampling import SamplingAttention
 from setpiece.model.transformer import Attention, FeedForward
 from setpiece.records import Outputs
@@ -198,6 +199,34 @@ def sprint_n(classes: int, *, queries: int = 100) -> Sprint:
         layers=2,
         heads=8,
         hidden=256,
+        classes=classes,
+        queries=queries,
+    )
+
+
+def sprint_s(classes: int, *, queries: int = 200) -> Sprint:
+    """On ResNet-18, to be fine-tuned from its ImageNet weights on a small GPU."""
+    backbone = ResNetPyramid(resnet18)
+    return Sprint(
+        backbone=backbone,
+        fusion=Fusion(backbone.channels, width=192, heads=8, hidden=512),
+        layers=3,
+        heads=8,
+        hidden=512,
+        classes=classes,
+        queries=queries,
+    )
+
+
+def sprint_m(classes: int, *, queries: int = 300) -> Sprint:
+    """On ResNet-50, to be fine-tuned from its ImageNet weights on a GPU."""
+    backbone = ResNetPyramid(resnet50)
+    return Sprint(
+        backbone=backbone,
+        fusion=Fusion(backbone.channels, width=256, heads=8, hidden=1024),
+        layers=4,
+        heads=8,
+        hidden=1024,
         classes=classes,
         queries=queries,
     )

@@ -25,7 +25,8 @@ from setpiece.model.backbone import ResNetBackbone
 from setpiece.model.base import SetModel
 from setpiece.model.detr import detr_r50, detr_r50_dc5, detr_r101, detr_r101_dc5, detr_tiny
 from setpiece.model.files import CONFIG, WEIGHTS, locate, read_json, read_pth, read_safetensors
-from setpiece.model.sprint import sprint_n
+from setpiece.model.pyramid import ResNetPyramid
+from setpiece.model.sprint import sprint_m, sprint_n, sprint_s
 
 _log = logging.getLogger("setpiece")
 
@@ -48,6 +49,8 @@ def presets() -> dict[str, Preset]:
         "detr-r101-dc5": Preset(detr_r101_dc5, 800, 1333, True),
         "detr-tiny": Preset(detr_tiny, 256, 256, False),
         "sprint-n": Preset(sprint_n, 256, 256, False),
+        "sprint-s": Preset(sprint_s, 512, 512, True),
+        "sprint-m": Preset(sprint_m, 640, 640, True),
     }
 
 
@@ -128,7 +131,7 @@ def create(
         raise UsageError(f"An input of {shortest} to {longest} pixels is no size: 0 < shortest <= longest.")
     model = build(len(classes))
     if pretrained_backbone:
-        if not isinstance(model.backbone, ResNetBackbone):
+        if not isinstance(model.backbone, ResNetBackbone | ResNetPyramid):
             raise UsageError(f"{preset} trains from scratch: no pretrained backbone is published for it.")
         model.backbone.load_imagenet()
     elif isinstance(model.backbone, ResNetBackbone):
