@@ -129,13 +129,8 @@ class Trainer:
         run: RunFolder,
         display: Display,
     ) -> None:
-        self.config, self.accelerator, self.valid, self.run_folder, self.display = (
-            config,
-            accelerator,
-            valid,
-            run,
-            display,
-        )
+        self.config, self.accelerator, self.valid = config, accelerator, valid
+        self.run_folder, self.display = run, display
         self.examples = {example.image_id: example for example in images.examples}
         self.bf16 = uses_bf16(config.precision, accelerator.device)
         self.criterion = SetCriterion(form=checkpoint.model.form)
