@@ -163,7 +163,10 @@ def load(source: str | Path, classes: Sequence[str] | None = None) -> Checkpoint
         UsageError: there is nothing at `source`.
         WeightsError: what is there cannot be fetched, cannot be read, or is not a checkpoint of a known model.
     """
-    path = locate(source)
+    try:
+        path = locate(source)
+    except UsageError as error:
+        raise UsageError(f"{error} (The presets are {', '.join(presets())}.)") from error
     if path.suffix in (".pth", ".pt"):
         config, state = _read_original(path, classes)
     elif (described := read_json(path.with_name(CONFIG))).get("model_type") == "detr":
