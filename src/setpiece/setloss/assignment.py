@@ -25,7 +25,7 @@ References:
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -56,21 +56,45 @@ def assign(cost: Float[Tensor, "*problems T Q"], count: Int64[Tensor, "*#problem
         [[1, 0], [1, -1]]
     """
     *problems, T, Q = cost.shape
-    costs = cost.detach().cpu().reshape(math.prod(problems), T, Q).numpy()  # one transfer for all problems
-    counts = count.cpu().expand(problems).reshape(-1).tolist()
-    suspicious = not cost.sum().isfinite()  # NaN and infinity survive a sum; if they lie in padding, all is well
-    match = np.full((len(counts), T), -1, dtype=np.int64)
+    counts = count.expand(problems).reshape(-1)
+    present = torch.arange(T, device=count.device) < counts[:, None]  # (problems, T)
+    match = torch.full(present.shape, -1, device=cost.device)
+    try:
+        match[present] = assign_rows(cost.reshape(*present.shape, Q)[present], counts.tolist())
+    except NonFiniteCostError as error:
+        row, query = error.index
+        where = (*present.view(*problems, T).nonzero()[row].tolist(), query)
+        raise NonFiniteCostError(f"The cost at {where} is not finite.", where) from error
+    return match.reshape(*problems, T)
+
+
+@torch.no_grad()
+def assign_rows(cost: Float[Tensor, "rows Q"], counts: Sequence[int]) -> Int64[Tensor, " rows"]:
+    """`assign` where the rows of the problems lie one problem after the other, without padding.
+
+    Args:
+        cost: the first `counts[0]` rows are the first problem's targets, and so on.
+        counts: rows of each problem; they sum up to all rows.
+
+    Returns:
+        The query of every row, -1 for those left over.
+
+    Raises:
+        NonFiniteCostError: a cost is NaN or infinite; `index` is its row and query.
+
+    Example:
+        >>> assign_rows(torch.tensor([[3.0, 1.0], [1.0, 9.0], [5.0, 4.0]]), [2, 0, 1]).tolist()
+        [1, 0, 1]
+    """
+    if not cost.sum().isfinite() and not cost.isfinite().all():  # NaN and infinity survive a sum, which is cheaper
+        row, query = (~cost.isfinite()).nonzero()[0].tolist()
+        raise NonFiniteCostError(f"The cost of row {row} and query {query} is {cost[row, query]}.", (row, query))
+    costs = cost.cpu().numpy()  # one transfer for all problems
+    match = np.full(len(costs), -1, dtype=np.int64)
+    start = 0
     # One after the other: on threads (SciPy lets go of the interpreter lock) these short solves took longer.
-    for problem, real in enumerate(counts):
-        rows = costs[problem, :real]
-        if suspicious and not np.isfinite(rows).all():
-            raise _not_finite(problem, rows, problems)
-        targets, queries = linear_sum_assignment(rows)
-        match[problem, targets] = queries
-    return torch.from_numpy(match).reshape(*problems, T).to(cost.device)
-
-
-def _not_finite(problem: int, rows: np.ndarray, problems: list[int]) -> NonFiniteCostError:
-    target, query = np.argwhere(~np.isfinite(rows))[0]
-    index = tuple(int(i) for i in (*np.unravel_index(problem, problems), target, query))
-    return NonFiniteCostError(f"The cost at {index} is {rows[target, query]}.", index)
+    for count in counts:
+        targets, queries = linear_sum_assignment(costs[start : start + count])
+        match[start + targets] = queries
+        start += count
+    return torch.from_numpy(match).to(cost.device)

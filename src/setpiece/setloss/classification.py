@@ -38,17 +38,16 @@ def class_scores(logits: Float[Tensor, "L B Q K"], form: Form) -> Float[Tensor, 
     return logits.log_softmax(-1) if form == "softmax" else logits
 
 
-def class_cost(scores: Float[Tensor, "L B Q K"], labels: Int64[Tensor, "B T"], form: Form) -> Float[Tensor, "L B T Q"]:
-    """The class term of the matching cost, of every target with every query. Formulas above."""
-    L, B, Q, _ = scores.shape
-    score = scores.gather(-1, labels[None, :, None].expand(L, B, Q, -1))  # (L, B, Q, T)
+def class_cost(
+    scores: Float[Tensor, "L B Q K"], images: Int64[Tensor, " N"], labels: Int64[Tensor, " N"], form: Form
+) -> Float[Tensor, "L N Q"]:
+    """The class term of the matching cost, of N targets with every query of their images. Formulas above."""
+    score = scores.transpose(-1, -2)[:, images, labels]  # (L, N, Q)
     if form == "softmax":
-        cost = score.exp().neg_()
-    else:
-        p = score.sigmoid()
-        # softplus(-z) = -log p and softplus(z) = -log(1-p), without the rounding
-        cost = 0.25 * (1 - p) ** 2 * F.softplus(-score) - 0.75 * p**2 * F.softplus(score)
-    return cost.transpose(-1, -2)
+        return score.exp().neg_()
+    p = score.sigmoid()
+    # softplus(-z) = -log p and softplus(z) = -log(1-p), without the rounding
+    return 0.25 * (1 - p) ** 2 * F.softplus(-score) - 0.75 * p**2 * F.softplus(score)
 
 
 def softmax_loss(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from setpiece.errors import NonFiniteCostError
 from setpiece.records import Outputs, Targets
-from setpiece.setloss.assignment import assign
+from setpiece.setloss.assignment import assign_rows
 from setpiece.setloss.boxes import overlaps
 from setpiece.setloss.classification import Form, class_cost, class_scores
 
@@ -34,11 +34,11 @@ class PairCosts:
         giou: `-GIoU`, in [-1, 1].
     """
 
-    classification: Float[Tensor, "L B T Q"]
-    l1: Float[Tensor, "L B T Q"]
-    giou: Float[Tensor, "L B T Q"]
+    classification: Float[Tensor, "L *targets Q"]
+    l1: Float[Tensor, "L *targets Q"]
+    giou: Float[Tensor, "L *targets Q"]
 
-    def total(self, weights: Weights) -> Float[Tensor, "L B T Q"]:
+    def total(self, weights: Weights) -> Float[Tensor, "L *targets Q"]:
         """The weighted sum that the matching minimises."""
         total = self.l1 * weights.l1
         return total.add_(self.giou, alpha=weights.giou).add_(self.classification, alpha=weights.classification)
@@ -52,26 +52,37 @@ def matching_weights(form: Form) -> Weights:
 def pair_costs(outputs: Outputs, targets: Targets, form: Form = "softmax") -> PairCosts:
     """The cost of every pair, by term: what `match` minimises and what an explanation shows.
 
-    Rows of padding targets hold numbers without meaning.
+    Returns:
+        Three terms of shape (L, B, T, Q); 0 in the rows of padding targets.
 
     Raises:
         NonFiniteCostError: a logit or box is NaN or infinite; names layer, image and query.
     """
-    return _pair_costs(class_scores(outputs.logits, form), outputs.boxes, targets, form)
+    present = targets.present
+
+    def padded(rows: Float[Tensor, "L N Q"]) -> Float[Tensor, "L B T Q"]:
+        cost = rows.new_zeros(rows.shape[0], *present.shape, rows.shape[-1])
+        cost[:, present] = rows
+        return cost
+
+    costs = _row_costs(class_scores(outputs.logits, form), outputs.boxes, targets, form)
+    return PairCosts(padded(costs.classification), padded(costs.l1), padded(costs.giou))
 
 
 @torch.no_grad()
-def _pair_costs(
+def _row_costs(
     scores: Float[Tensor, "L B Q K"], boxes: Float[Tensor, "L B Q 4"], targets: Targets, form: Form
 ) -> PairCosts:
+    """The same for the N real targets alone, (L, N, Q): half of a padded batch is padding, and costs as much."""
     _refuse_non_finite("logits", scores)
     _refuse_non_finite("boxes", boxes)
-    L, B = boxes.shape[:2]
-    target_boxes = targets.boxes.to(boxes.dtype)
-    _, giou = overlaps(target_boxes[None, :, :, None], boxes[:, :, None])
+    images, slots = targets.present.nonzero(as_tuple=True)
+    target_boxes = targets.boxes[images, slots].to(boxes.dtype)[:, None]  # (N, 1, 4)
+    predicted = boxes[:, images]  # (L, N, Q, 4)
+    _, giou = overlaps(target_boxes[None], predicted)
     return PairCosts(
-        classification=class_cost(scores, targets.labels, form),
-        l1=torch.cdist(target_boxes.expand(L, B, -1, -1), boxes, p=1),
+        classification=class_cost(scores, images, targets.labels[images, slots], form),
+        l1=torch.cdist(target_boxes.expand(len(boxes), -1, -1, -1), predicted, p=1).squeeze(-2),
         giou=giou.neg_(),
     )
 
@@ -139,17 +150,22 @@ def match_scores(
     weights: Weights | None,
 ) -> Int64[Tensor, "L B T"]:
     """`match` for whoever has the `class_scores` already."""
-    cost = _pair_costs(scores, boxes, targets, form).total(weights or matching_weights(form))
+    present = targets.present
+    cost = _row_costs(scores, boxes, targets, form).total(weights or matching_weights(form))
+    L, N, Q = cost.shape
+    match = torch.full((L, *present.shape), -1, device=cost.device)
     try:
-        return assign(cost, targets.count)
+        match[:, present] = assign_rows(cost.view(L * N, Q), targets.count.tolist() * L).view(L, N)
     except NonFiniteCostError as error:  # all predictions are finite: a box is absurdly large, or it is the target's
-        layer, image, target, query = error.index
+        row, query = error.index
+        layer, (image, target) = row // N, present.nonzero()[row % N].tolist()
         raise NonFiniteCostError(
             f"Layer {layer}, image {image}, query {query}: the cost of matching target {target} is not finite; "
             f"the predicted box is {boxes[layer, image, query].tolist()} and the target box "
             f"{targets.boxes[image, target].tolist()}.",
-            error.index,
+            (layer, image, target, query),
         ) from error
+    return match
 
 
 def _refuse_non_finite(name: str, values: Float[Tensor, "L B Q K"]) -> None:
