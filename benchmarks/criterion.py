@@ -1,6 +1,6 @@
 """Criterion forward + backward on CPU: ours and `transformers`' DETR loss with auxiliary layers, in turn.
 
-    python benchmarks/criterion.py [--seconds 4]
+    python benchmarks/criterion.py [--seconds 4] [--default-allocator]
 
 For every shape the two losses are compared first (1e-4 relative), then the two are timed in alternation until
 `--seconds` have passed. Printed: median milliseconds, the spread between the 10th and the 90th percentile, the ratio of
@@ -91,8 +91,11 @@ def parts(logits: Tensor, boxes: Tensor, targets: Targets) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=4.0, help="how long to alternate at each shape")
-    seconds = parser.parse_args().seconds
-    keep_freed_memory()  # as training does; the peer gains from it too
+    parser.add_argument("--default-allocator", action="store_true", help="let freed memory go, as training does not")
+    options = parser.parse_args()
+    seconds = options.seconds
+    if not options.default_allocator:
+        keep_freed_memory()  # as training does; the peer gains from it too
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, times in ms: median (10 % .. 90 %)")
     for shape, wanted in SHAPES.items():
         logits, boxes, targets = problem(*shape)

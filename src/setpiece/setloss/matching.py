@@ -49,6 +49,7 @@ def matching_weights(form: Form) -> Weights:
     return Weights(classification=1.0 if form == "softmax" else 2.0)
 
 
+@torch.no_grad()
 def pair_costs(outputs: Outputs, targets: Targets, form: Form = "softmax") -> PairCosts:
     """The cost of every pair, by term: what `match` minimises and what an explanation shows.
 
@@ -87,6 +88,7 @@ def _row_costs(
     )
 
 
+@torch.no_grad()
 def match(
     outputs: Outputs, targets: Targets, form: Form = "softmax", weights: Weights | None = None
 ) -> Int64[Tensor, "L B T"]:

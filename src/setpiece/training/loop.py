@@ -1,7 +1,8 @@
 """The training loop: batches -> losses -> optimiser, in one process or many.
 
 Everything that a step draws at random is drawn from (seed, epoch, image) or (seed, step), and everything that it
-depends on is in the saved state; so a run that was killed and resumed ends where an uninterrupted one ends.
+depends on is in the saved state; so a run of given epochs that was killed and resumed ends where an uninterrupted one
+ends. (A run of given minutes follows the clock.)
 """
 
 from __future__ import annotations
