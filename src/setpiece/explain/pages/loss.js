@@ -1,0 +1,151 @@
+"use strict";
+
+/**
+ * Matching costs and the Hungarian loss of one image at one layer, by the formulas of setloss/classification.py,
+ * matching.py and criterion.py, in double precision. The image is a batch of its own: the normalisers are its own.
+ */
+const Loss = (() => {
+  const TERMS = ["classification", "l1", "giou"];
+
+  /** log(1 + eᶻ) without overflow. */
+  const softplus = (z) => Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z)));
+  const sigmoid = (z) => (z >= 0 ? 1 / (1 + Math.exp(-z)) : Math.exp(z) / (1 + Math.exp(z)));
+
+  /** A criterion with some settings replaced; `weights` and `cost_weights` may be given in part. */
+  function criterion(base, overrides = {}) {
+    return {
+      ...base,
+      ...overrides,
+      weights: { ...base.weights, ...overrides.weights },
+      cost_weights: { ...base.cost_weights, ...overrides.cost_weights },
+    };
+  }
+
+  /** What a unit of each term counts: Σ λ · term. */
+  function weigh(terms, weights) {
+    return TERMS.reduce((sum, term) => sum + weights[term] * terms[term], 0);
+  }
+
+  /** Log-probability (softmax) or logit (sigmoid) of target t's class by every query. */
+  function scoresOf(image, layer, target) {
+    return Data.row(image.scores, layer, image.columns.indexOf(image.targets.labels[target]));
+  }
+
+  /** The class term of the matching cost, from a score. */
+  function classCost(form, score) {
+    if (form === "softmax") return -Math.exp(score);
+    const p = sigmoid(score);
+    return 0.25 * (1 - p) ** 2 * softplus(-score) - 0.75 * p ** 2 * softplus(score);
+  }
+
+  /** The three costs of giving a target to a query, without weights, and their weighted total; also the IoU. */
+  function pairCost(image, layer, target, query, criterion) {
+    const wanted = Data.row(image.targets.boxes, target);
+    const predicted = Data.row(image.boxes, layer, query);
+    const { iou, giou } = Boxes.overlaps(wanted, predicted);
+    const classification = classCost(criterion.form, scoresOf(image, layer, target)[query]);
+    const cost = { classification, l1: Boxes.l1(wanted, predicted), giou: -giou, iou };
+    return { ...cost, total: weigh(cost, criterion.cost_weights) };
+  }
+
+  /**
+   * The cost of every pair, by term without weights, and weighted in total.
+   * @returns {{classification: number[][], l1: number[][], giou: number[][], total: number[][]}} each targets × queries
+   */
+  function costs(image, layer, criterion) {
+    const matrices = { classification: [], l1: [], giou: [], total: [] };
+    const queries = image.boxes.shape[1];
+    image.targets.labels.forEach((_, t) => {
+      const row = Array.from({ length: queries }, (_, q) => pairCost(image, layer, t, q, criterion));
+      for (const term in matrices) matrices[term].push(row.map((cost) => cost[term]));
+    });
+    return matrices;
+  }
+
+  /** The optimal query of every target, −1 where one is left over. */
+  function match(image, layer, criterion) {
+    return Assignment.solve(costs(image, layer, criterion).total).match;
+  }
+
+  /** Queries of the model, and the no-object loss of those that are not on the page (see payload.py), at this layer. */
+  function dropped(image, layer) {
+    return image.dropped ? { count: image.dropped.count, rest: image.dropped.rest[layer] } : { count: 0, rest: 0 };
+  }
+
+  /** The class loss, in the softmax form: of every pair, and of all queries without a target. */
+  function softmaxClass(image, layer, criterion, match) {
+    const matched = new Set(match);
+    const rest = Data.row(image.rest, layer);
+    const beyond = dropped(image, layer);
+    const pairs = match.map((query, t) => (query < 0 ? 0 : -scoresOf(image, layer, t)[query]));
+    let noObject = -beyond.rest;
+    rest.forEach((logP, query) => (noObject -= matched.has(query) ? 0 : logP));
+    const count = match.filter((query) => query >= 0).length;
+    const weight = count + criterion.no_object_weight * (rest.length + beyond.count - count);
+    return {
+      pairs: pairs.map((loss) => loss / weight),
+      noObject: (criterion.no_object_weight * noObject) / weight,
+    };
+  }
+
+  /** The class loss, in the sigmoid form. A matched query's share includes pushing its other classes down. */
+  function sigmoidClass(image, layer, criterion, match, ious) {
+    const matched = new Set(match);
+    const rest = Data.row(image.rest, layer);
+    const count = Math.max(match.length, 1);
+    const pairs = match.map((query, t) => {
+      if (query < 0) return 0;
+      const z = scoresOf(image, layer, t)[query];
+      const aim = ious[t] ** criterion.quality_power;
+      const others = rest[query] - sigmoid(z) ** criterion.quality_power * softplus(z);
+      return aim * softplus(-z) + (1 - aim) * softplus(z) + criterion.negative_weight * others;
+    });
+    let noObject = dropped(image, layer).rest;
+    rest.forEach((loss, query) => (noObject += matched.has(query) ? 0 : loss));
+    return {
+      pairs: pairs.map((loss) => loss / count),
+      noObject: (criterion.negative_weight * noObject) / count,
+    };
+  }
+
+  /**
+   * The weighted loss of an image at a layer under a match.
+   * @returns {{classification, l1, giou, no_object, total: number, pairs: object[]}} per target in `pairs`: its query,
+   *   unweighted costs, IoU, weighted loss by term, and the gradient of the loss by its predicted cxcywh (null: no query)
+   */
+  function of(image, layer, criterion, match) {
+    const count = Math.max(match.length, 1);
+    const pairs = match.map((query, target) => {
+      if (query < 0) return { target, query, loss: null, gradient: null };
+      return { target, query, ...pairCost(image, layer, target, query, criterion) };
+    });
+    const byClass =
+      criterion.form === "softmax"
+        ? softmaxClass(image, layer, criterion, match)
+        : sigmoidClass(image, layer, criterion, match, pairs.map((pair) => pair.iou));
+    const sum = { classification: 0, l1: 0, giou: 0, no_object: criterion.weights.classification * byClass.noObject };
+    for (const pair of pairs) {
+      if (pair.query < 0) continue;
+      pair.loss = {
+        classification: criterion.weights.classification * byClass.pairs[pair.target],
+        l1: (criterion.weights.l1 * pair.l1) / count,
+        giou: (criterion.weights.giou * (1 + pair.giou)) / count,
+      };
+      pair.loss.total = pair.loss.classification + pair.loss.l1 + pair.loss.giou;
+      pair.gradient = gradient(image, layer, pair, criterion.weights, count);
+      for (const term of TERMS) sum[term] += pair.loss[term];
+    }
+    return { ...sum, total: sum.classification + sum.l1 + sum.giou + sum.no_object, pairs };
+  }
+
+  /** ∂ loss / ∂ predicted cxcywh of a pair. The class term does not read the box (its quality is not differentiated). */
+  function gradient(image, layer, { target, query }, weights, count) {
+    const predicted = Data.row(image.boxes, layer, query);
+    const wanted = Data.row(image.targets.boxes, target);
+    const byL1 = Boxes.l1Gradient(predicted, wanted);
+    const byGiou = Boxes.giouGradient(predicted, wanted);
+    return byL1.map((slope, i) => (weights.l1 * slope - weights.giou * byGiou[i]) / count);
+  }
+
+  return { TERMS, criterion, pairCost, costs, match, of, sigmoid };
+})();
