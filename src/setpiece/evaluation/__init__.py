@@ -12,5 +12,15 @@ with warnings.catch_warnings():
 from setpiece.evaluation.coco import CocoMetrics, evaluate_coco
 from setpiece.evaluation.detections import to_coco_results, to_detections
 from setpiece.evaluation.pictures import beside, draw
+from setpiece.evaluation.voc import VocPrecision, evaluate_voc
 
-__all__ = ["CocoMetrics", "beside", "draw", "evaluate_coco", "to_coco_results", "to_detections"]
+__all__ = [
+    "CocoMetrics",
+    "VocPrecision",
+    "beside",
+    "draw",
+    "evaluate_coco",
+    "evaluate_voc",
+    "to_coco_results",
+    "to_detections",
+]
