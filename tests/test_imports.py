@@ -17,7 +17,7 @@ LEVELS = (
     {"records"},
     {"setloss"},
     {"data", "model", "evaluation"},
-    {"training"},
+    {"training", "explain"},
     {"detector"},
     {"setpiece", "predicting"},
     {"cli"},
@@ -91,6 +91,7 @@ def test_imports_go_in_one_direction():
         ("data/items.py", "from ..setloss.matching import match", "setloss.matching"),
         ("evaluation/coco.py", "from ..data import Dataset", "data"),
         ("model/detr.py", "from setpiece.setloss.boxes import l1", "setloss.boxes"),
+        ("explain/page.py", "from setpiece.training.config import resolve", "training.config"),
         ("training/loop.py", "def late():\n    from setpiece import detector", "detector"),
         ("detector.py", "import setpiece", "setpiece"),
         ("predicting.py", "import torch, setpiece.cli", "cli"),
@@ -99,7 +100,8 @@ def test_imports_go_in_one_direction():
     ],
 )
 def test_a_forbidden_import_is_caught(tmp_path, file, line, name):
-    for room in ("setloss/boxes", "setloss/matching", "data/items", "evaluation/coco", "model/detr", "training/loop"):
+    files = "setloss/boxes", "setloss/matching", "data/items", "evaluation/coco", "model/detr", "training/loop"
+    for room in (*files, "explain/page"):
         (tmp_path / room).parent.mkdir(exist_ok=True)
         (tmp_path / room).with_suffix(".py").write_text("from setpiece.errors import UsageError\n")
     for module in ("errors", "records", "detector", "predicting", "cli"):

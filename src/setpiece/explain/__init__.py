@@ -1,0 +1,5 @@
+"""Who was matched with whom, at what cost, and what it taught: computed by `setloss`, shown in a page.
+
+Read in this order: `facts` (one image's match, costs, losses and gradients), `findings` (the same in sentences),
+`payload` (facts as the page reads them), `page` (payload -> one HTML file), `explanation` (what a user holds).
+"""
