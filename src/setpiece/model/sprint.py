@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torchvision.models import resnet18, resnet50
 
@@ -72,6 +72,7 @@ class Sprint(SetModel):
         self.backbone = backbone
         self.fusion = fusion
         self.proposal = nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width))
+        self.ranking = Ranking(queries)
         self.layers = nn.ModuleList(SamplingLayer(width, heads, hidden) for _ in range(layers))
         self.box_position = nn.Sequential(nn.Linear(4, 2 * width), nn.ReLU(inplace=True), nn.Linear(2 * width, width))
         self.class_heads = nn.ModuleList(_class_head(width, classes) for _ in range(1 + layers))
@@ -108,9 +109,7 @@ class Sprint(SetModel):
         cells = self.proposal(torch.cat([m.flatten(2).transpose(1, 2) for m in maps], 1))  # (B, S, D)
         logits = self.class_heads[0](cells).float()
         first = first_boxes(maps)[None] / extent[:, None]  # (B, S, 4) in fractions of each image
-        inside = (first[..., :2] < 1).all(-1)
-        score = logits.detach().amax(-1).masked_fill(~inside, -torch.inf)
-        best = score.topk(min(self.num_queries, score.shape[1]), dim=1).indices[..., None]  # (B, Q, 1)
+        best = self.ranking(logits.detach(), first)[..., None]  # (B, Q, 1)
         cells, logits, first = (x.gather(1, best.expand(-1, -1, x.shape[-1])) for x in (cells, logits, first))
         return cells, refine(first, self.box_heads[0](cells)), logits
 
@@ -118,6 +117,26 @@ class Sprint(SetModel):
         """Put new, untrained heads for `classes` in the place of all class heads; all else stays."""
         device = next(self.parameters()).device
         self.class_heads = nn.ModuleList(_class_head(self.fusion.width, classes).to(device) for _ in self.class_heads)
+
+
+class Ranking(nn.Module):
+    """Which cells become queries: the best first. Query q of two images is the same rank, not the same cell.
+
+    It has no parameters; it is a module so that a forward hook sees which cell each query started from.
+
+    Args:
+        queries: Q, how many cells are taken at most.
+    """
+
+    def __init__(self, queries: int) -> None:
+        super().__init__()
+        self.queries = queries
+
+    def forward(self, logits: Float[Tensor, "B S C"], first: Float[Tensor, "B S 4"]) -> Int64[Tensor, "B Q"]:
+        """The cells that are most likely some class's object and have their centre inside the image."""
+        inside = (first[..., :2] < 1).all(-1)
+        score = logits.amax(-1).masked_fill(~inside, -torch.inf)
+        return score.topk(min(self.queries, score.shape[1]), dim=1).indices
 
 
 class SamplingLayer(nn.Module):
