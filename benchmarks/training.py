@@ -1,0 +1,170 @@
+"""Training steps per second: `sprint-n` and `transformers`' D-FINE of the same size, in turn, on the same images.
+
+    python benchmarks/training.py [--size 320] [--batch 8] [--seconds 60]
+
+A step is forward, loss, backward, gradient clipping and AdamW, on images and targets that are there already (no
+decoding and no augmentation, for either); ours also averages its weights. Both start from random weights. Ours computes
+as training does (bfloat16 where the hardware has it); the peer is timed in float32, its default, and under the same
+autocast. Also printed: where our step's time goes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
+from transformers import DFineConfig, DFineForObjectDetection, HGNetV2Config
+
+from setpiece.model.weights import create
+from setpiece.records import Targets
+from setpiece.setloss import SetCriterion
+from setpiece.training.config import resolve
+from setpiece.training.memory import keep_freed_memory
+from setpiece.training.optimiser import make_average, make_optimiser
+from setpiece.training.precision import autocast, uses_bf16
+
+CLASSES = ("platelets", "red", "white")
+CPU = torch.device("cpu")
+Step = Callable[[], float]
+
+
+def d_fine_n() -> DFineForObjectDetection:
+    """D-FINE-N as its authors configure it (HGNetV2-B0, two maps, three decoder layers), with random weights."""
+    backbone = HGNetV2Config(
+        stem_channels=[3, 16, 16],
+        stage_in_channels=[16, 64, 256, 512],
+        stage_mid_channels=[16, 32, 64, 128],
+        stage_out_channels=[64, 256, 512, 1024],
+        stage_num_blocks=[1, 1, 2, 1],
+        stage_numb_of_layers=[3, 3, 3, 3],
+        use_learnable_affine_block=True,
+        depths=[1, 1, 2, 1],
+        hidden_sizes=[64, 256, 512, 1024],
+        out_indices=[3, 4],
+    )
+    config = DFineConfig(
+        backbone_config=backbone,
+        freeze_backbone_batch_norms=False,
+        encoder_hidden_dim=128,
+        encoder_in_channels=[512, 1024],
+        encoder_ffn_dim=512,
+        encode_proj_layers=[1],
+        feat_strides=[16, 32],
+        hidden_expansion=0.34,
+        depth_mult=0.5,
+        d_model=128,
+        decoder_in_channels=[128, 128],
+        decoder_ffn_dim=512,
+        num_feature_levels=2,
+        decoder_n_points=[6, 6],
+        decoder_layers=3,
+        num_labels=len(CLASSES),
+    )
+    return DFineForObjectDetection(config).train()
+
+
+def problem(batch: int, size: int) -> tuple[Tensor, list[dict[str, Tensor]]]:
+    """Random images, and 2 to 25 random boxes in each (13 on average, as many as a blood-cell image has)."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(batch, 3, size, size, generator=generator)
+    targets = []
+    for count in torch.linspace(2, 25, batch).int().tolist():
+        labels = torch.randint(len(CLASSES), (count,), generator=generator)
+        targets.append({"labels": labels, "boxes": torch.rand(count, 4, generator=generator) * 0.4 + 0.2})
+    return images, targets
+
+
+def ours(images: Tensor, targets: list[dict[str, Tensor]]) -> tuple[nn.Module, Step]:
+    """`sprint-n` and its step, as `setpiece.training.loop` takes it."""
+    model = create("sprint-n", CLASSES).model.train().to(memory_format=torch.channels_last)
+    config = resolve("-", "sprint-n", minutes=1.0)
+    optimiser, average = make_optimiser(model, config), make_average(model, config.ema_decay)
+    criterion, bf16 = SetCriterion(form=model.form), uses_bf16("auto", CPU)
+    images = images.contiguous(memory_format=torch.channels_last)
+    padding = torch.zeros(len(images), *images.shape[2:], dtype=torch.bool)
+    padded = Targets.from_list(targets)
+
+    def step() -> float:
+        start = time.perf_counter()
+        with autocast(CPU, bf16):
+            outputs = model(images, padding)
+        criterion(outputs, padded).total.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+        optimiser.step()
+        optimiser.zero_grad()
+        average.update_parameters(model)
+        return time.perf_counter() - start
+
+    return model, step
+
+
+def theirs(images: Tensor, targets: list[dict[str, Tensor]], *, bf16: bool) -> tuple[nn.Module, Step]:
+    """D-FINE-N and its step."""
+    model = d_fine_n()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    labels = [{"class_labels": t["labels"], "boxes": t["boxes"]} for t in targets]
+
+    def step() -> float:
+        start = time.perf_counter()
+        with autocast(CPU, bf16):
+            loss = model(pixel_values=images, labels=labels).loss
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+        optimiser.step()
+        optimiser.zero_grad()
+        return time.perf_counter() - start
+
+    return model, step
+
+
+def where_time_goes(step: Step, steps: int = 5) -> str:
+    """The operators that take most of our step, in milliseconds."""
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        for _ in range(steps):
+            step()
+    events = sorted(profiled.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    return "\n".join(f"  {event.key:48} {event.self_cpu_time_total / steps / 1e3:7.2f} ms" for event in events[:14])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=320)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long to alternate")
+    options = parser.parse_args()
+    keep_freed_memory()  # as training does; the peers gain from it too
+    torch.manual_seed(0)
+    images, targets = problem(options.batch, options.size)
+    steps: dict[str, Step] = {}
+    for name, (model, step) in {
+        "setpiece sprint-n": ours(images, targets),
+        "transformers D-FINE-N, float32": theirs(images, targets, bf16=False),
+        "transformers D-FINE-N, bfloat16": theirs(images, targets, bf16=uses_bf16("auto", CPU)),
+    }.items():
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        print(f"{name}: {parameters / 1e6:.2f} M parameters", flush=True)
+        steps[name] = step
+        step()  # warm up
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    end = time.perf_counter() + options.seconds
+    while time.perf_counter() < end or len(times["setpiece sprint-n"]) < 5:
+        for name, step in steps.items():
+            times[name].append(step())
+    rates = {name: [options.batch / seconds for seconds in taken] for name, taken in times.items()}
+    print(f"{torch.get_num_threads()} threads, {options.size} px, batches of {options.batch}; images/s: median (range)")
+    mine = statistics.median(rates["setpiece sprint-n"])
+    for name, rate in rates.items():
+        median = statistics.median(rate)
+        print(
+            f"{name:34} {median:6.1f} ({min(rate):.1f} .. {max(rate):.1f})  ours is {mine / median:.1f} times as fast"
+        )
+    print("Our step:\n" + where_time_goes(steps["setpiece sprint-n"]))
+
+
+if __name__ == "__main__":
+    main()
