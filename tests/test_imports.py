@@ -16,7 +16,7 @@ LEVELS = (
     {"errors", "atomic"},
     {"records"},
     {"setloss"},
-    {"data", "model", "evaluation"},
+    {"data", "model", "evaluation", "recording"},
     {"training", "explain"},
     {"detector"},
     {"setpiece", "predicting"},
@@ -27,6 +27,7 @@ ONLY = {
     "data": {"errors", "atomic", "records", "setloss.boxes"},
     "evaluation": {"errors", "atomic", "records", "setloss.boxes"},
     "model": {"errors", "atomic", "records"},
+    "recording": {"errors", "atomic", "records"},
 }
 
 

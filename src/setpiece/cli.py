@@ -100,8 +100,8 @@ def evaluate(
     from setpiece.data.sources import open_dataset
     from setpiece.detector import Detector
 
-    if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
-        raise UsageError(f"--json {json_file} cannot be written: name a file in a folder that exists.")
+    if json_file is not None:
+        _require_writable(json_file, "--json")
     detector = Detector.load(model)
     dataset = open_dataset(data, split)
     for line in dataset.defects.summary():
@@ -127,6 +127,40 @@ def predict(
     files = find_images(sources)
     count = predict_files(Detector.load(model), files, output, threshold)
     console.print(f"{count} objects in {len(files)} images: see {output}/ and {output / 'predictions.json'}")
+
+
+@app.command()
+def explain(
+    model: Model,
+    data: Annotated[Path | None, typer.Option(metavar="DATA", help="Folder of a data set.")] = None,
+    split: Annotated[str, typer.Option(help="train, valid or test.")] = "valid",
+    images: Annotated[
+        list[str] | None,
+        typer.Option(help="An image of the data set by its file name (repeat for more); without --data, any image."),
+    ] = None,
+    output: Annotated[Path, typer.Option(help="The report: one HTML file that needs nothing else.")] = Path(
+        "report.html"
+    ),
+    limit: Annotated[int, typer.Option(min=1, help="The first so many images, where none are named.")] = 50,
+) -> None:
+    """Show the set prediction: who is matched with whom, at what cost, what it teaches, and how training moved it."""
+    from setpiece.data.sources import open_dataset
+    from setpiece.detector import Detector
+    from setpiece.predicting import find_images
+
+    if data is None and not images:
+        raise UsageError("Say what to explain the model on: --data DATA, or --images FILE.")
+    _require_writable(output, "--output")
+    detector = Detector.load(model)
+    if data is None:
+        explanation = detector.explain([str(file) for file in find_images(images or [])])
+    else:
+        explanation = detector.explain_dataset(open_dataset(data, split), images or [], limit=limit)
+    explanation.to_html(output)
+    for finding in explanation.findings:
+        console.print(f"- {finding}", soft_wrap=True, highlight=False)
+    count = len(explanation.images)
+    console.print(f"{count} image{'s' if count != 1 else ''} explained in {output}: open it in a browser.")
 
 
 @app.command()
@@ -164,6 +198,12 @@ def _summarise(best: Path, folder: Path) -> None:
         soft_wrap=True,
         highlight=False,
     )
+
+
+def _require_writable(file: Path, option: str) -> None:
+    """Refuse what cannot be written before the work is done."""
+    if file.is_dir() or not file.parent.is_dir():
+        raise UsageError(f"{option} {file} cannot be written: name a file in a folder that exists.")
 
 
 def unused(folder: Path) -> Path:

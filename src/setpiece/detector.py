@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from PIL import Image
-from torchvision import tv_tensors
 
-from setpiece.data.batching import Item, collate
+from setpiece.data.batching import collate
 from setpiece.data.dataset import Dataset
 from setpiece.data.images import read_image
+from setpiece.data.items import plain_item
 from setpiece.data.sources import open_dataset
-from setpiece.data.transforms import InputSize, eval_transform
+from setpiece.data.transforms import InputSize
 from setpiece.errors import UsageError
 from setpiece.evaluation import CocoMetrics, to_detections
+from setpiece.explain import Explanation, explain_samples
+from setpiece.explain.sample import Sample, choose, read_sample, sample
 from setpiece.model.weights import Checkpoint, load, presets, save
 from setpiece.training.config import resolve
 from setpiece.training.loop import train
 from setpiece.training.precision import autocast, uses_bf16
-from setpiece.training.validation import evaluate
+from setpiece.training.validation import evaluate, match_classes
 
 import supervision as sv  # isort: skip  # after our evaluation, which imports it without its warning
 
 Picture = str | Path | Image.Image | np.ndarray
+Objects = sv.Detections | Mapping[str, Any]
 PREDICT_BATCH = 8
 
 
@@ -132,12 +136,55 @@ class Detector:
 
     def _predict(self, images: Sequence[Picture], threshold: float) -> list[sv.Detections]:
         checkpoint = self._trained()
-        resize = eval_transform(InputSize(checkpoint.shortest, checkpoint.longest))
-        batch = collate([_item(image, resize) for image in images], checkpoint.mean, checkpoint.std).to(self.device)
+        size = InputSize(checkpoint.shortest, checkpoint.longest)
+        items = [plain_item(_pixels(image), size) for image in images]
+        batch = collate(items, checkpoint.mean, checkpoint.std).to(self.device)
         with torch.inference_mode(), autocast(self.device, uses_bf16("auto", self.device)):
             outputs = checkpoint.model(batch.images, batch.padding)
         form = checkpoint.model.form
         return to_detections(outputs, batch.original_sizes, checkpoint.classes, form, threshold=threshold)
+
+    def explain(self, images: Picture | list[Picture], targets: Objects | list[Objects] | None = None) -> Explanation:
+        """Show the set prediction of images: who is matched with whom, at what cost, and what it would teach.
+
+        Args:
+            images: one or a list, as for `predict`.
+            targets: the objects in each image, as `supervision.Detections` with `class_id`, or as
+                `{"labels": T indices into `classes`, "boxes_xyxy": T x 4 in pixels}`; a list for a list. Without them
+                the predictions are shown alone.
+
+        Returns:
+            An `Explanation`: `.pairs` is a table, `.to_html("report.html")` a page, `.plot()` a figure; a notebook
+            shows the page.
+
+        Raises:
+            DataError: an image cannot be read, or a target has a class that this detector does not know.
+            UsageError: the targets do not fit the images, or this is a preset that has not been trained.
+        """
+        checkpoint = self._trained()
+        images = images if isinstance(images, list) else [images]
+        objects = targets if isinstance(targets, list) else [targets] * (len(images) if targets is None else 1)
+        if len(objects) != len(images):
+            raise UsageError(f"There are {len(images)} images and targets of {len(objects)}: give those of each.")
+        samples = map(_sample, range(len(images)), images, objects)
+        return explain_samples(checkpoint, samples, title=f"{checkpoint.preset} on {len(images)} images")
+
+    def explain_dataset(self, dataset: Dataset, names: Sequence[str] = (), *, limit: int = 50) -> Explanation:
+        """`explain` on images of a data set with their annotations.
+
+        Args:
+            names: file names of the images; the first `limit` images where there are none.
+
+        Raises:
+            DataError: an image cannot be read, or the data set has a class that this detector does not know.
+            UsageError: the data set has no such image, or this is a preset that has not been trained.
+        """
+        checkpoint = self._trained()
+        match_classes(checkpoint.classes, dataset)
+        examples = choose(dataset, names, limit)
+        samples = (read_sample(example, dataset.classes, checkpoint.classes) for example in examples)
+        title = f"{checkpoint.preset} on {dataset.root.resolve().name} ({dataset.split})"
+        return explain_samples(checkpoint, samples, title=title)
 
     def save(self, folder: str | Path) -> None:
         """Write the checkpoint as `model.safetensors` and `config.json`."""
@@ -149,21 +196,32 @@ class Detector:
         return self.checkpoint
 
 
-def _item(image: Picture, resize: Any) -> Item:
+def _pixels(image: Picture) -> UInt8[np.ndarray, "H W 3"]:
     if isinstance(image, (str, Path)):
-        pixels = read_image(image)
-    else:
-        pixels = np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image)
+        return read_image(image)
+    pixels = np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise UsageError(
             f"An image array has to be height x width x 3 uint8 (RGB), not {'x'.join(map(str, pixels.shape))} "
             f"{pixels.dtype}."
         )
-    resized = resize(tv_tensors.Image(torch.from_numpy(pixels.copy()).permute(2, 0, 1).contiguous()))
-    return Item(
-        image=resized.as_subclass(torch.Tensor),
-        boxes_cxcywh=torch.zeros(0, 4),
-        labels=torch.zeros(0, dtype=torch.int64),
-        image_id=0,
-        original_size=(pixels.shape[0], pixels.shape[1]),
-    )
+    return pixels
+
+
+def _sample(number: int, image: Picture, objects: Objects | None) -> Sample:
+    name = Path(image).name if isinstance(image, (str, Path)) else f"image {number}"
+    if objects is None:
+        return sample(name, number, _pixels(image))
+    if isinstance(objects, sv.Detections):
+        objects = {"labels": objects.class_id if len(objects) else [], "boxes_xyxy": objects.xyxy}
+    try:
+        labels = torch.as_tensor(np.asarray(objects["labels"], dtype=np.int64))
+        boxes_xyxy = torch.as_tensor(np.asarray(objects["boxes_xyxy"], dtype=np.float32)).reshape(-1, 4)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(
+            f'The targets of {name} cannot be read: give supervision.Detections with class_id, or {{"labels": T class '
+            'indices, "boxes_xyxy": T x 4 pixels}.'
+        ) from error
+    if labels.shape != boxes_xyxy.shape[:1] or not (boxes_xyxy[:, :2] <= boxes_xyxy[:, 2:]).all():
+        raise UsageError(f"The targets of {name} need one label per box, and boxes as left, top, right, bottom.")
+    return sample(name, number, _pixels(image), labels, boxes_xyxy)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.utils.data
 from jaxtyping import Float32, Int64, UInt8
@@ -121,6 +122,23 @@ class EvalImages(torch.utils.data.Dataset[Item]):
     def __getitem__(self, index: int) -> Item:
         example = self.examples[index]
         return _item(example, _decode(example), self.transform)
+
+
+def plain_item(pixels: UInt8[np.ndarray, "H W 3"], size: InputSize) -> Item:
+    """An image that is in no data set, resized for evaluation, without boxes.
+
+    Args:
+        pixels: RGB, [0, 255].
+        size: the input size of the model.
+    """
+    image = torch.from_numpy(pixels.copy()).permute(2, 0, 1).contiguous()
+    return Item(
+        image=eval_transform(size)(tv_tensors.Image(image)).as_subclass(Tensor),
+        boxes_cxcywh=torch.zeros(0, 4),
+        labels=torch.zeros(0, dtype=torch.int64),
+        image_id=0,
+        original_size=(pixels.shape[0], pixels.shape[1]),
+    )
 
 
 def _decode(example: Example) -> UInt8[Tensor, "3 H W"]:

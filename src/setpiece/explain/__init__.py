@@ -3,3 +3,7 @@
 Read in this order: `facts` (one image's match, costs, losses and gradients), `findings` (the same in sentences),
 `payload` (facts as the page reads them), `page` (payload -> one HTML file), `explanation` (what a user holds).
 """
+
+from setpiece.explain.explanation import Explanation, explain_outputs, explain_samples
+
+__all__ = ["Explanation", "explain_outputs", "explain_samples"]

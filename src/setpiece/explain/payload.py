@@ -1,16 +1,13 @@
 """Facts -> what the page reads: one JSON object, kept within a number of bytes.
 
-Arrays of numbers are `{"shape": [...], "dtype": "f4" | "i4", "data": base64 of little-endian bytes}`. Queries are
-numbered as they are kept: `image["queries"]` holds the model's own number of each.
+Queries are numbered as they are kept: `image["queries"]` holds the model's own number of each.
 """
 
 from __future__ import annotations
 
-import base64
 import json
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,50 +15,53 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from setpiece.explain.arrays import array, rounded, unpack
 from setpiece.explain.facts import ImageFacts
+from setpiece.explain.kinds import Finding
+from setpiece.explain.pairs import pair
+from setpiece.explain.shown import ShownImage
 from setpiece.setloss import SetCriterion, matching_weights
 
-# Of all images together. With Plotly (4.5 MB) and the page's own code a report stays under 10 MB.
-MAX_BYTES = 4_500_000
-FEWEST_QUERIES = 50  # rather than keep fewer of each image, keep fewer images
-DIGITS = 9  # what a float32 needs to be read back as it was
+MAX_BYTES = 4_500_000  # of all images together: with Plotly (4.5 MB) and all else a report stays under 10 MB
+FEWEST_QUERIES = 50  # rather than keep fewer queries of each image, keep fewer images
 
 
-@dataclass(frozen=True)
-class ShownImage:
-    """One image of a report.
+def report_payload(
+    images: Sequence[ShownImage],
+    *,
+    title: str,
+    classes: Sequence[str],
+    layers: Sequence[str],
+    findings: Sequence[Finding] = (),
+    model: dict[str, Any] | None = None,
+    training: dict[str, Any] | None = None,
+    missing: Sequence[str] = (),
+) -> dict[str, Any]:
+    """All that a report shows.
 
-    Attributes:
-        image_id: the data set's own.
-        name: of its file.
-        width: pixels of the original image.
-        height: likewise.
-        src: a picture of it as a data URL, or None.
-        facts: what the set prediction made of it.
-        note: a sentence to show with it, or "".
-        findings: sentences on this image.
+    Args:
+        layers: a name for each prediction set.
+        model: what `anatomy` says of the model.
+        training: what `timeline` says of its training.
+        missing: sentences on what could not be shown.
     """
-
-    image_id: int
-    name: str
-    width: int
-    height: int
-    src: str | None
-    facts: ImageFacts
-    note: str = ""
-    findings: tuple[str, ...] = ()
-
-
-def array(values: Tensor) -> dict[str, Any]:
-    """Numbers as the page reads them.
-
-    Example:
-        >>> array(torch.tensor([[1, 2]]))
-        {'shape': [1, 2], 'dtype': 'i4', 'data': 'AQAAAAIAAAA='}
-    """
-    dtype = "f4" if values.is_floating_point() else "i4"
-    data = values.numpy().astype(f"<{dtype}").tobytes()
-    return {"shape": list(values.shape), "dtype": dtype, "data": base64.b64encode(data).decode()}
+    shown, left_out = images_payload(images)
+    for index, image in enumerate(shown):
+        image["findings"] = [finding.text for finding in findings if finding.image == index]
+    return {
+        "format": 1,
+        "kind": "report",
+        "title": title,
+        "classes": list(classes),
+        "criterion": criterion_payload(images[0].facts.criterion if images else SetCriterion()),
+        "layers": list(layers),
+        "images": shown,
+        "findings": [_finding(finding, shown) for finding in findings],
+        "model": model,
+        "training": training,
+        "chapters": None,
+        "missing": [*missing, *left_out],
+    }
 
 
 def criterion_payload(criterion: SetCriterion) -> dict[str, Any]:
@@ -83,72 +83,67 @@ def images_payload(images: Sequence[ShownImage], max_bytes: int = MAX_BYTES) -> 
         What the page reads of each image, and sentences on what was left out.
     """
     most = max((image.facts.boxes.shape[1] for image in images), default=0)
-    shown: list[dict[str, Any]] = []
     while True:
         shown = [image_payload(image, most) for image in images]
         sizes = np.cumsum([len(json.dumps(image)) for image in shown])
-        fitting = int((sizes <= max_bytes).sum())
-        if fitting == len(images):
+        if not len(images) or sizes[-1] <= max_bytes:
             return shown, []
         if most <= FEWEST_QUERIES:
-            kept = max(fitting, 1)
-            return shown[:kept], [
-                f"{len(images) - kept} of {len(images)} images are left out, to keep this page under 10 MB."
-            ]
+            kept = max(1, int((sizes <= max_bytes).sum()))
+            left_out = f"The last {len(images) - kept} of {len(images)} images are left out, to keep this page small."
+            return shown[:kept], [left_out] if kept < len(images) else []
         most = max(FEWEST_QUERIES, most * 2 // 3)
 
 
 def image_payload(image: ShownImage, most_queries: int) -> dict[str, Any]:
-    """What the page reads of one image, with at most so many queries beside those that have a part in the match."""
+    """What the page reads of one image, with at most so many queries, or more if they have a part in the match."""
     facts = image.facts
-    Q = facts.boxes.shape[1]
+    L, T, Q = facts.total.shape
     kept = _kept_queries(facts, most_queries)
-    position = torch.full((Q + 1,), -1)  # its last entry takes what has no query
+    position = torch.full((Q + 1,), -1)  # its last entry is for -1, no query
     position[kept] = torch.arange(len(kept))
     columns = facts.labels.unique()
     rest = _rest(facts)
-    note = [image.note] if image.note else []
-    if len(kept) < Q:
-        note.append(f"Only the {len(kept)} most relevant of {Q} queries are kept on this page.")
+    left_out = f"Only the {len(kept)} most relevant of {Q} queries are kept here." if len(kept) < Q else ""
     return {
         "id": image.image_id,
         "name": image.name,
         "width": image.width,
         "height": image.height,
         "src": image.src,
-        "note": " ".join(note) or None,
+        "note": " ".join(filter(None, (image.note, left_out))) or None,
         "queries": array(kept),
         "targets": {"labels": facts.labels.tolist(), "boxes": array(facts.target_boxes)},
         "boxes": array(facts.boxes[:, kept]),
         "columns": columns.tolist(),
         "scores": array(facts.scores[:, kept][..., columns].movedim(-1, 1)),
         "rest": array(rest[:, kept]),
-        "dropped": {"count": Q - len(kept), "rest": array(rest.sum(-1) - rest[:, kept].sum(-1))},
+        "dropped": _dropped(rest, kept),
         "best_label": array(facts.best_label[:, kept]),
         "best_score": array(facts.best_score[:, kept]),
         "match": array(position[facts.match]),
-        "pairs": _pairs(facts, position),
-        "loss": [_rounded(facts.layer_loss(layer)) for layer in range(len(facts.match))],
+        "pairs": [[_pair(facts, layer, target, position) for target in range(T)] for layer in range(L)],
+        "loss": [rounded(facts.layer_loss(layer)) for layer in range(L)],
         "greedy": array(position[facts.greedy]),
         "duplicates": _duplicates(facts, position),
-        "findings": list(image.findings),
+        "findings": [],
     }
 
 
 def _kept_queries(facts: ImageFacts, most: int) -> Tensor:
-    """The most relevant queries in their order: with a part in the match, then cheap for a target, then confident."""
+    """The most relevant queries, in their order: with a part in the match, then cheap for a target, then confident."""
     Q = facts.boxes.shape[1]
     if most >= Q:
         return torch.arange(Q)
-    part = torch.cat([facts.match.flatten(), facts.runner_up.flatten(), facts.greedy.flatten()])
-    part = torch.cat([part, torch.tensor([d.query for d in facts.duplicates], dtype=torch.int64)])
     relevance = facts.best_score.amax(0)  # in [0, 1]
     if len(facts.labels):
-        rank = facts.total.argsort(-1).argsort(-1).amin((0, 1))  # the best place that it takes for any target
-        relevance = relevance + (Q - rank)
+        place = facts.total.argsort(-1).argsort(-1).amin((0, 1))  # the best that it takes for any target
+        relevance = relevance + (Q - place)
+    of_duplicates = torch.tensor([found.query for found in facts.duplicates], dtype=torch.int64)
+    part = torch.cat([of_duplicates, *(x.flatten() for x in (facts.match, facts.runner_up, facts.greedy))])
     relevance[part[part >= 0]] = torch.inf
-    count = max(most, int(relevance.isinf().sum()))
-    return relevance.topk(min(count, Q)).indices.sort().values
+    most = min(Q, max(most, int(relevance.isinf().sum())))
+    return relevance.topk(most).indices.sort().values
 
 
 def _rest(facts: ImageFacts) -> Tensor:
@@ -162,66 +157,39 @@ def _rest(facts: ImageFacts) -> Tensor:
     return (facts.scores.sigmoid() ** facts.criterion.quality_power * F.softplus(facts.scores)).sum(-1)
 
 
-def _pairs(facts: ImageFacts, position: Tensor) -> list[list[dict[str, Any]]]:
-    return [
-        [pair_row(facts, layer, target, position) for target in range(len(facts.labels))]
-        for layer in range(len(facts.match))
-    ]
+def _dropped(rest: Tensor, kept: Tensor) -> dict[str, Any] | None:
+    """Of the queries left out, none of which has a target: what it takes to compute the loss exactly."""
+    count = rest.shape[1] - len(kept)
+    left_out = rest.sum(-1) - rest[:, kept].sum(-1)
+    return {"count": count, "rest": rounded(left_out.tolist())} if count else None
 
 
-def pair_row(facts: ImageFacts, layer: int, target: int, position: Tensor) -> dict[str, Any]:
-    """One target's pair: costs without weights and their weighted total, its shares of the loss, its gradient.
-
-    Args:
-        position: what each query is called; its last entry what no query is called.
-    """
-    query = int(facts.match[layer, target])
-    row = {"target": target, "query": int(position[query])}
-    if query < 0:
-        missing = ("classification", "l1", "giou", "total", "iou", "loss", "gradient", "regret")
-        return row | dict.fromkeys(missing) | {"runner_up": -1}
-    pair = (layer, target, query)
-    loss = {
-        "classification": facts.class_loss[layer, query].item(),
-        "l1": facts.l1_loss[layer, target].item(),
-        "giou": facts.giou_loss[layer, target].item(),
-    }
-    numbers = {
-        "classification": facts.costs.classification[pair].item(),
-        "l1": facts.costs.l1[pair].item(),
-        "giou": facts.costs.giou[pair].item(),
-        "total": facts.total[pair].item(),
-        "iou": facts.iou[pair].item(),
-        "regret": facts.regret[layer, target].item(),
-    }
-    return {
-        **row,
-        **_rounded(numbers),
-        "loss": _rounded(loss),
-        "gradient": [_round(x) for x in facts.gradient[layer, query].tolist()],
-        "runner_up": int(position[facts.runner_up[layer, target]]),
-    }
+def _pair(facts: ImageFacts, layer: int, target: int, position: Tensor) -> dict[str, Any]:
+    row = pair(facts, layer, target)
+    return rounded(row) | {name: int(position[row[name]]) for name in ("query", "runner_up")}
 
 
 def _duplicates(facts: ImageFacts, position: Tensor) -> list[dict[str, Any]]:
     return [
         {
-            "layer": d.layer,
-            "target": d.target,
-            "query": int(position[d.query]),
-            "matched_query": int(position[d.matched_query]),
-            "score": _round(d.score),
-            "iou": _round(d.iou),
-            "reason": d.reason,
+            "layer": found.layer,
+            "target": found.target,
+            "query": int(position[found.query]),
+            "matched_query": int(position[found.matched_query]),
+            "score": rounded(found.score),
+            "iou": rounded(found.iou),
+            "reason": found.reason,
         }
-        for d in facts.duplicates
+        for found in facts.duplicates
     ]
 
 
-def _rounded(values: dict[str, float]) -> dict[str, float | None]:
-    return {name: _round(value) for name, value in values.items()}
-
-
-def _round(value: float) -> float | None:
-    """To the digits that float32 has; NaN, which JSON does not know, is None."""
-    return None if math.isnan(value) else float(f"{value:.{DIGITS}g}")
+def _finding(finding: Finding, images: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Says where to look only where there is something to look at."""
+    where = {name: getattr(finding, name) for name in ("image", "layer", "target", "query")}
+    if finding.image is not None and finding.image >= len(images):
+        where = dict.fromkeys(where)
+    elif finding.image is not None and finding.query is not None:
+        kept = unpack(images[finding.image]["queries"]).tolist()
+        where["query"] = kept.index(finding.query) if finding.query in kept else None
+    return {"text": finding.text, **where}

@@ -1,0 +1,52 @@
+"""Numbers as the page reads them.
+
+An array is `{"shape": [...], "dtype": "f4" | "i4" | "u1", "data": base64 of its values, little endian, row by row}`; a number
+on its own has the digits of a float32.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+DIGITS = 9  # what a float32 needs to be read back as it was
+
+
+def array(values: Tensor | np.ndarray) -> dict[str, Any]:
+    """Pack numbers: bytes as they are, all others as float32 or as int32.
+
+    Example:
+        >>> array(np.array([[1, 2]]))
+        {'shape': [1, 2], 'dtype': 'i4', 'data': 'AQAAAAIAAAA='}
+    """
+    values = values.numpy() if isinstance(values, Tensor) else values
+    dtype = "u1" if values.dtype == np.uint8 else "f4" if np.issubdtype(values.dtype, np.floating) else "i4"
+    data = values.astype(f"<{dtype}").tobytes()
+    return {"shape": list(values.shape), "dtype": dtype, "data": base64.b64encode(data).decode()}
+
+
+def unpack(packed: dict[str, Any]) -> np.ndarray:
+    """What `array` packed.
+
+    Example:
+        >>> unpack(array(np.array([[0.5], [2.0]]))).tolist()
+        [[0.5], [2.0]]
+    """
+    return np.frombuffer(base64.b64decode(packed["data"]), f"<{packed['dtype']}").reshape(packed["shape"])
+
+
+def rounded(value: Any) -> Any:
+    """The same number, list or dictionary, every float in it cut to the digits of a float32.
+
+    Example:
+        >>> rounded({"a": [1 / 3], "b": None})
+        {'a': [0.333333333], 'b': None}
+    """
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, dict):
+        return {name: rounded(part) for name, part in value.items()}
+    return [rounded(part) for part in value] if isinstance(value, list) else value

@@ -1,0 +1,180 @@
+"""`Explanation`: what a user holds; and how it comes about, from a model and images or from tensors."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from setpiece.atomic import write_whole
+from setpiece.errors import UsageError
+from setpiece.explain.findings import find_all
+from setpiece.explain.kinds import Finding
+from setpiece.explain.page import render
+from setpiece.explain.pairs import pair_rows
+from setpiece.explain.payload import report_payload
+from setpiece.explain.sample import Sample, predict
+from setpiece.explain.shown import ShownImage, show
+from setpiece.model.sprint import Sprint
+from setpiece.model.weights import Checkpoint
+from setpiece.records import Outputs, Targets
+from setpiece.setloss import SetCriterion
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NO_TARGETS = "Nobody said what is in this image: it shows what is predicted, and nothing is matched."
+NO_OBJECTS = "This image has no objects: every query is taught to find nothing."
+NOTEBOOK_IMAGES = 4  # a page inside a notebook is saved with it
+NOTEBOOK_HEIGHT = 900  # pixels
+
+
+class Explanation:
+    """Who was matched with whom, at what cost, and what it teaches, for a few images.
+
+    Attributes:
+        images: each with its `facts`, as tensors.
+        pairs: one row per image, layer and target, see `pairs.pair`; `pandas.DataFrame(explanation.pairs)`.
+        findings: what to look at first, the most striking first; `str(finding)` is a sentence.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[ShownImage],
+        classes: Sequence[str],
+        layers: Sequence[str],
+        *,
+        title: str,
+        model: dict[str, Any] | None = None,
+        training: dict[str, Any] | None = None,
+        missing: Sequence[str] = (),
+    ) -> None:
+        self.images, self.classes, self.layers, self.title = list(images), list(classes), list(layers), title
+        self._model, self._training, self._missing = model, training, list(missing)
+        self.pairs = [row for i in images for row in pair_rows(i.facts, i.name, self.classes, self.layers)]
+        self.findings: list[Finding] = find_all(self.images, self.classes, self.layers)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """The page: one HTML file that needs nothing else, also written to `path` if one is given.
+
+        Raises:
+            UsageError: `path` is a folder, or the folder that it names does not exist.
+        """
+        page = render(self._payload(len(self.images), self._training, self._missing))
+        if path is not None:
+            file = Path(path)
+            if file.is_dir() or not file.parent.is_dir():
+                raise UsageError(f"{file} cannot be written: name a file in a folder that exists.")
+            write_whole(file, lambda unfinished: unfinished.write_text(page, encoding="utf-8"))
+        return page
+
+    def plot(self, image: int = 0) -> Figure:
+        """The final layer's match of one image, boxes joined by lines, beside the cost of every pair.
+
+        Args:
+            image: which one, from 0.
+
+        Returns:
+            A `matplotlib.figure.Figure`; `.savefig("match.png")` writes it.
+        """
+        from setpiece.explain.plot import plot  # matplotlib is slow to import
+
+        return plot(self.images[image], self.classes)
+
+    def __repr__(self) -> str:
+        """The title, and the findings."""
+        return "\n".join([f"{self.title}: {len(self.images)} images", *map(str, self.findings)])
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the page, without the training chapter and with few images, in a frame."""
+        missing = list(self._missing)
+        if self._training is not None or len(self.images) > NOTEBOOK_IMAGES:
+            missing.append('This is a part of the report: .to_html("report.html") writes all of it.')
+        page = html.escape(render(self._payload(NOTEBOOK_IMAGES, None, missing)))
+        return f'<iframe srcdoc="{page}" style="width: 100%; height: {NOTEBOOK_HEIGHT}px; border: 0"></iframe>'
+
+    def _payload(self, images: int, training: dict[str, Any] | None, missing: Sequence[str]) -> dict[str, Any]:
+        return report_payload(
+            self.images[:images],
+            title=self.title,
+            classes=self.classes,
+            layers=self.layers,
+            findings=self.findings,
+            model=self._model,
+            training=training,
+            missing=missing,
+        )
+
+
+def explain_outputs(
+    outputs: Outputs,
+    targets: Targets,
+    classes: Sequence[str],
+    *,
+    criterion: SetCriterion | None = None,
+    images: Sequence[np.ndarray] | None = None,
+    layers: Sequence[str] | None = None,
+    title: str = "Predictions",
+) -> Explanation:
+    """Explain the predictions of any set-prediction model, given as tensors.
+
+    Args:
+        outputs: predictions of all layers for B images, boxes cxcywh in fractions of each image.
+        targets: of the same images.
+        classes: the name of each class.
+        criterion: the loss that the model is trained with; `SetCriterion()`, the paper's, where None.
+        images: HWC RGB uint8, one per image, to be shown under the boxes.
+        layers: a name for each prediction set; "layer 1", ... where None.
+        title: of the page.
+
+    Raises:
+        NonFiniteCostError: a logit or box is NaN or infinite; names layer, image and query.
+        DataError: a target has a class that the logits do not know.
+
+    Example:
+        >>> outputs = Outputs(torch.zeros(6, 1, 5, 3), torch.full((6, 1, 5, 4), 0.5))
+        >>> one = {"labels": torch.tensor([1]), "boxes": torch.tensor([[0.5, 0.5, 0.2, 0.4]])}
+        >>> explanation = explain_outputs(outputs, Targets.from_list([one]), ["cat", "dog"])
+        >>> {name: explanation.pairs[5][name] for name in ("image", "layer", "target", "class", "query")}
+        {'image': 'image 0', 'layer': 'layer 6', 'target': 0, 'class': 'dog', 'query': 0}
+    """
+    criterion = criterion or SetCriterion()
+    shown = []
+    for b, count in enumerate(targets.count.tolist()):
+        one = Outputs(outputs.logits[:, b : b + 1], outputs.boxes[:, b : b + 1])
+        own = Targets(targets.labels[b : b + 1], targets.boxes[b : b + 1], targets.count[b : b + 1])
+        pixels = None if images is None else images[b]
+        shown.append(show(f"image {b}", b, pixels, one, own, criterion, "" if count else NO_OBJECTS))
+    return Explanation(shown, classes, layers or _layer_names(len(outputs.boxes)), title=title)
+
+
+def explain_samples(checkpoint: Checkpoint, samples: Iterable[Sample], *, title: str) -> Explanation:
+    """Explain what a model predicts for some images.
+
+    Raises:
+        NonFiniteCostError: the model predicts NaN or infinity for an image; names it, layer and query.
+    """
+    criterion = SetCriterion(form=checkpoint.model.form)
+    shown = []
+    for sample in samples:
+        outputs, targets = predict(checkpoint, sample.pixels), sample.targets
+        note = NO_TARGETS if targets is None else NO_OBJECTS if not targets.count.item() else ""
+        targets = targets or _no_targets()
+        shown.append(show(sample.name, sample.image_id, sample.pixels, outputs, targets, criterion, note))
+    layers = len(shown[0].facts.boxes) if shown else 0
+    names = _layer_names(layers, proposals=isinstance(checkpoint.model, Sprint))
+    return Explanation(shown, checkpoint.classes, names, title=title)
+
+
+def _no_targets() -> Targets:
+    return Targets(torch.zeros(1, 0, dtype=torch.int64), torch.zeros(1, 0, 4), torch.tensor([0]))
+
+
+def _layer_names(count: int, proposals: bool = False) -> list[str]:
+    """The proposals of `sprint` are no decoder layer."""
+    numbers = [f"layer {layer}" for layer in range(1, count + 1)]
+    return ["proposals", *numbers[:-1]] if proposals else numbers

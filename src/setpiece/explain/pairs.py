@@ -1,0 +1,63 @@
+"""One row per target: its pair, the costs, the shares of the loss, the gradient."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from setpiece.explain.facts import ImageFacts
+
+TERMS = ("classification", "l1", "giou")
+
+
+def pair(facts: ImageFacts, layer: int, target: int) -> dict[str, Any]:
+    """What became of one target in one layer.
+
+    Returns:
+        `target`, `query` (-1 where it has none); what the pair costs by term without weights, and `total` with them;
+        `iou`; `loss`, its weighted shares by term; `gradient`, of the layer's loss by (cx, cy, w, h) of the predicted
+        box; `runner_up` and `regret`, see `ImageFacts`. None stands for what there is not.
+    """
+    query = int(facts.match[layer, target])
+    row = {"target": target, "query": query, "runner_up": int(facts.runner_up[layer, target])}
+    if query < 0:
+        return row | dict.fromkeys((*TERMS, "total", "iou", "loss", "gradient", "regret"))
+    at, regret = (layer, target, query), facts.regret[layer, target].item()
+    losses = (facts.class_loss[layer, query], facts.l1_loss[layer, target], facts.giou_loss[layer, target])
+    return {
+        **row,
+        **{term: getattr(facts.costs, term)[at].item() for term in TERMS},
+        "total": facts.total[at].item(),
+        "iou": facts.iou[at].item(),
+        "loss": {term: loss.item() for term, loss in zip(TERMS, losses, strict=True)},
+        "gradient": facts.gradient[layer, query].tolist(),
+        "regret": None if math.isnan(regret) else regret,
+    }
+
+
+def pair_rows(facts: ImageFacts, image: str, classes: Sequence[str], layers: Sequence[str]) -> list[dict[str, Any]]:
+    """The pairs of an image as flat rows for a table: `loss` and `gradient` take several columns each.
+
+    Args:
+        image: its name.
+        classes: the name of each class.
+        layers: the name of each prediction set.
+    """
+    rows = []
+    for layer, name in enumerate(layers):
+        for target, label in enumerate(facts.labels.tolist()):
+            found = pair(facts, layer, target)
+            loss, gradient = found.pop("loss") or {}, found.pop("gradient") or [None] * 4
+            rows.append(
+                {
+                    "image": image,
+                    "layer": name,
+                    "target": found.pop("target"),
+                    "class": classes[label],
+                    **found,
+                    **{f"loss_{term}": loss.get(term) for term in TERMS},
+                    **{f"gradient_{side}": x for side, x in zip(("cx", "cy", "w", "h"), gradient, strict=True)},
+                }
+            )
+    return rows

@@ -1,0 +1,120 @@
+"""One image as it comes in, and what a model makes of it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+
+from setpiece.data.batching import collate
+from setpiece.data.dataset import Dataset, Example
+from setpiece.data.images import read_image
+from setpiece.data.items import plain_item
+from setpiece.data.transforms import InputSize
+from setpiece.errors import UsageError
+from setpiece.model.weights import Checkpoint
+from setpiece.records import Outputs, Targets
+from setpiece.setloss.boxes import xyxy_to_cxcywh
+
+PICTURE_SIDE = 480  # pixels of a report's pictures, at most
+JPEG_QUALITY = 80
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image with what is to be found in it.
+
+    Attributes:
+        name: what a person calls it.
+        image_id: the data set's own.
+        pixels: RGB, [0, 255].
+        targets: of this image alone; None where nobody said what is in it.
+    """
+
+    name: str
+    image_id: int
+    pixels: UInt8[np.ndarray, "H W 3"]
+    targets: Targets | None
+
+
+def sample(
+    name: str,
+    image_id: int,
+    pixels: UInt8[np.ndarray, "H W 3"],
+    labels: Tensor | None = None,
+    boxes_xyxy: Tensor | None = None,
+) -> Sample:
+    """An image with its objects, if they are known.
+
+    Args:
+        labels: class of each object, by its index in the model.
+        boxes_xyxy: pixels; clipped to the image.
+    """
+    if labels is None or boxes_xyxy is None:
+        return Sample(name, image_id, pixels, None)
+    height, width = pixels.shape[:2]
+    boxes = (boxes_xyxy.reshape(-1, 4) / torch.tensor([width, height, width, height])).clamp(0, 1)
+    return Sample(name, image_id, pixels, Targets.from_list([{"labels": labels, "boxes": xyxy_to_cxcywh(boxes)}]))
+
+
+def choose(dataset: Dataset, names: Sequence[str], limit: int) -> list[Example]:
+    """The images of a data set with these file names, in this order; without names, the first `limit`.
+
+    Raises:
+        UsageError: the data set has no image of that name.
+    """
+    if not names:
+        return list(dataset.examples[:limit])
+    by_name = {example.path.name: example for example in reversed(dataset.examples)}
+    chosen = [Path(name).name for name in names]
+    for name in chosen:
+        if name not in by_name:
+            raise UsageError(
+                f"{dataset.root} has no image {name} in its {dataset.split} split; one of its images is "
+                f"{dataset.examples[0].path.name}."
+            )
+    return [by_name[name] for name in chosen]
+
+
+def read_sample(example: Example, classes: Sequence[str], names: Sequence[str]) -> Sample:
+    """Read an image of a data set; crowds are left out, as they are in training.
+
+    Args:
+        classes: the data set's class names, all of which are in
+        names: the model's class names.
+
+    Raises:
+        DataError: the image cannot be read.
+    """
+    labels = [names.index(classes[label]) for label in example.labels[~example.crowd]]
+    return sample(
+        example.path.name,
+        example.image_id,
+        read_image(example.path, upright=example.upright),
+        torch.tensor(labels, dtype=torch.int64),
+        torch.from_numpy(example.boxes_xyxy[~example.crowd]),
+    )
+
+
+def predict(checkpoint: Checkpoint, pixels: UInt8[np.ndarray, "H W 3"]) -> Outputs:
+    """What the model predicts for an image, in all layers, (L, 1, Q, ...)."""
+    item = plain_item(pixels, InputSize(checkpoint.shortest, checkpoint.longest))
+    batch = collate([item], checkpoint.mean, checkpoint.std).to(next(checkpoint.model.parameters()).device)
+    with torch.inference_mode():
+        return checkpoint.model.eval()(batch.images, batch.padding)
+
+
+def picture(pixels: UInt8[np.ndarray, "H W 3"]) -> str:
+    """A small JPEG as a data URL."""
+    image, file = Image.fromarray(pixels), io.BytesIO()
+    image.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
+    image.save(file, "JPEG", quality=JPEG_QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,0 +1,66 @@
+"""One image of a report: what a person knows it by, and its facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from setpiece.errors import NonFiniteCostError
+from setpiece.explain.facts import ImageFacts, image_facts
+from setpiece.explain.sample import picture
+from setpiece.records import Outputs, Targets
+from setpiece.setloss import SetCriterion
+
+UNKNOWN_SIDE = 640  # pixels, of an image that is not there to be shown
+
+
+@dataclass(frozen=True)
+class ShownImage:
+    """One image of a report.
+
+    Attributes:
+        image_id: the data set's own.
+        name: of its file.
+        width: pixels of the original image.
+        height: likewise.
+        src: a picture of it as a data URL, or None.
+        facts: what the set prediction made of it.
+        note: a sentence to show with it, or "".
+    """
+
+    image_id: int
+    name: str
+    width: int
+    height: int
+    src: str | None
+    facts: ImageFacts
+    note: str = ""
+
+
+def show(
+    name: str,
+    image_id: int,
+    pixels: np.ndarray | None,
+    outputs: Outputs,
+    targets: Targets,
+    criterion: SetCriterion,
+    note: str = "",
+) -> ShownImage:
+    """Compute the facts of an image.
+
+    Args:
+        pixels: HWC RGB uint8; without them, the boxes are shown on an empty square.
+        outputs: of this image alone, (L, 1, Q, ...).
+        targets: likewise.
+
+    Raises:
+        NonFiniteCostError: a logit or box is NaN or infinite; names the image, layer and query.
+    """
+    try:
+        facts = image_facts(outputs, targets, criterion)
+    except NonFiniteCostError as error:
+        raise NonFiniteCostError(f"{name} cannot be explained. {error}", error.index) from error
+    height, width = (UNKNOWN_SIDE, UNKNOWN_SIDE) if pixels is None else pixels.shape[:2]
+    src = None if pixels is None else picture(pixels)
+    return ShownImage(image_id, name, width, height, src, facts, note)
