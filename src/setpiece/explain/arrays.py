@@ -1,7 +1,7 @@
 """Numbers as the page reads them.
 
-An array is `{"shape": [...], "dtype": "f4" | "i4" | "u1", "data": base64 of its values, little endian, row by row}`; a number
-on its own has the digits of a float32.
+An array is `{"shape": [...], "dtype": "f4" | "i4" | "u1", "data": base64 of its values, little endian, row by row}`; a
+number on its own has the digits of a float32.
 """
 
 from __future__ import annotations

@@ -118,7 +118,8 @@ def image_payload(image: ShownImage, most_queries: int) -> dict[str, Any]:
         "columns": columns.tolist(),
         "scores": array(facts.scores[:, kept][..., columns].movedim(-1, 1)),
         "rest": array(rest[:, kept]),
-        "dropped": _dropped(rest, kept),
+        # None of those has a target: with their number and sum the loss stays exact.
+        "dropped": {"count": Q - len(kept), "rest": array(rest.sum(-1) - rest[:, kept].sum(-1))},
         "best_label": array(facts.best_label[:, kept]),
         "best_score": array(facts.best_score[:, kept]),
         "match": array(position[facts.match]),
@@ -155,13 +156,6 @@ def _rest(facts: ImageFacts) -> Tensor:
     if facts.criterion.form == "softmax":
         return facts.scores[..., -1]
     return (facts.scores.sigmoid() ** facts.criterion.quality_power * F.softplus(facts.scores)).sum(-1)
-
-
-def _dropped(rest: Tensor, kept: Tensor) -> dict[str, Any] | None:
-    """Of the queries left out, none of which has a target: what it takes to compute the loss exactly."""
-    count = rest.shape[1] - len(kept)
-    left_out = rest.sum(-1) - rest[:, kept].sum(-1)
-    return {"count": count, "rest": rounded(left_out.tolist())} if count else None
 
 
 def _pair(facts: ImageFacts, layer: int, target: int, position: Tensor) -> dict[str, Any]:
