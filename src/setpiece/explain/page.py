@@ -12,7 +12,6 @@ from typing import Any
 FIRST = ("data.js", "boxes.js", "assignment.js", "loss.js", "dom.js", "state.js", "image.js", "matrix.js")
 LAST = "page.js"
 STYLE = "style.css"  # before all other style sheets
-STYLES = ("style.css", "tour.css")
 
 
 def render(payload: dict[str, Any]) -> str:
