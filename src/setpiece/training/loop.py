@@ -27,6 +27,7 @@ from setpiece.errors import NonFiniteCostError, SetpieceError
 from setpiece.evaluation import CocoMetrics
 from setpiece.model.base import SetModel
 from setpiece.model.weights import Checkpoint, create, load, presets
+from setpiece.recording import cut
 from setpiece.records import Batch, Losses
 from setpiece.setloss import SetCriterion
 from setpiece.training.config import TrainConfig
@@ -35,6 +36,7 @@ from setpiece.training.memory import keep_freed_memory
 from setpiece.training.optimiser import make_average, make_optimiser, scale_learning_rates
 from setpiece.training.pictures import write_pictures
 from setpiece.training.precision import autocast, uses_bf16
+from setpiece.training.recorder import Recorder
 from setpiece.training.run import Position, RunFolder
 from setpiece.training.schedule import Stopwatch, learning_rate_factor
 from setpiece.training.validation import evaluate
@@ -154,9 +156,27 @@ class Trainer:
         self.position = Position()
         self.watch = Stopwatch()
         self.saved_at = time.monotonic()
-        self._load_state()
+        recorded = self._load_state()
         main = accelerator.is_main_process
         self.events = SummaryWriter(str(run.tensorboard), purge_step=self.position.step + 1) if main else None
+        self.recorder = self._make_recorder(images, recorded) if main else None
+
+    def _make_recorder(self, images: TrainImages, recorded: dict[str, Any] | None) -> Recorder:
+        recorder = Recorder(
+            self.run_folder.recording,
+            self.checkpoint,
+            self.criterion,
+            images.examples,
+            self.valid,
+            seed=self.config.seed,
+            steps_per_epoch=self.sampler.batches_per_epoch,
+            bf16=self.bf16,
+        )
+        if recorded is not None:
+            recorder.load_state_dict(recorded)
+        else:
+            recorder.begin(self.position.epoch, self.position.step, self.watch.elapsed)
+        return recorder
 
     def run(self) -> Path:
         """Train to the end; returns the folder of the checkpoint to use."""
@@ -190,6 +210,9 @@ class Trainer:
                 self.watch.start()
             if self.config.minutes is not None and self._progress() >= 1:
                 break
+        final = self._progress() >= 1
+        if self.recorder is not None:
+            self.recorder.end_epoch(position.epoch + 1, position.step, self.watch.elapsed, final=final)
         self.watch.pause()
         seconds = self.watch.elapsed - seconds
         rate = (position.batch - started_at) * self.sampler.batch_size / max(seconds, 1e-9)
@@ -210,6 +233,8 @@ class Trainer:
         position.step += 1
         position.batch += 1
         self._count(losses)
+        if self.recorder is not None:
+            self.recorder.step(outputs, batch, losses)
         self._show()
 
     def _losses(self, outputs: Any, batch: Batch) -> Losses:
@@ -293,19 +318,24 @@ class Trainer:
                 "average": self.average.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
             }
+            if self.recorder is not None:
+                tensors["recording"] = self.recorder.state_dict()
             self.run_folder.save_state(self.position, tensors)
             if self.valid is None:
                 self.run_folder.save_checkpoint(self.run_folder.last, self.checkpoint, None)
 
-    def _load_state(self) -> None:
+    def _load_state(self) -> dict[str, Any] | None:
+        """Take up the saved state, if there is one; returns the recorder's."""
         state = self.run_folder.load_state()
         if self.accelerator.is_main_process:
             self.run_folder.cut_metrics(state[0].step if state else 0)
+            cut(self.run_folder.recording, state[0].step if state else 0)
         if state is None:
-            return
+            return None
         self.position, tensors = state
         self.watch.seconds = self.position.seconds
         self.accelerator.unwrap_model(self.model).load_state_dict(tensors["model"])
         self.average.load_state_dict(tensors["average"])
         self.optimiser.load_state_dict(tensors["optimiser"])
         self.display.say(f"Resumed after {self.position.step} steps, in epoch {self.position.epoch + 1}.")
+        return tensors.get("recording")

@@ -5,6 +5,7 @@ run.json         the resolved configuration
 metrics.jsonl    one line per epoch: loss terms, learning rate, images per second, and metrics where evaluated
 tensorboard/     the same as events
 pictures/        validation images: ground truth beside predictions of the latest evaluation
+recording/       how the matching moved, for the report: see `setpiece.recording`
 best/            model.safetensors, config.json, metrics.json: the averaged weights with the highest AP
 last/            the same of now, and training.pt: everything that --resume needs
 ```
@@ -57,6 +58,7 @@ class RunFolder:
         self.path = path
         self.best, self.last = path / "best", path / "last"
         self.pictures, self.tensorboard = path / "pictures", path / "tensorboard"
+        self.recording = path / "recording"
         self._config, self._metrics = path / "run.json", path / "metrics.jsonl"
         self._state = self.last / "training.pt"
 

@@ -1,0 +1,162 @@
+"""What recording costs: training steps of sprint-n with and without it, in turn, on random images and targets.
+
+    python benchmarks/recording.py [--steps 60] [--batch-size 8] [--images 205] [--objects 13] [--model sprint-n]
+
+Every step runs forward, loss, backward, clipping, AdamW and the moving average, and then the recorder or not. Printed:
+medians, what recording a step takes by itself (timed around the recorder alone, since the difference of two medians is
+smaller than their spread), the look at the probes and the epoch's file, and all of it as a share of an epoch's
+steps. By default an epoch is that of a small data set: its end is then reached, and paid for, most often.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from PIL import Image
+
+from setpiece.data.dataset import Example
+from setpiece.model.base import SetModel
+from setpiece.model.weights import create
+from setpiece.records import Batch, Losses, Outputs, Targets
+from setpiece.setloss import SetCriterion
+from setpiece.training.config import resolve
+from setpiece.training.memory import keep_freed_memory
+from setpiece.training.optimiser import make_average, make_optimiser
+from setpiece.training.precision import autocast, uses_bf16
+from setpiece.training.recorder import PROBE_SHARE, Recorder
+
+
+class Run:
+    """A model in training on random batches, and what records it."""
+
+    def __init__(self, model: str, images: int, objects: int, batch_size: int, folder: Path) -> None:
+        torch.manual_seed(0)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        config = resolve("random", model, batch_size=batch_size)
+        checkpoint = create(model, ["a", "b", "c"])
+        self.model = checkpoint.model.to(self.device).to(memory_format=torch.channels_last).train()
+        self.average = make_average(self.model, config.ema_decay)
+        self.criterion = SetCriterion(form=self.model.form)
+        self.optimiser = make_optimiser(self.model, config)
+        self.bf16 = uses_bf16("auto", self.device)
+        self.size, self.batch_size = checkpoint.longest, batch_size
+        self.examples = [self._example(index, objects, folder) for index in range(images)]
+        averaged = replace(checkpoint, model=cast(SetModel, self.average.module))
+        self.recorder = Recorder(
+            folder / "recording",
+            averaged,
+            self.criterion,
+            self.examples,
+            None,
+            seed=0,
+            steps_per_epoch=images // batch_size,
+            bf16=self.bf16,
+        )
+        self.recorder.begin(0, 0, 0.0)
+
+    def _example(self, index: int, objects: int, folder: Path) -> Example:
+        path = folder / f"{index}.png"
+        noise = torch.randint(0, 256, (self.size, self.size, 3), dtype=torch.uint8).numpy()
+        Image.fromarray(noise).save(path, compress_level=1)
+        corners = torch.rand(objects, 2) * 0.7
+        boxes_xyxy = torch.cat([corners, corners + 0.05 + torch.rand(objects, 2) * 0.2], 1) * self.size
+        labels = torch.randint(0, 3, (objects,))
+        crowd = np.zeros(objects, bool)
+        areas = np.ones(objects, np.float32)
+        return Example(index, path, self.size, self.size, boxes_xyxy.numpy(), labels.numpy(), crowd, areas)
+
+    def batch(self) -> Batch:
+        """Random pixels, with the objects of images drawn at random."""
+        chosen = [self.examples[index] for index in torch.randperm(len(self.examples))[: self.batch_size].tolist()]
+        B, side = len(chosen), self.size
+        targets = []
+        for example in chosen:
+            corners = torch.from_numpy(example.boxes_xyxy) / side
+            boxes = torch.cat([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], 1)
+            targets.append({"labels": torch.from_numpy(example.labels), "boxes": boxes})
+        return Batch(
+            images=torch.randn(B, 3, side, side),
+            padding=torch.zeros(B, side, side, dtype=torch.bool),
+            targets=Targets.from_list(targets),
+            image_ids=torch.tensor([example.image_id for example in chosen]),
+            original_sizes=torch.full((B, 2), side),
+        ).to(self.device)
+
+    def step(self, batch: Batch) -> tuple[Outputs, Losses]:
+        """What the loop does but for recording."""
+        with autocast(self.device, self.bf16):
+            outputs = self.model(batch.images.contiguous(memory_format=torch.channels_last), batch.padding)
+        losses = self.criterion(outputs, batch.targets)
+        losses.total.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        self.average.update_parameters(self.model)
+        losses.total.item()  # the loop reads its losses here
+        return outputs, losses
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=60, help="of each kind")
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--images", type=int, default=205, help="of an epoch")
+    parser.add_argument("--objects", type=int, default=13, help="in each image")
+    parser.add_argument("--model", default="sprint-n")
+    options = parser.parse_args()
+
+    keep_freed_memory()
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(options.model, options.images, options.objects, options.batch_size, Path(folder))
+        for _ in range(5):
+            run.step(run.batch())  # warm-up
+        plain, recorded, alone, looks, files = [], [], [], [], []
+        for index in range(2 * options.steps):
+            batch = run.batch()
+            start = time.perf_counter()
+            outputs, losses = run.step(batch)
+            stepped = time.perf_counter()
+            if index % 2:
+                run.recorder.step(outputs, batch, losses)
+                recorded.append(time.perf_counter() - start)
+                alone.append(time.perf_counter() - stepped)
+            else:
+                plain.append(stepped - start)
+            if index % 10 == 9:
+                looks.append(seconds_of(lambda: run.recorder.end_epoch(1, 1, 0.0, final=True)))
+                files.append(seconds_of(lambda: run.recorder.end_epoch(2, 1, 0.0, final=False)))  # no look is due
+    steps = options.images // options.batch_size
+    report(steps, *(statistics.median(times) for times in (plain, recorded, alone, looks, files)))
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """How long it takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def report(steps: int, plain: float, recorded: float, alone: float, look: float, file: float) -> None:
+    """Print medians in milliseconds, and shares of the steps of an epoch."""
+    epoch = steps * plain
+    looked = look - file
+    every = max(1.0, looked / epoch / PROBE_SHARE)  # epochs between two looks
+    print(f"step without recording {plain * 1e3:.1f} ms, with it {recorded * 1e3:.1f} ms")
+    print(f"recording a step {alone * 1e3:.2f} ms: {alone / plain:.2%} of the step")
+    print(f"an epoch's file {file * 1e3:.1f} ms: {file / epoch:.2%} of {steps} steps")
+    looking = looked / epoch / every
+    print(f"a look at the probes {looked * 1e3:.0f} ms, every {every:.1f} epochs: {looking:.2%} of the steps")
+    print(f"in all {alone / plain + file / epoch + looking:.2%} of the step")
+
+
+if __name__ == "__main__":
+    main()

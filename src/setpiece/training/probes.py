@@ -1,0 +1,157 @@
+"""The probe images: a few of a data set that a run looks at again and again, to see how their match moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from PIL import Image
+from torch import Tensor, nn
+
+from setpiece import recording
+from setpiece.atomic import write_whole
+from setpiece.data.batching import EvalImages, collate
+from setpiece.data.dataset import Dataset, Example
+from setpiece.data.defects import Defects
+from setpiece.data.images import read_image
+from setpiece.data.transforms import InputSize
+from setpiece.model.sprint import Ranking
+from setpiece.model.weights import Checkpoint
+from setpiece.records import Outputs
+from setpiece.setloss import assign, matching_weights, pair_costs
+from setpiece.training.precision import autocast
+
+PROBES = 8
+KEPT = 100  # queries of a probe's prediction, unless more of them are matched
+PICTURE_SIDE = 320
+
+
+def choose(examples: Sequence[Example], seed: int) -> list[Example]:
+    """Draw the probes among the images with objects, or among all where none has any."""
+    candidates = [example for example in examples if not example.crowd.all()] or list(examples)
+    order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(seed))
+    return [candidates[index] for index in order[:PROBES].tolist()]
+
+
+class Probes:
+    """The probes as the model sees them: resized as in evaluation, without augmentation.
+
+    Args:
+        examples: that they are drawn from, by `seed`.
+        checkpoint: its input size and normalisation are theirs.
+    """
+
+    def __init__(self, examples: Sequence[Example], checkpoint: Checkpoint, seed: int) -> None:
+        self.examples = choose(examples, seed)
+        classes = checkpoint.classes
+        chosen = Dataset(Path(), "", classes, tuple(range(len(classes))), tuple(self.examples), Defects())
+        images = EvalImages(chosen, InputSize(checkpoint.shortest, checkpoint.longest))
+        self.items = [images[index] for index in range(len(images))]
+
+    def describe(self) -> list[recording.Probe]:
+        """What the header says of them."""
+        return [
+            recording.Probe(
+                image_id=example.image_id,
+                name=example.path.name,
+                width=example.width,
+                height=example.height,
+                labels=item.labels.tolist(),
+                boxes=item.boxes_cxcywh.tolist(),
+            )
+            for example, item in zip(self.examples, self.items, strict=True)
+        ]
+
+    def write_pictures(self, folder: Path) -> None:
+        """Write each as a small JPEG."""
+        for number, example in enumerate(self.examples):
+            picture = Image.fromarray(read_image(example.path, upright=example.upright))
+            picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
+            save = partial(picture.save, format="JPEG", quality=80)
+            write_whole(folder / f"probe-{number}.jpg", save)
+
+    @torch.inference_mode()
+    def look(self, checkpoint: Checkpoint, bf16: bool) -> dict[str, np.ndarray]:
+        """Predict and match them; the fields of `recording.Snapshot` that are of the probes.
+
+        Raises:
+            NonFiniteCostError: see `match`.
+        """
+        model = checkpoint.model
+        device = next(model.parameters()).device
+        batch = collate(self.items, checkpoint.mean, checkpoint.std).to(device)
+        with evaluating(model), origins_of(model) as origins, autocast(device, bf16):
+            outputs = model(batch.images, batch.padding)
+        costs = pair_costs(outputs, batch.targets, model.form)
+        match = assign(costs.total(matching_weights(model.form)), batch.targets.count)  # (L, P, T)
+        probability = _probabilities(outputs, model.form)
+        scores, labels = probability.max(-1)  # (L, P, Q)
+        queries, place = _keep(match, scores[-1])
+        L, K = len(match), queries.shape[1]
+        kept = queries.expand(L, -1, -1)  # (L, P, K)
+        terms = torch.stack([costs.classification, costs.l1, costs.giou], -1)  # (L, P, T, Q, 3)
+        chosen = match.clamp(min=0)[..., None, None].expand(-1, -1, -1, 1, 3)
+        arrays = {
+            "queries": queries.int(),
+            "origins": origins[0].gather(1, queries).int() if origins else queries.int(),
+            "boxes": outputs.boxes.gather(2, kept[..., None].expand(-1, -1, K, 4)).transpose(0, 1),
+            "labels": labels.gather(2, kept).transpose(0, 1).short(),
+            "scores": scores.gather(2, kept).transpose(0, 1),
+            "match": place.transpose(0, 1).short(),
+            "costs": (terms.gather(3, chosen).squeeze(3) * (match >= 0)[..., None]).transpose(0, 1),
+        }
+        return {name: values.cpu().numpy() for name, values in arrays.items()}
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model in evaluation mode, and afterwards in the mode that it was in."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+@contextmanager
+def origins_of(model: nn.Module) -> Iterator[list[Int64[Tensor, "B Q"]]]:
+    """Where the queries of each forward pass in this context start from, if the model chooses cells for them."""
+    origins: list[Tensor] = []
+
+    def remember(module: nn.Module, inputs: Any, output: Tensor) -> None:  # noqa: ARG001 (a hook's signature)
+        origins.append(output)
+
+    hooks = [module.register_forward_hook(remember) for module in model.modules() if isinstance(module, Ranking)]
+    try:
+        yield origins
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _probabilities(outputs: Outputs, form: str) -> Float[Tensor, "L B Q C"]:
+    """Of every class that is one, by the form's own reading."""
+    return outputs.logits.softmax(-1)[..., :-1] if form == "softmax" else outputs.logits.sigmoid()
+
+
+def _keep(
+    match: Int64[Tensor, "L P T"], confidence: Float[Tensor, "P Q"]
+) -> tuple[Int64[Tensor, "P K"], Int64[Tensor, "L P T"]]:
+    """The queries that are matched in some layer, then the most confident; and each target's place among them."""
+    P, Q = confidence.shape
+    slots = torch.where(match < 0, Q, match).transpose(0, 1).flatten(1)  # (P, L·T); a last slot is cut off
+    matched = torch.zeros(P, Q + 1, dtype=torch.bool, device=match.device).scatter(1, slots, True)[:, :Q]
+    K = min(Q, max(KEPT, int(matched.sum(1).max())))
+    queries = (confidence + 2 * matched).topk(K, dim=1).indices
+    place = torch.full((P, Q), -1, device=match.device).scatter(
+        1, queries, torch.arange(K, device=match.device).expand(P, K)
+    )
+    found = place.gather(1, match.clamp(min=0).transpose(0, 1).flatten(1)).view(P, *match.transpose(0, 1).shape[1:])
+    return queries, torch.where(match < 0, -1, found.transpose(0, 1))

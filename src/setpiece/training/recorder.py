@@ -1,0 +1,144 @@
+"""Training, watched: counters over every step, a look at the probes now and then, a file for every epoch.
+
+What is read of a step is read after its losses were, so on a GPU the loop waits no further time for the device. All of
+it counts as training: the clock runs on. A look at the probes costs about as much as half a step; at the end of an
+epoch it is left out where all looks together would take more than `PROBE_SHARE` of the training, but never at the end
+of the run.
+
+With several processes the main one records alone, and what it counts is its own share of the images.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from setpiece import recording
+from setpiece.data.dataset import Dataset, Example
+from setpiece.model.sprint import Ranking
+from setpiece.model.weights import Checkpoint
+from setpiece.records import Batch, Losses, Outputs
+from setpiece.setloss import SetCriterion
+from setpiece.training.counters import Counters
+from setpiece.training.probes import Probes
+
+PROBE_SHARE = 0.01
+SAMPLES = 32  # latest images whose predictions are kept whole
+
+
+class Recorder:
+    """What a run records, between one step and the next.
+
+    Args:
+        folder: to write to, see `setpiece.recording`.
+        checkpoint: the averaged model, which looks at the probes.
+        criterion: that the run trains with.
+        examples: the training images.
+        valid: the data set that the probes are drawn from; the training images where None.
+        seed: of that draw.
+        steps_per_epoch: of which at most `SAMPLES` are sampled.
+        bf16: whether to look at the probes in bfloat16.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        checkpoint: Checkpoint,
+        criterion: SetCriterion,
+        examples: Sequence[Example],
+        valid: Dataset | None,
+        *,
+        seed: int,
+        steps_per_epoch: int,
+        bf16: bool,
+    ) -> None:
+        self.folder, self.checkpoint, self.criterion, self.bf16 = folder, checkpoint, criterion, bf16
+        self.steps, self.every = 0, -(-steps_per_epoch // SAMPLES)
+        self.spent = self.latest = 0.0  # seconds that all looks at the probes took, and the latest
+        self.probes = Probes(valid.examples if valid else examples, checkpoint, seed)
+        self.first = self.probes.look(checkpoint, bf16)
+        L = self.first["match"].shape[1]
+        self.counters = Counters(L, checkpoint.model.num_queries, examples)
+        self.sample: deque[tuple[Tensor, Tensor]] = deque(maxlen=SAMPLES)
+        ranked = any(isinstance(module, Ranking) for module in checkpoint.model.modules())
+        self.header = recording.Header(
+            preset=checkpoint.preset,
+            classes=list(checkpoint.classes),
+            form=checkpoint.model.form,
+            layers=[*(["proposals"] if ranked else []), *(f"layer {layer + 1}" for layer in range(L - ranked))],
+            queries=checkpoint.model.num_queries,
+            slots="ranked" if ranked else "learned",
+            images=len(examples),
+            split=valid.split if valid else "train",
+            probes=self.probes.describe(),
+        )
+
+    def begin(self, epoch: int, step: int, seconds: float) -> None:
+        """Start a recording, with a look at the probes before the first step of it."""
+        recording.write_header(self.folder, self.header)
+        self.probes.write_pictures(self.folder)
+        self._write(epoch, step, seconds, recording.Snapshot(**self.first, **self._sampled()))
+
+    def step(self, outputs: Outputs, batch: Batch, losses: Losses) -> None:
+        """Count a step that was made."""
+        self.counters.add(outputs, batch, losses, self.criterion)
+        if self.steps % self.every == 0:
+            boxes = outputs.boxes[-1, 0].detach().cpu()  # (Q, 4)
+            slots = losses.match[-1, 0].cpu()
+            self.sample.append(
+                (boxes, torch.zeros(len(boxes), dtype=torch.bool).index_fill(0, slots[slots >= 0], True))
+            )
+        self.steps += 1
+
+    def end_epoch(self, epoch: int, step: int, seconds: float, *, final: bool) -> None:
+        """Write what an epoch left.
+
+        Args:
+            epoch: counted from 1.
+            step: steps done in all.
+            seconds: of training done in all.
+            final: whether the run ends with it.
+        """
+        snapshot = None
+        if final or self.spent + self.latest <= PROBE_SHARE * seconds:
+            start = time.perf_counter()
+            snapshot = recording.Snapshot(**self.probes.look(self.checkpoint, self.bf16), **self._sampled())
+            self.latest = time.perf_counter() - start
+            self.spent += self.latest
+        self._write(epoch, step, seconds, snapshot)
+        self.counters.clear()
+
+    def _write(self, epoch: int, step: int, seconds: float, snapshot: recording.Snapshot | None) -> None:
+        counted = self.counters.epoch()
+        written = recording.Epoch(epoch=epoch, step=step, seconds=seconds, snapshot=snapshot, **counted)
+        recording.write_epoch(self.folder, written)
+
+    def _sampled(self) -> dict[str, np.ndarray]:
+        boxes = np.zeros((len(self.sample), self.counters.queries, 4), np.float32)
+        matched = np.zeros(boxes.shape[:2], bool)
+        for row, (some, flags) in enumerate(self.sample):
+            boxes[row, : len(some)], matched[row, : len(some)] = some.numpy(), flags.numpy()
+        return {"sample": boxes, "sample_matched": matched}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs to go on as if it had not been interrupted."""
+        return {
+            "steps": self.steps,
+            "spent": self.spent,
+            "latest": self.latest,
+            "sample": list(self.sample),
+            "counters": self.counters.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what `state_dict` returned."""
+        self.steps, self.spent, self.latest = state["steps"], state["spent"], state["latest"]
+        self.sample.extend(state["sample"])
+        self.counters.load_state_dict(state["counters"])

@@ -1,0 +1,288 @@
+"""What training records: against naive counts, against the model itself, and across a kill."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from setpiece import recording
+from setpiece.data.dataset import Example
+from setpiece.model.weights import load
+from setpiece.records import Batch, Outputs, Targets
+from setpiece.setloss import SetCriterion, match, pair_costs
+from setpiece.training import loop, recorder
+from setpiece.training.config import resolve
+from setpiece.training.counters import Counters, image_losses
+from setpiece.training.probes import Probes, choose, origins_of
+
+from .test_training import SETTINGS, Killed, kill_after
+
+
+def random_outputs(form, L=3, B=4, Q=6, C=3):
+    return Outputs(torch.randn(L, B, Q, C + (form == "softmax")), torch.rand(L, B, Q, 4) * 0.5 + 0.2)
+
+
+def random_targets(counts, C=3):
+    return Targets.from_list(
+        [{"labels": torch.randint(0, C, (n,)), "boxes": torch.rand(n, 4) * 0.5 + 0.2} for n in counts]
+    )
+
+
+@pytest.mark.parametrize("form", ["softmax", "sigmoid"])
+def test_the_loss_of_an_image_is_that_of_a_batch_of_one(form):
+    counts, criterion = [2, 0, 5, 1], SetCriterion(form=form)
+    outputs, targets = random_outputs(form), random_targets(counts)
+    found = image_losses(outputs, targets, criterion(outputs, targets), criterion)
+    for b, count in enumerate(counts):
+        alone = Outputs(outputs.logits[-1:, b : b + 1], outputs.boxes[-1:, b : b + 1])
+        target = {"labels": targets.labels[b, :count], "boxes": targets.boxes[b, :count]}
+        torch.testing.assert_close(found[b], criterion(alone, Targets.from_list([target])).total)
+
+
+def example(image_id, objects, crowds=0):
+    n = objects + crowds
+    boxes, labels = np.tile(np.float32([0, 0, 8, 8]), (n, 1)), np.zeros(n, np.int64)
+    crowd = np.arange(n) >= objects
+    return Example(image_id, Path(f"{image_id}.jpg"), 20, 30, boxes, labels, crowd, np.ones(n, np.float32))
+
+
+def steps(examples, count, seed=0):
+    """Random steps of three images; one image in four shows a target less than it has."""
+    torch.manual_seed(seed)
+    criterion = SetCriterion()
+    for _ in range(count):
+        chosen = [examples[index] for index in torch.randperm(len(examples))[:3].tolist()]
+        full = [int((~e.crowd).sum()) for e in chosen]
+        shown = [n - int(n > 0 and torch.rand(()) < 0.25) for n in full]
+        outputs, targets = random_outputs("softmax", B=3), random_targets(shown)
+        ids = torch.tensor([e.image_id for e in chosen])
+        batch = Batch(
+            torch.zeros(3, 3, 4, 4), torch.zeros(3, 4, 4, dtype=torch.bool), targets, ids, torch.ones(3, 2).long()
+        )
+        yield outputs, batch, criterion(outputs, targets), criterion
+
+
+EXAMPLES = [example(70, 3), example(5, 0), example(9, 8), example(33, 1, crowds=2), example(2, 4)]
+
+
+def naive(steps, L=3, Q=6):
+    """The same counts with loops."""
+    full = {e.image_id: int((~e.crowd).sum()) for e in EXAMPLES}
+    latest, found = {}, dict.fromkeys(("images", "targets", "compared"), 0)
+    found |= {"changed": np.zeros(L), "agreement": np.zeros((L, L)), "matched": np.zeros((L, Q)), "loss": {}}
+    for outputs, batch, losses, criterion in steps:
+        worst = image_losses(outputs, batch.targets, losses, criterion)
+        for b, image_id in enumerate(batch.image_ids.tolist()):
+            count = int(batch.targets.count[b])
+            now = losses.match[:, b, :count].tolist()
+            found["images"] += 1
+            found["targets"] += count
+            found["loss"][image_id] = worst[b].item()
+            for t in range(count):
+                for a in range(L):
+                    found["matched"][a, now[a][t]] += now[a][t] >= 0
+                    for c in range(L):
+                        found["agreement"][a, c] += now[a][t] == now[c][t]
+            if count == full[image_id]:
+                if image_id in latest:
+                    found["compared"] += count
+                    for layer in range(L):
+                        found["changed"][layer] += sum(
+                            x != y for x, y in zip(now[layer], latest[image_id][layer], strict=True)
+                        )
+                latest[image_id] = now
+    return found
+
+
+def test_counts_are_those_of_a_naive_reading():
+    counters = Counters(3, 6, EXAMPLES)
+    for step in steps(EXAMPLES, 30):
+        counters.add(*step)
+    found, expected = counters.epoch(), naive(steps(EXAMPLES, 30))
+    for name in ("images", "targets", "compared", "changed", "agreement", "matched"):
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+    order = sorted(expected["loss"], key=lambda image_id: -expected["loss"][image_id])
+    assert found["worst_images"].tolist() == order
+    assert found["worst_names"] == [f"{image_id}.jpg" for image_id in order]
+    np.testing.assert_allclose(found["worst_losses"], [expected["loss"][image_id] for image_id in order], rtol=1e-6)
+    boxes = torch.cat([outputs.boxes[-1] for outputs, *_ in steps(EXAMPLES, 30)])
+    np.testing.assert_allclose(found["box_mean"], boxes.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(found["box_deviation"], boxes.std(0, correction=0), rtol=1e-4)
+    terms = torch.stack([torch.stack(list(losses.terms.values())) for _, _, losses, _ in steps(EXAMPLES, 30)]).mean(0)
+    np.testing.assert_allclose(found["terms"], terms, rtol=1e-5)
+
+
+def test_counters_go_on_from_their_state_and_from_one_epoch_to_the_next():
+    whole, cut = Counters(3, 6, EXAMPLES), Counters(3, 6, EXAMPLES)
+    for index, step in enumerate(steps(EXAMPLES, 20)):
+        whole.add(*step)
+        cut.add(*step)
+        if index == 9:  # an epoch ends
+            whole.clear()
+            cut.clear()
+        if index == 13:
+            state, cut = cut.state_dict(), Counters(3, 6, EXAMPLES)
+            cut.load_state_dict(state)
+    found, expected = cut.epoch(), whole.epoch()
+    assert expected["compared"] > 0
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value)
+
+
+def test_slots_beyond_those_predicted_stay_empty():
+    counters = Counters(3, 9, EXAMPLES)  # the model may predict nine, and predicts six
+    for step in steps(EXAMPLES, 3):
+        counters.add(*step)
+    found = counters.epoch()
+    assert found["matched"].shape == (3, 9)
+    assert not found["matched"][:, 6:].any()
+    assert not found["box_mean"][6:].any()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def always_look():
+    """The probes are looked at after every epoch, whatever it takes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recorder, "PROBE_SHARE", float("inf"))
+        yield
+
+
+@pytest.fixture(scope="module", params=["detr-tiny", "sprint-n"])
+def run(request, scenes, tmp_path_factory):
+    """Three recorded epochs of four steps."""
+    folder = tmp_path_factory.mktemp("runs") / request.param
+    loop.train(resolve(scenes, request.param, epochs=3, **SETTINGS), folder)
+    return folder
+
+
+def test_a_run_records_its_start_and_every_epoch(run):
+    found = recording.read(run / "recording")
+    header = found.header
+    assert not found.damaged
+    assert [(e.epoch, e.step, e.images) for e in found.epochs] == [(0, 0, 0), (1, 4, 16), (2, 8, 16), (3, 12, 16)]
+    assert all(e.snapshot is not None for e in found.epochs)
+    assert header.preset == run.name
+    assert header.layers[0] == {"learned": "layer 1", "ranked": "proposals"}[header.slots]
+    assert header.slots == ("ranked" if run.name == "sprint-n" else "learned")
+    assert len(header.probes) == 4  # all validation images
+    assert len(list((run / "recording").glob("probe-*.jpg"))) == 4
+    last = found.epochs[-1]
+    assert last.changed.max() <= last.compared <= last.targets
+    assert (np.diagonal(last.agreement) == last.targets).all()
+    assert (last.matched.sum(1) == last.targets).all()
+    assert last.snapshot.sample.shape[0] == 12  # one image of every step
+
+
+def test_a_snapshot_is_what_the_saved_model_predicts_and_matches(run, scenes):
+    from setpiece.data.sources import open_dataset
+
+    checkpoint, found = load(run / "last"), recording.read(run / "recording")
+    probes = Probes(open_dataset(scenes, "valid").examples, checkpoint, seed=0)
+    assert [probe.name for probe in probes.describe()] == [probe.name for probe in found.header.probes]
+    snapshot = found.epochs[-1].snapshot
+    for p, (item, probe) in enumerate(zip(probes.items, found.header.probes, strict=True)):
+        outputs = predict_alone(checkpoint, item)
+        targets = Targets.from_list([{"labels": item.labels, "boxes": item.boxes_cxcywh}])
+        form = checkpoint.model.form
+        expected, costs = match(outputs, targets, form)[:, 0], pair_costs(outputs, targets, form)
+        T = len(probe.labels)
+        queries = snapshot.queries[p][snapshot.match[p, :, :T]]
+        np.testing.assert_array_equal(queries, expected)
+        for layer in range(len(expected)):
+            for t in range(T):
+                pair = (layer, 0, t, int(expected[layer, t]))
+                wanted = [term[pair] for term in (costs.classification, costs.l1, costs.giou)]
+                np.testing.assert_allclose(snapshot.costs[p, layer, t], wanted, atol=1e-4)
+        boxes = outputs.boxes[:, 0][:, snapshot.queries[p].tolist()]
+        np.testing.assert_allclose(snapshot.boxes[p], boxes, atol=1e-4)
+
+
+def predict_alone(checkpoint, item):
+    from setpiece.data.batching import collate
+
+    batch = collate([item], checkpoint.mean, checkpoint.std)
+    with torch.inference_mode():
+        return checkpoint.model.eval()(batch.images, batch.padding)
+
+
+def test_a_ranked_query_is_known_by_its_cell_and_a_learned_one_by_its_slot(run):
+    checkpoint, found = load(run / "last"), recording.read(run / "recording")
+    snapshot = found.epochs[-1].snapshot
+    if found.header.slots == "learned":
+        np.testing.assert_array_equal(snapshot.origins, snapshot.queries)
+        return
+    with torch.inference_mode(), origins_of(checkpoint.model.eval()) as origins:
+        checkpoint.model(torch.rand(2, 3, 64, 64), torch.zeros(2, 64, 64, dtype=torch.bool))
+    assert all(len(set(cells)) == len(cells) for cells in origins[0].tolist())
+    assert snapshot.origins.max() < 8 * 8 + 4 * 4 + 2 * 2  # cells of the three maps at 64 pixels
+    assert not checkpoint.model.ranking._forward_hooks
+
+
+def test_recording_changes_nothing_of_the_training(run, scenes, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop.Trainer, "_make_recorder", lambda *_: None)
+    loop.train(resolve(scenes, run.name, epochs=3, **SETTINGS), tmp_path / "run")
+    assert not (tmp_path / "run" / "recording").exists()
+    expected = load_file(run / "last" / "model.safetensors")
+    found = load_file(tmp_path / "run" / "last" / "model.safetensors")
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("run", ["detr-tiny"], indirect=True)
+@pytest.mark.parametrize(
+    ("method", "calls", "save_seconds"),
+    [("_step", 6, 0), ("_end_epoch", 1, 0), ("_save_state", 1, 1e9)],
+)
+def test_a_killed_and_resumed_run_records_what_an_uninterrupted_one_does(
+    run, scenes, tmp_path, monkeypatch, method, calls, save_seconds
+):
+    config = resolve(scenes, run.name, epochs=3, **SETTINGS)
+    monkeypatch.setattr(loop, "SAVE_SECONDS", save_seconds)
+    with monkeypatch.context() as patched:
+        kill_after(patched, method, calls)
+        with pytest.raises(Killed):
+            loop.train(config, tmp_path / "run")
+    loop.train(config, tmp_path / "run", resume=True)
+    found, expected = (recording.read(folder / "recording") for folder in (tmp_path / "run", run))
+    assert found.header == expected.header
+    for a, b in zip(found.epochs, expected.epochs, strict=True):
+        assert_equal(replace(a, seconds=b.seconds), b)
+
+
+def assert_equal(a, b):
+    for name, value in vars(b).items():
+        if name == "snapshot":
+            assert_equal(a.snapshot, value)
+        else:
+            np.testing.assert_array_equal(getattr(a, name), value, err_msg=name)
+
+
+def test_a_run_from_before_there_were_recordings_is_recorded_from_where_it_is_resumed(scenes, tmp_path, monkeypatch):
+    config = resolve(scenes, "detr-tiny", epochs=2, **SETTINGS)
+    with monkeypatch.context() as patched:
+        patched.setattr(loop.Trainer, "_make_recorder", lambda *_: None)
+        patched.setattr(loop, "SAVE_SECONDS", 0)
+        kill_after(patched, "_step", 6)
+        with pytest.raises(Killed):
+            loop.train(config, tmp_path / "run")
+    loop.train(config, tmp_path / "run", resume=True)
+    found = recording.read(tmp_path / "run" / "recording")
+    assert [(epoch.epoch, epoch.step, epoch.images) for epoch in found.epochs] == [(1, 6, 0), (2, 8, 8)]
+
+
+def test_looks_at_the_probes_stay_within_their_share_but_the_last_is_made(scenes, tmp_path, monkeypatch):
+    monkeypatch.setattr(recorder, "PROBE_SHARE", 0.0)
+    loop.train(resolve(scenes, "detr-tiny", epochs=4, **SETTINGS), tmp_path / "run")
+    seen = [epoch.snapshot is not None for epoch in recording.read(tmp_path / "run" / "recording").epochs]
+    assert seen == [True, True, False, False, True]
+
+
+def test_probes_are_drawn_by_the_seed_among_images_with_objects():
+    examples = [example(n, objects=n % 2) for n in range(60)]
+    chosen = [e.image_id for e in choose(examples, seed=3)]
+    assert len(chosen) == len(set(chosen)) == 8
+    assert all(image_id % 2 for image_id in chosen)
+    assert chosen == [e.image_id for e in choose(examples, seed=3)] != [e.image_id for e in choose(examples, seed=4)]
+    assert len(choose([example(1, 0)], seed=0)) == 1  # nothing has objects
