@@ -59,7 +59,7 @@ const Assignment = (() => {
         v[q] -= length - distance[q];
       }
       const path = [];
-      for (let column = sink, row = -1; row !== start; ) {
+      for (let column = sink, row = -1; row !== start;) {
         row = from[column];
         path.unshift([row, column]);
         rowOf[column] = row;
@@ -90,7 +90,8 @@ const Assignment = (() => {
    *   the pairs [row, column] that are new, from the entering row on; each further row was pushed off the column before
    */
   function steps(cost) {
-    if (cost.length && cost.length > cost[0].length) throw new RangeError("More rows than columns: turn the cost over.");
+    if (cost.length && cost.length > cost[0].length)
+      throw new RangeError("More rows than columns: turn the cost over.");
     const found = [];
     solveWide(cost, (row, path, match, u, v) => {
       found.push({ row, path, match: [...match], u: [...u], v: [...v], total: total(cost, match) });
@@ -124,7 +125,7 @@ const Assignment = (() => {
     });
   }
 
-  /** Shortest path from a row to its own column without their pair: its length, first column and last row (−1: none). */
+  /** Shortest path from a row to its own column but by their pair: its length, first column, last row (−1: none). */
   function cheapestDetour(cost, { match, rowOf, u, v }, start) {
     const columns = v.length;
     const goal = match[start];

@@ -43,9 +43,7 @@ const Boxes = (() => {
   /** The smallest box around both. */
   function hull(a, b) {
     const [p, q] = [corners(a), corners(b)];
-    return fromCorners([
-      Math.min(p[0], q[0]), Math.min(p[1], q[1]), Math.max(p[2], q[2]), Math.max(p[3], q[3]),
-    ]);
+    return fromCorners([Math.min(p[0], q[0]), Math.min(p[1], q[1]), Math.max(p[2], q[2]), Math.max(p[3], q[3])]);
   }
 
   /** The box that both share, null where there is none. */

@@ -2,7 +2,7 @@
 
 /** The payload of the page: where it is, and how its arrays are read. */
 const Data = (() => {
-  const TYPES = { f4: Float32Array, i4: Int32Array };
+  const TYPES = { f4: Float32Array, i4: Int32Array, u1: Uint8Array };
   const decoded = new WeakMap();
 
   /** The JSON object that Python wrote into the page. */
@@ -12,7 +12,7 @@ const Data = (() => {
 
   /**
    * Decode `{shape, dtype, data}`, with base64 little-endian numbers as data; each array once.
-   * @returns {{shape: number[], values: Float32Array|Int32Array}} row-major values
+   * @returns {{shape: number[], values: Float32Array|Int32Array|Uint8Array}} row-major values
    */
   function array(encoded) {
     if (!decoded.has(encoded)) {

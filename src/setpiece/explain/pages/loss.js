@@ -31,6 +31,12 @@ const Loss = (() => {
     return Data.row(image.scores, layer, image.columns.indexOf(image.targets.labels[target]));
   }
 
+  /** Probability of a target's class by a query. */
+  function probability(image, layer, target, query, form) {
+    const score = scoresOf(image, layer, target)[query];
+    return form === "softmax" ? Math.exp(score) : sigmoid(score);
+  }
+
   /** The class term of the matching cost, from a score. */
   function classCost(form, score) {
     if (form === "softmax") return -Math.exp(score);
@@ -67,24 +73,24 @@ const Loss = (() => {
     return Assignment.solve(costs(image, layer, criterion).total).match;
   }
 
-  /** Queries of the model, and the no-object loss of those that are not on the page (see payload.py), at this layer. */
+  /** Queries of the model that are not on the page: how many, and the sum of their `rest` at this layer. */
   function dropped(image, layer) {
-    return image.dropped ? { count: image.dropped.count, rest: image.dropped.rest[layer] } : { count: 0, rest: 0 };
+    return { count: image.dropped.count, rest: Data.array(image.dropped.rest).values[layer] };
   }
 
-  /** The class loss, in the softmax form: of every pair, and of all queries without a target. */
+  /** The class loss, in the softmax form: of every pair, of every query without a target, of those not on the page. */
   function softmaxClass(image, layer, criterion, match) {
     const matched = new Set(match);
     const rest = Data.row(image.rest, layer);
     const beyond = dropped(image, layer);
     const pairs = match.map((query, t) => (query < 0 ? 0 : -scoresOf(image, layer, t)[query]));
-    let noObject = -beyond.rest;
-    rest.forEach((logP, query) => (noObject -= matched.has(query) ? 0 : logP));
     const count = match.filter((query) => query >= 0).length;
     const weight = count + criterion.no_object_weight * (rest.length + beyond.count - count);
+    const share = (logP) => (-criterion.no_object_weight * logP) / weight;
     return {
       pairs: pairs.map((loss) => loss / weight),
-      noObject: (criterion.no_object_weight * noObject) / weight,
+      noObject: Array.from(rest, (logP, query) => (matched.has(query) ? 0 : share(logP))),
+      beyond: share(beyond.rest),
     };
   }
 
@@ -100,18 +106,19 @@ const Loss = (() => {
       const others = rest[query] - sigmoid(z) ** criterion.quality_power * softplus(z);
       return aim * softplus(-z) + (1 - aim) * softplus(z) + criterion.negative_weight * others;
     });
-    let noObject = dropped(image, layer).rest;
-    rest.forEach((loss, query) => (noObject += matched.has(query) ? 0 : loss));
+    const share = (loss) => (criterion.negative_weight * loss) / count;
     return {
       pairs: pairs.map((loss) => loss / count),
-      noObject: (criterion.negative_weight * noObject) / count,
+      noObject: Array.from(rest, (loss, query) => (matched.has(query) ? 0 : share(loss))),
+      beyond: share(dropped(image, layer).rest),
     };
   }
 
   /**
    * The weighted loss of an image at a layer under a match.
-   * @returns {{classification, l1, giou, no_object, total: number, pairs: object[]}} per target in `pairs`: its query,
-   *   unweighted costs, IoU, weighted loss by term, and the gradient of the loss by its predicted cxcywh (null: no query)
+   * @returns {{classification, l1, giou, no_object, total: number, noObjectOf: number[], pairs: object[]}}
+   *   `noObjectOf`: the share of each query without a target. Per target in `pairs`: its query, unweighted costs, IoU,
+   *   weighted loss by term, and the gradient of the loss by its predicted cxcywh (null: no query)
    */
   function of(image, layer, criterion, match) {
     const count = Math.max(match.length, 1);
@@ -122,8 +129,16 @@ const Loss = (() => {
     const byClass =
       criterion.form === "softmax"
         ? softmaxClass(image, layer, criterion, match)
-        : sigmoidClass(image, layer, criterion, match, pairs.map((pair) => pair.iou));
-    const sum = { classification: 0, l1: 0, giou: 0, no_object: criterion.weights.classification * byClass.noObject };
+        : sigmoidClass(
+            image,
+            layer,
+            criterion,
+            match,
+            pairs.map((pair) => pair.iou),
+          );
+    const noObjectOf = byClass.noObject.map((loss) => criterion.weights.classification * loss);
+    const beyond = criterion.weights.classification * byClass.beyond;
+    const sum = { classification: 0, l1: 0, giou: 0, no_object: noObjectOf.reduce((a, b) => a + b, beyond) };
     for (const pair of pairs) {
       if (pair.query < 0) continue;
       pair.loss = {
@@ -135,10 +150,10 @@ const Loss = (() => {
       pair.gradient = gradient(image, layer, pair, criterion.weights, count);
       for (const term of TERMS) sum[term] += pair.loss[term];
     }
-    return { ...sum, total: sum.classification + sum.l1 + sum.giou + sum.no_object, pairs };
+    return { ...sum, total: sum.classification + sum.l1 + sum.giou + sum.no_object, noObjectOf, pairs };
   }
 
-  /** ∂ loss / ∂ predicted cxcywh of a pair. The class term does not read the box (its quality is not differentiated). */
+  /** ∂ loss / ∂ predicted cxcywh of a pair. The class term has no part in it: its quality is not differentiated. */
   function gradient(image, layer, { target, query }, weights, count) {
     const predicted = Data.row(image.boxes, layer, query);
     const wanted = Data.row(image.targets.boxes, target);
@@ -147,5 +162,5 @@ const Loss = (() => {
     return byL1.map((slope, i) => (weights.l1 * slope - weights.giou * byGiou[i]) / count);
   }
 
-  return { TERMS, criterion, pairCost, costs, match, of, sigmoid };
+  return { TERMS, criterion, pairCost, costs, match, of, probability };
 })();

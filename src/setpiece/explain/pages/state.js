@@ -5,7 +5,7 @@ const State = (() => {
   /**
    * An observable record: read its fields, `set` some of them, `on` hears of what changed.
    * @param {object} fields e.g. {image: 0, layer: 2, target: null, query: null, pinned: false, criterion}
-   * @returns {object} the fields, with `set(changes)` and `on(listener) -> stop`; a listener gets the set of changed names
+   * @returns {object} the fields, with `set(changes)` and `on(listener) -> stop`; a listener gets the changed names
    */
   function create(fields) {
     const listeners = new Set();

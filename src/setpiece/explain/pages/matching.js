@@ -1,0 +1,115 @@
+"use strict";
+
+/** The Matching chapter: who is matched with whom, at what cost, and how the optimum comes about. */
+const Matching = (() => {
+  const { html, svg } = Dom;
+  const CONFIDENT = 0.3; // probability from which a query without a target is worth a look
+
+  /** Fill an element with the chapter. */
+  function mount(element, payload, state) {
+    let idle = "none";
+    const picture = Picture.create({
+      payload,
+      state,
+      label: "Targets and their matched predictions",
+      idle: (scene) => idleQueries(scene, idle),
+    });
+    const matrix = Matrix.create({
+      state,
+      scene: () => Scene.of(payload, state),
+      columns: Matrix.relevant,
+      label: "Cost of every target with the most relevant queries",
+    });
+    const others = [Pair, Pairs, Greedy, Duplicates, Solving].map((part) => part.create({ payload, state }));
+    const [pair, pairs, greedy, duplicates, solving] = others;
+    const idleChoice = Controls.choice({
+      label: "Queries without a target",
+      role: "idle",
+      options: ["none", "confident", "all"].map((key) => [key, key]),
+      value: idle,
+      onchange: (key) => {
+        idle = key;
+        picture.draw();
+      },
+    });
+    element.append(
+      intro(),
+      Controls.changedWeights(payload, state),
+      html("div.panel.controls", Controls.layer(payload, state), idleChoice),
+      html(
+        "div.columns",
+        html(
+          "div.stack",
+          html("div.panel", html("h3", "The image"), picture.element, pictureKey()),
+          html("div.panel", pair.element),
+        ),
+        html("div.panel", html("h3", "What every pair would cost"), matrix.element, matrixKey()),
+      ),
+      html("div.panel", html("h3", "The pairs"), pairs.element, html("p.hint", ...TABLE_HINT)),
+      greedy.element,
+      duplicates.element,
+      solving.element,
+    );
+    const parts = [matrix, ...others];
+    const draw = () => parts.forEach((part) => part.draw());
+    state.on((changed) => ["image", "layer", "criterion"].some((name) => changed.has(name)) && draw());
+    draw();
+  }
+
+  const TABLE_HINT = [
+    "“Says it”: the probability that the query gives the target's class. Costs are without weights, the total is with ",
+    "them; lower is better. Regret: how much the total of all pairs rises if this pair is forbidden and all is solved ",
+    "again; the runner-up is the query that the target gets then.",
+  ];
+
+  function idleQueries(scene, which) {
+    if (which === "none") return [];
+    const free = scene.queries.filter((query) => scene.targetOf[query] < 0);
+    return which === "all" ? free : free.filter((query) => scene.best(query).score >= CONFIDENT);
+  }
+
+  function intro() {
+    return html(
+      "div",
+      html("h2", "Matching"),
+      html(
+        "p.lead",
+        "Each target is given one query of its own, so that the total cost is the least possible. The matched query ",
+        "is trained to become the target; all others are trained to say “no object”.",
+      ),
+    );
+  }
+
+  function pictureKey() {
+    return html(
+      "div.legend",
+      lineKey("var(--target)", null, "target"),
+      lineKey("var(--prediction)", "6 3", "its matched prediction"),
+      lineKey("var(--no-object)", "2 3", "query without a target"),
+      html("span.key", "● — ◆ centres of a pair"),
+    );
+  }
+
+  function lineKey(stroke, dashes, text) {
+    const line = { fill: "none", stroke, "stroke-width": 2, "stroke-dasharray": dashes };
+    const box = svg("rect", { x: 1.5, y: 1.5, width: 21, height: 9, ...line });
+    return html("span.key", svg("svg", { width: 24, height: 12, "aria-hidden": "true" }, box), text);
+  }
+
+  function matrixKey() {
+    return html(
+      "div.legend",
+      html(
+        "span.key",
+        "Number: total cost, the stronger the ground the cheaper. Bars: up costs, down gains, as square roots.",
+      ),
+      Controls.key("classification", "class"),
+      Controls.key("l1", "L1"),
+      Controls.key("giou", "GIoU"),
+      html("span.key", html("b.ring"), "matched"),
+      html("span.key", html("b.ring.dashed"), "runner-up"),
+    );
+  }
+
+  return { mount };
+})();

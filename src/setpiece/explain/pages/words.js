@@ -1,0 +1,50 @@
+"use strict";
+
+/** The first chapter: what the numbers say, in sentences; a press goes to what a sentence speaks of. */
+const Words = (() => {
+  const { html } = Dom;
+
+  /**
+   * Fill an element with the chapter.
+   * @param {function(string)} go shows another chapter
+   */
+  function mount(element, payload, state, go) {
+    const lead = "What stands out, computed from the numbers of the other chapters. Press a sentence to see it.";
+    const parts = [
+      html("div", html("h2", "In words"), html("p.lead", lead)),
+      payload.missing.length ? missing(payload.missing) : null,
+      findings(payload, state, go),
+    ];
+    element.append(...parts.filter(Boolean));
+  }
+
+  function missing(sentences) {
+    const list = html("ul", ...sentences.map((text) => html("li", text)));
+    return html("div.panel.missing", { "data-role": "missing" }, html("h3", "Not shown"), list);
+  }
+
+  function findings(payload, state, go) {
+    const item = (finding) => {
+      if (finding.image === null) return html("li", html("p.finding", { "data-role": "finding" }, finding.text));
+      const { src } = payload.images[finding.image];
+      const picture = src ? html("img", { src, alt: "", decoding: "async" }) : html("span.blank");
+      const properties = { type: "button", "data-role": "finding", onclick: () => show(finding, payload, state, go) };
+      return html("li", html("button.line.finding", properties, picture, html("span", finding.text)));
+    };
+    const nothing = html("p.hint", "Nothing stands out.");
+    const list = payload.findings.length ? html("ol.plain.findings", ...payload.findings.map(item)) : nothing;
+    return html("div.panel", list);
+  }
+
+  /** Go where a finding points: its image, layer and pair. */
+  function show(finding, payload, state, go) {
+    const { image, target } = finding;
+    const layer = finding.layer ?? state.layer;
+    const matched = target === null ? -1 : Data.row(payload.images[image].match, layer)[target];
+    const query = finding.query ?? (matched < 0 ? null : matched);
+    state.set({ image, layer, target, query, pinned: target !== null || query !== null });
+    go("matching");
+  }
+
+  return { mount };
+})();
