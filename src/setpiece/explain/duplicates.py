@@ -44,10 +44,10 @@ class Duplicate:
 
         Example:
             >>> Duplicate(2, 0, 7, 4, 0.8, 0.9, {"classification": -0.1, "l1": 0.25, "giou": 0.5}).reason
-            'It would cost 0.65 more than query 4: GIoU +0.50, L1 +0.25, class -0.10.'
+            'It would cost 0.65 more than query 4: GIoU +0.50, L1 +0.25, class −0.10.'
         """
         terms = sorted(self.gap, key=lambda term: -self.gap[term])
-        listed = ", ".join(f"{TERMS[term]} {self.gap[term]:+.2f}" for term in terms)
+        listed = ", ".join(f"{TERMS[term]} {self.gap[term]:+.2f}" for term in terms).replace("-", "−")
         return f"It would cost {sum(self.gap.values()):.2f} more than query {self.matched_query}: {listed}."
 
 

@@ -26,8 +26,7 @@ def render(payload: dict[str, Any]) -> str:
         (True, True)
     """
     style, scripts = _assets()
-    if payload.get("training"):
-        scripts = (_plotly(), *scripts)
+    plotly = f'<script type="text/plain" id="plotly">{_plotly()}</script>' if payload.get("training") else ""
     # No "<" stands in the data, so that nothing in it can end the element.
     data = json.dumps(payload, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     return "\n".join(
@@ -40,6 +39,7 @@ def render(payload: dict[str, Any]) -> str:
             "<noscript>This page draws itself: allow scripts to see it. It asks nothing of the network.</noscript>",
             '<main id="page"></main>',
             f'<script type="application/json" id="payload">{data}</script>',
+            plotly,  # see plotly.js
             *(f"<script>\n{script}</script>" for script in scripts),
             "</body>\n</html>\n",
         )
