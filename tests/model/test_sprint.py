@@ -164,7 +164,7 @@ def test_imagenet_weights_out_of_reach_are_one_sentence_that_says_what_to_do(mon
 
 
 def test_there_is_no_pretrained_cnn_for_the_smallest():
-    with pytest.raises(UsageError, match="trains from scratch"):
+    with pytest.raises(UsageError, match="is trained from scratch"):
         create("sprint-n", ["a"], pretrained_backbone=True)
 
 

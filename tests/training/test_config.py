@@ -29,3 +29,10 @@ def test_a_configuration_survives_its_file():
 def test_a_setting_out_of_range_is_named_as_the_option_it_is(given, message):
     with pytest.raises(UsageError, match=message):
         resolve("cells", "detr-tiny", **given)
+
+
+def test_a_named_backbone_is_fine_tuned_from_its_weights_or_trained_from_scratch():
+    pretrained = resolve("cells", "sprint-n", backbone="timm/resnet10t")
+    scratch = resolve("cells", "sprint-n", backbone="timm/resnet10t", pretrained=False)
+    assert pretrained.backbone_learning_rate < pretrained.learning_rate
+    assert scratch.backbone_learning_rate == scratch.learning_rate

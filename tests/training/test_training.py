@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from setpiece.data.transforms import canvas_transform
 from setpiece.errors import DataError, NonFiniteCostError, UsageError
 from setpiece.model.weights import load
 from setpiece.training import loop
@@ -129,6 +130,26 @@ def test_minutes_end_a_run_by_its_own_clock(scenes, tmp_path):
 def test_fine_tuning_starts_from_the_weights_of_a_run(scenes, uninterrupted, tmp_path):
     loop.train(resolve(scenes, str(uninterrupted), epochs=1, **SETTINGS), tmp_path / "run")
     assert rows(tmp_path / "run")[0]["loss"] < rows(uninterrupted)[0]["loss"]
+
+
+def test_training_shows_smaller_images_than_the_model_is_made_for_where_the_recipe_says_so(
+    scenes, tmp_path, monkeypatch
+):
+    sides = []
+
+    def spy(size):
+        sides.append(size.longest)
+        return canvas_transform(size)
+
+    monkeypatch.setattr(loop, "canvas_transform", spy)
+    config = resolve(scenes, "sprint-n", epochs=1, train_scale=0.5, **SETTINGS | {"size": 128})
+    assert load(loop.train(config, tmp_path / "run")).longest == 128
+    assert sides == [64]
+
+
+def test_a_checkpoint_keeps_its_backbone(scenes, uninterrupted, tmp_path):
+    with pytest.raises(UsageError, match="--backbone goes with a preset"):
+        loop.train(resolve(scenes, str(uninterrupted), epochs=1, backbone="timm/resnet10t"), tmp_path / "run")
 
 
 def test_a_finished_run_is_not_overwritten_and_resuming_it_changes_nothing(scenes, uninterrupted):

@@ -51,6 +51,10 @@ class InputSize:
         scale = fraction * min(self.shortest / min(height, width), self.longest / max(height, width))
         return max(1, round(height * scale)), max(1, round(width * scale))
 
+    def scaled(self, factor: float) -> InputSize:
+        """Both limits times a factor, in whole pixels."""
+        return InputSize(max(1, round(self.shortest * factor)), max(1, round(self.longest * factor)))
+
 
 class FitSize(v2.Transform):
     """Resize to an input size."""

@@ -46,21 +46,25 @@ class ResNetBackbone(nn.Sequential):
 
     def load_imagenet(self) -> None:
         """Load the weights that the paper starts from; raises what `imagenet_weights` raises."""
-        self.load_state_dict(imagenet_weights(self.resnet))
+        self.load_state_dict(imagenet_weights(self.resnet.__name__))
 
 
-def imagenet_weights(resnet: Callable[..., ResNet]) -> dict[str, Tensor]:
-    """Fetch torchvision's ImageNet weights (`IMAGENET1K_V1`) of a ResNet, less its classifier.
+def imagenet_weights(network: str, version: str = "IMAGENET1K_V1") -> dict[str, Tensor]:
+    """Fetch torchvision's ImageNet weights of a network, less the classifier of a ResNet.
+
+    Args:
+        network: torchvision's name, such as `"resnet50"`.
+        version: which of the published weights; `"DEFAULT"` are the best.
 
     Raises:
         WeightsError: they cannot be fetched.
     """
-    weights = get_model_weights(resnet)["IMAGENET1K_V1"]
+    weights = get_model_weights(network)[version]
     try:
         state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:
         raise WeightsError(
-            f"The ImageNet weights of {resnet.__name__} could not be fetched from {weights.url} ({error}): "
+            f"The ImageNet weights of {network} could not be fetched from {weights.url} ({error}): "
             "check the network, start from a checkpoint that is on this machine, or train with --no-pretrained."
         ) from error
     return {k: v for k, v in state.items() if k.split(".")[0] != "fc"}

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.models import ResNet
 
+from setpiece.errors import UsageError
 from setpiece.model.backbone import imagenet_weights
 
 
@@ -15,6 +16,15 @@ class PyramidBackbone(nn.Module):
     """A CNN that returns its maps of stride 8, 16 and 32, with `channels` each."""
 
     channels: tuple[int, int, int]
+
+    def load_imagenet(self) -> None:
+        """Start from published ImageNet weights.
+
+        Raises:
+            UsageError: none are published for this network.
+            WeightsError: they cannot be fetched.
+        """
+        raise UsageError(f"{type(self).__name__} is trained from scratch: no weights are published for it.")
 
 
 class SmallCNN(PyramidBackbone):
@@ -72,7 +82,7 @@ class ResNetPyramid(PyramidBackbone):
 
     def load_imagenet(self) -> None:
         """Load torchvision's ImageNet weights; raises what `imagenet_weights` raises."""
-        self.load_state_dict(imagenet_weights(self.resnet))
+        self.load_state_dict(imagenet_weights(self.resnet.__name__))
 
 
 class _Residual(nn.Module):

@@ -209,9 +209,9 @@ def _box_head(width: int) -> nn.Sequential:
     )
 
 
-def sprint_n(classes: int, *, queries: int = 100) -> Sprint:
+def sprint_n(classes: int, *, queries: int = 100, backbone: PyramidBackbone | None = None) -> Sprint:
     """Small enough to be trained from scratch on two CPU cores in minutes."""
-    backbone = SmallCNN(stem=16, channels=(32, 48, 96, 128), blocks=(1, 2, 2, 1))
+    backbone = backbone or SmallCNN(stem=16, channels=(32, 48, 96, 128), blocks=(1, 2, 2, 1))
     return Sprint(
         backbone=backbone,
         fusion=Fusion(backbone.channels, width=128, heads=8, hidden=256),
@@ -223,9 +223,9 @@ def sprint_n(classes: int, *, queries: int = 100) -> Sprint:
     )
 
 
-def sprint_s(classes: int, *, queries: int = 200) -> Sprint:
+def sprint_s(classes: int, *, queries: int = 200, backbone: PyramidBackbone | None = None) -> Sprint:
     """On ResNet-18, to be fine-tuned from its ImageNet weights on a small GPU."""
-    backbone = ResNetPyramid(resnet18)
+    backbone = backbone or ResNetPyramid(resnet18)
     return Sprint(
         backbone=backbone,
         fusion=Fusion(backbone.channels, width=192, heads=8, hidden=512),
@@ -237,9 +237,9 @@ def sprint_s(classes: int, *, queries: int = 200) -> Sprint:
     )
 
 
-def sprint_m(classes: int, *, queries: int = 300) -> Sprint:
+def sprint_m(classes: int, *, queries: int = 300, backbone: PyramidBackbone | None = None) -> Sprint:
     """On ResNet-50, to be fine-tuned from its ImageNet weights on a GPU."""
-    backbone = ResNetPyramid(resnet50)
+    backbone = backbone or ResNetPyramid(resnet50)
     return Sprint(
         backbone=backbone,
         fusion=Fusion(backbone.channels, width=256, heads=8, hidden=1024),

@@ -25,7 +25,8 @@ from setpiece.model.backbone import ResNetBackbone
 from setpiece.model.base import SetModel
 from setpiece.model.detr import detr_r50, detr_r50_dc5, detr_r101, detr_r101_dc5, detr_tiny
 from setpiece.model.files import CONFIG, WEIGHTS, locate, read_json, read_pth, read_safetensors
-from setpiece.model.pyramid import ResNetPyramid
+from setpiece.model.named import named_pyramid
+from setpiece.model.pyramid import PyramidBackbone
 from setpiece.model.sprint import sprint_m, sprint_n, sprint_s
 
 _log = logging.getLogger("setpiece")
@@ -48,7 +49,7 @@ def presets() -> dict[str, Preset]:
         "detr-r101": Preset(detr_r101, 800, 1333, True),
         "detr-r101-dc5": Preset(detr_r101_dc5, 800, 1333, True),
         "detr-tiny": Preset(detr_tiny, 256, 256, False),
-        "sprint-n": Preset(sprint_n, 256, 256, False),
+        "sprint-n": Preset(sprint_n, 320, 320, False),
         "sprint-s": Preset(sprint_s, 512, 512, True),
         "sprint-m": Preset(sprint_m, 640, 640, True),
     }
@@ -66,6 +67,7 @@ class Checkpoint:
         std: what to divide by after that.
         shortest: what an image's shorter side is resized to, in pixels,
         longest: unless its longer side would exceed this.
+        backbone: the named network (see `model.named`) that is in the place of the preset's own CNN.
     """
 
     model: SetModel
@@ -75,6 +77,7 @@ class Checkpoint:
     std: tuple[float, float, float]
     shortest: int
     longest: int
+    backbone: str | None = None
 
 
 class Config(BaseModel):
@@ -84,6 +87,7 @@ class Config(BaseModel):
 
     format: Literal[1] = 1
     preset: str
+    backbone: str | None = None
     classes: tuple[str, ...] = Field(min_length=1)
     queries: PositiveInt
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
@@ -96,6 +100,7 @@ def create(
     preset: str,
     classes: Sequence[str],
     *,
+    backbone: str | None = None,
     pretrained_backbone: bool = False,
     shortest: int | None = None,
     longest: int | None = None,
@@ -105,13 +110,14 @@ def create(
     Args:
         preset: its name, such as `"detr-tiny"`.
         classes: the name of each class; at least one.
+        backbone: the CNN of a `sprint` preset by name, see `model.named`; the preset's own by default.
         pretrained_backbone: start the CNN from ImageNet weights, fetched once. The paper's presets are made to
             start from them: without, their frozen layers are random and a warning is logged.
         shortest: resize an image's shorter side to this many pixels; the preset's own by default,
         longest: unless its longer side would exceed this; by default in the preset's proportion to `shortest`.
 
     Raises:
-        UsageError: there is no such preset, no class, or no pretrained backbone for the preset.
+        UsageError: there is no such preset or backbone, no class, or no pretrained backbone for the preset.
         WeightsError: the backbone's weights cannot be fetched.
 
     Example:
@@ -129,15 +135,16 @@ def create(
         longest = round(shortest * usual_longest / usual_shortest)
     if not 0 < shortest <= longest:
         raise UsageError(f"An input of {shortest} to {longest} pixels is no size: 0 < shortest <= longest.")
-    model = build(len(classes))
+    model = build(len(classes), **_with(preset, backbone))
     if pretrained_backbone:
-        if not isinstance(model.backbone, ResNetBackbone | ResNetPyramid):
-            raise UsageError(f"{preset} trains from scratch: no pretrained backbone is published for it.")
+        if not isinstance(model.backbone, ResNetBackbone | PyramidBackbone):
+            raise UsageError(f"{preset} is trained from scratch: no weights are published for its CNN.")
         model.backbone.load_imagenet()
     elif isinstance(model.backbone, ResNetBackbone):
         _log.warning("%s starts from a random CNN whose stem and batch norms are not trained.", preset)
     config = Config(
         preset=preset,
+        backbone=backbone,
         classes=tuple(classes),
         queries=model.num_queries,
         shortest=shortest,
@@ -194,6 +201,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
     """
     config = Config(
         preset=checkpoint.preset,
+        backbone=checkpoint.backbone,
         classes=checkpoint.classes,
         queries=checkpoint.model.num_queries,
         mean=checkpoint.mean,
@@ -268,7 +276,9 @@ def _parameter_names(preset: str) -> list[str]:
 
 def _assemble(config: Config, state: dict[str, Tensor], path: Path) -> SetModel:
     with torch.device("meta"):  # nothing is drawn at random that the checkpoint would overwrite
-        model = presets()[config.preset].build(len(config.classes), queries=config.queries)
+        model = presets()[config.preset].build(
+            len(config.classes), queries=config.queries, **_with(config.preset, config.backbone)
+        )
     expected = model.state_dict()
     published.require_same_names(expected, state, str(path))
     for name, tensor in expected.items():
@@ -291,7 +301,17 @@ def _checkpoint(model: SetModel, config: Config) -> Checkpoint:
         std=config.std,
         shortest=config.shortest,
         longest=config.longest,
+        backbone=config.backbone,
     )
+
+
+def _with(preset: str, backbone: str | None) -> dict[str, PyramidBackbone]:
+    """The argument that puts a named backbone into a preset; none for the preset's own."""
+    if backbone is None:
+        return {}
+    if not preset.startswith("sprint"):
+        raise UsageError(f"{preset} has a CNN of its own: only the sprint presets take another backbone.")
+    return {"backbone": named_pyramid(backbone)}
 
 
 def _listed(classes: Sequence[str]) -> str:

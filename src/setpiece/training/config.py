@@ -36,6 +36,8 @@ class Recipe:
         ema_decay: of the averaged weights that are evaluated and shipped, after its own warm-up.
         beta2: of AdamW: how slowly its estimate of the gradient's size follows.
         augmentation: "paper" (flip, resize, crop, colour) or "canvas" (placement, all turns, colour; square batches).
+        train_scale: share of the input size that images have in training, in (0, 1]. Below 1 a step is cheaper, and
+            evaluation shows more pixels than training did (compare Touvron et al., arXiv 1906.06423).
     """
 
     batch_size: int
@@ -47,6 +49,7 @@ class Recipe:
     ema_decay: float
     beta2: float = 0.999
     augmentation: Literal["paper", "canvas"] = "paper"
+    train_scale: float = 1.0
 
 
 def paper_recipe() -> Recipe:
@@ -71,6 +74,7 @@ def sprint_recipe() -> Recipe:
         ema_decay=0.998,
         beta2=0.99,
         augmentation="canvas",
+        train_scale=0.8,
     )
 
 
@@ -104,6 +108,7 @@ class TrainConfig(BaseModel):
         minutes: of training. Augmentation counts; decoding the images once beforehand, and evaluation, do not.
         size: pixels that an image is fitted into: its shorter side, where the model's own two limits differ, else its
             longer side. The model's own where None.
+        backbone: the CNN of a `sprint` preset by name, see `model.named`; the preset's own where None.
         evaluations: how often the validation images are evaluated, evenly over the run.
         precision: "auto" takes bfloat16 where the processor or GPU computes in it.
         pretrained: start the CNN from ImageNet weights where the preset has some.
@@ -114,6 +119,7 @@ class TrainConfig(BaseModel):
 
     data: Path
     model: str
+    backbone: str | None = None
     epochs: PositiveInt | None = None
     minutes: PositiveFloat | None = None
     size: PositiveInt | None = None
@@ -132,6 +138,7 @@ class TrainConfig(BaseModel):
     ema_decay: float = Field(ge=0, lt=1)
     beta2: float = Field(gt=0, lt=1)
     augmentation: Literal["paper", "canvas"]
+    train_scale: float = Field(gt=0, le=1)
 
     @model_validator(mode="after")
     def _one_length(self) -> TrainConfig:
@@ -155,7 +162,10 @@ def resolve(data: str | Path, model: str, **given: Any) -> TrainConfig:
     if "epochs" not in settings and "minutes" not in settings:
         settings["epochs"] = 50
     try:
-        return TrainConfig(data=Path(data), model=model, **(asdict(recipe_of(model)) | settings))
+        recipe = recipe_of(model)
+        if "backbone" in settings:
+            recipe = sprint_finetuning_recipe() if settings.get("pretrained", True) else sprint_recipe()
+        return TrainConfig(data=Path(data), model=model, **(asdict(recipe) | settings))
     except ValidationError as error:
         first = error.errors()[0]
         where = "".join(f"--{str(part).replace('_', '-')}: " for part in first["loc"])

@@ -23,7 +23,7 @@ from setpiece.data.dataset import Dataset
 from setpiece.data.sampling import stable_seed
 from setpiece.data.sources import available_splits, open_dataset
 from setpiece.data.transforms import InputSize, canvas_transform, train_transform
-from setpiece.errors import NonFiniteCostError, SetpieceError
+from setpiece.errors import NonFiniteCostError, SetpieceError, UsageError
 from setpiece.evaluation import CocoMetrics
 from setpiece.model.base import SetModel
 from setpiece.model.weights import Checkpoint, create, load, presets
@@ -68,7 +68,7 @@ def train(config: TrainConfig, output: Path, *, resume: bool = False, console: C
     dataset, valid = _open(config.data, display)
     torch.manual_seed(config.seed)
     checkpoint = _start(config, dataset)
-    size = InputSize(checkpoint.shortest, checkpoint.longest)
+    size = InputSize(checkpoint.shortest, checkpoint.longest).scaled(config.train_scale)
     transform = canvas_transform(size) if config.augmentation == "canvas" else train_transform(size)
     images = TrainImages(dataset, size, seed=config.seed, transform=transform)
     with display:
@@ -79,7 +79,8 @@ def train(config: TrainConfig, output: Path, *, resume: bool = False, console: C
         accelerator.wait_for_everyone()
         display.say(
             f"Training {config.model} on {len(dataset.examples)} images with {len(dataset.classes)} classes "
-            f"({', '.join(dataset.classes[:8])}{' …' if len(dataset.classes) > 8 else ''}) at up to {size.longest} px."
+            f"({', '.join(dataset.classes[:8])}{' …' if len(dataset.classes) > 8 else ''}), images at up to "
+            f"{size.longest} px, to be used at {checkpoint.longest} px."
         )
         display.say(
             "The clock runs from the first step: augmentation counts; "
@@ -110,13 +111,21 @@ def _open(data: Path, display: Display) -> tuple[Dataset, Dataset | None]:
 
 def _start(config: TrainConfig, dataset: Dataset) -> Checkpoint:
     if config.model not in presets():
+        if config.backbone is not None:
+            raise UsageError(f"{config.model} has a backbone already: --backbone goes with a preset.")
         checkpoint = load(config.model, dataset.classes)
         if config.size is None:
             return checkpoint
         longest = round(config.size * checkpoint.longest / checkpoint.shortest)
         return replace(checkpoint, shortest=config.size, longest=longest)
-    pretrained = config.pretrained and presets()[config.model].pretrained
-    return create(config.model, dataset.classes, pretrained_backbone=pretrained, shortest=config.size)
+    pretrained = config.pretrained and (config.backbone is not None or presets()[config.model].pretrained)
+    return create(
+        config.model,
+        dataset.classes,
+        backbone=config.backbone,
+        pretrained_backbone=pretrained,
+        shortest=config.size,
+    )
 
 
 class Trainer:

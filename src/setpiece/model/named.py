@@ -1,0 +1,122 @@
+"""Any convolutional network of torchvision or timm that has maps of stride 8, 16 and 32, by its name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, zeros
+from torchvision.models import get_model, list_models
+from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
+
+from setpiece.errors import UsageError, WeightsError
+from setpiece.model.backbone import imagenet_weights
+from setpiece.model.pyramid import PyramidBackbone
+
+STRIDES = (8, 16, 32)
+PROBE = 64  # pixels: the smallest square on which the three strides give maps that pooling does not
+
+
+def named_pyramid(name: str) -> PyramidBackbone:
+    """Build a backbone with random weights.
+
+    Args:
+        name: `"torchvision/mobilenet_v3_large"`, `"timm/convnext_atto"`: the library, and its own name for the network.
+
+    Raises:
+        UsageError: no such network, timm is not installed, or the network has no maps of stride 8, 16 and 32.
+
+    Example:
+        >>> named_pyramid("torchvision/mobilenet_v3_small").channels
+        (96, 288, 576)
+    """
+    library, _, network = name.partition("/")
+    if library == "torchvision":
+        return TorchvisionPyramid(network)
+    if library == "timm":
+        return TimmPyramid(network)
+    raise UsageError(f"The backbone {name!r} is not understood: write torchvision/NAME or timm/NAME.")
+
+
+class TorchvisionPyramid(PyramidBackbone):
+    """The last map of each stride in one of torchvision's classification networks."""
+
+    def __init__(self, network: str) -> None:
+        super().__init__()
+        if network not in list_models():
+            raise UsageError(f"torchvision has no network {network!r}.")
+        self.network = network
+        full = get_model(network, weights=None).eval()
+        nodes = get_graph_node_names(full, suppress_diff_warning=True)[1]
+        probe = zeros(1, 3, PROBE, PROBE)
+        try:
+            outputs = create_feature_extractor(full, nodes, suppress_diff_warning=True)(probe)
+        except (AssertionError, RuntimeError, ValueError) as error:  # such as a transformer of one fixed size
+            raise UsageError(_no_maps(network)) from error
+        last = {
+            PROBE // out.shape[-1]: node
+            for node, out in outputs.items()
+            if isinstance(out, Tensor) and out.ndim == 4 and out.shape[-1] in [PROBE // stride for stride in STRIDES]
+        }
+        if set(last) != set(STRIDES):
+            raise UsageError(_no_maps(network))
+        self.channels = (outputs[last[8]].shape[1], outputs[last[16]].shape[1], outputs[last[32]].shape[1])
+        self.body = create_feature_extractor(full, [last[s] for s in STRIDES], suppress_diff_warning=True).train()
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
+        """The maps of stride 8, 16 and 32."""
+        return list(self.body(images).values())
+
+    def load_imagenet(self) -> None:
+        """Load torchvision's best ImageNet weights; raises what `imagenet_weights` raises."""
+        state = imagenet_weights(self.network, "DEFAULT")
+        self.body.load_state_dict({name: state[name] for name in self.body.state_dict()})
+
+
+class TimmPyramid(PyramidBackbone):
+    """timm's feature maps of one of its networks."""
+
+    def __init__(self, network: str) -> None:
+        super().__init__()
+        self.network = network
+        self.body = _timm_features(network, pretrained=False)
+        first, second, third = self.body.feature_info.channels()
+        self.channels = (first, second, third)
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
+        """The maps of stride 8, 16 and 32."""
+        return list(self.body(images))
+
+    def load_imagenet(self) -> None:
+        """Load the weights that timm fetches for this network.
+
+        Raises:
+            WeightsError: they cannot be fetched, or there are none.
+        """
+        try:
+            pretrained = _timm_features(self.network, pretrained=True)
+        except Exception as error:  # the hub's client and timm raise many kinds
+            raise WeightsError(
+                f"timm's weights of {self.network} could not be fetched ({error}): check the network connection, or "
+                "train with --no-pretrained."
+            ) from error
+        self.body.load_state_dict(pretrained.state_dict())
+
+
+def _timm_features(network: str, *, pretrained: bool) -> Any:
+    try:
+        import timm
+    except ImportError as error:
+        raise UsageError(f"The backbone timm/{network} needs timm: pip install 'setpiece[timm]'.") from error
+    if not timm.is_model(network):
+        raise UsageError(f"timm has no network {network!r}.")
+    try:
+        strides = timm.create_model(network, features_only=True).feature_info.reduction()
+        chosen = [strides.index(stride) for stride in STRIDES]
+    except (RuntimeError, ValueError, AttributeError) as error:
+        raise UsageError(_no_maps(network)) from error
+    return timm.create_model(network, features_only=True, pretrained=pretrained, out_indices=chosen)
+
+
+def _no_maps(network: str) -> str:
+    return f"{network} has no feature maps of stride 8, 16 and 32: choose a convolutional network."
