@@ -1,0 +1,117 @@
+"use strict";
+
+/** The tour: chapters that teach set prediction on built-in examples, with questions, and how far the reader is. */
+const Tour = (() => {
+  const { html } = Dom;
+
+  /** Fill the page of a tour: chapters to go through, one in view. */
+  function mount(main, payload) {
+    const ideas = [TourMatching, TourSet, TourPermutations, TourCost, TourLoss, TourBoxes];
+    const marks = TourQuiz.progress(ideas.flatMap((idea) => idea.questions));
+    const tour = { payload, marks, examples: payload.chapters };
+    const chapters = ideas.map((idea, i) => ({
+      ...idea,
+      idea,
+      title: `${i + 1} ${idea.title}`,
+      section: sectionOf(idea),
+    }));
+    const tabs = Page.tablist(chapters, (id) => go(id));
+    const bar = progressBar(chapters, marks, (id, question) => {
+      go(id);
+      ask(question);
+    });
+    main.before(html("header.page-header", html("h1", payload.title)), tabs.element);
+    main.append(bar, ...chapters.map((chapter) => chapter.section));
+
+    function go(id) {
+      const at = Math.max(
+        0,
+        chapters.findIndex((chapter) => chapter.id === id),
+      );
+      const chapter = chapters[at];
+      for (const other of chapters) other.section.hidden = other !== chapter;
+      tabs.select(chapter);
+      history.replaceState(null, "", `#${chapter.id}`);
+      if (chapter.section.childElementCount) return;
+      chapter.section.append(html("h2", {}, `${at + 1}. ${chapter.idea.title}`));
+      chapter.idea.mount(chapter.section, tour);
+      chapter.section.append(onward(chapters[at + 1], go));
+    }
+    window.addEventListener("hashchange", () => go(location.hash.slice(1)));
+    go(location.hash.slice(1));
+  }
+
+  function sectionOf({ id }) {
+    const properties = {
+      class: "tour-chapter",
+      id: `chapter-${id}`,
+      role: "tabpanel",
+      "aria-labelledby": `tab-${id}`,
+      tabindex: -1,
+    };
+    return html("section", { ...properties, "data-chapter": id, hidden: true });
+  }
+
+  /** Bring a question into view and put the keyboard there. */
+  function ask(id) {
+    const question = document.querySelector(`[data-question="${id}"]`);
+    question.scrollIntoView({ block: "center" });
+    question.focus({ preventScroll: true });
+  }
+
+  /** A mark for every question, chapter by chapter; each leads to its question. */
+  function progressBar(chapters, marks, go) {
+    const told = html("span", { "data-role": "progress" });
+    const buttons = new Map();
+    const groups = chapters.map(({ id, idea }) => {
+      const own = idea.questions.map((question, i) => {
+        const button = html("button", { type: "button", "data-mark-of": question, onclick: () => go(id, question) });
+        buttons.set(question, { button, name: `${idea.title}, question ${i + 1}` });
+        return button;
+      });
+      return html("span", { class: "tour-marks" }, own);
+    });
+    const draw = () => {
+      const all = Object.values(marks.marks);
+      const right = all.filter((mark) => mark === "right").length;
+      told.textContent = `${right} of ${all.length} questions answered`;
+      told.dataset.value = right;
+      for (const [question, { button, name }] of buttons) {
+        const mark = marks.marks[question];
+        button.textContent = TourQuiz.SIGNS[mark];
+        button.dataset.mark = mark;
+        button.title = `${name}: ${TourQuiz.WORDS[mark]}`;
+        button.setAttribute("aria-label", button.title);
+      }
+    };
+    marks.on(draw);
+    draw();
+    return html("div", { class: "tour-progress" }, told, groups);
+  }
+
+  /** What comes after a chapter. */
+  function onward(next, go) {
+    if (next) {
+      const onclick = () => {
+        go(next.id);
+        window.scrollTo(0, 0);
+        next.section.focus({ preventScroll: true });
+      };
+      return html(
+        "div",
+        { class: "controls" },
+        html("button", { type: "button", class: "primary", "data-role": "next", onclick }, `Next: ${next.idea.title}`),
+      );
+    }
+    return html(
+      "div",
+      { class: "panel tour-text" },
+      TourParts.prose(`
+      <h3>Now your own model</h3>
+      <p><code>setpiece explain MODEL --data DATA</code> writes a page with these views for a model of yours and its
+      images: who was matched with whom, what it cost, what it taught, and how that moved over training.</p>`),
+    );
+  }
+
+  return { mount };
+})();

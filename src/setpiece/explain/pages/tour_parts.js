@@ -1,0 +1,65 @@
+"use strict";
+
+/** What every chapter of the tour is made of: prose, figures, rows of controls. */
+const TourParts = (() => {
+  const { html } = Dom;
+
+  /** Markup written by us as nodes; never for text that comes from data. */
+  function prose(markup) {
+    const template = document.createElement("template");
+    template.innerHTML = markup;
+    return template.content;
+  }
+
+  /** A figure with a caption in our own markup; the rest are its parts. */
+  function figure(role, caption, ...parts) {
+    return html(
+      "figure",
+      { class: "panel tour-figure", "data-role": role },
+      parts.flat(),
+      html("figcaption", {}, prose(caption)),
+    );
+  }
+
+  /** Text beside the figures that belong to it. */
+  function section(text, ...figures) {
+    return html(
+      "section",
+      { class: "tour-section" },
+      html("div", { class: "tour-text" }, text),
+      html("div", { class: "stack" }, figures),
+    );
+  }
+
+  /** The questions at the end of a chapter. */
+  function questions(...drawn) {
+    return html(
+      "section",
+      { class: "tour-questions" },
+      html("h3", {}, "Your turn"),
+      html("div", { class: "tour-cards" }, drawn),
+    );
+  }
+
+  /** Parts side by side, which wrap where the page is narrow. */
+  function row(...parts) {
+    return html("div", { class: "controls" }, parts);
+  }
+
+  /** A line that tells what the figure above it shows now; screen readers hear it. */
+  function status(role) {
+    return html("p", { class: "tour-status", "data-role": role, "aria-live": "polite" });
+  }
+
+  /** "a, b and c". */
+  function list(words) {
+    return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words[words.length - 1]}`;
+  }
+
+  /** "1 pair", "2 pairs". */
+  function count(number, noun) {
+    return `${number} ${noun}${number === 1 ? "" : "s"}`;
+  }
+
+  return { prose, section, questions, figure, row, status, list, count };
+})();

@@ -1,0 +1,278 @@
+"use strict";
+
+/** Chapter 3: every permutation with its cost, the optimum, and how it is found without trying all. */
+const TourPermutations = (() => {
+  const { html, number } = Dom;
+
+  const names = (noun, count) => Array.from({ length: count }, (_, i) => `${noun} ${i}`);
+  const label = (match) => match.map((query, object) => `${object}→${query}`).join("  ");
+  const signed = (value) => Dom.format(value, 0);
+
+  const WORKED = `
+    <h3>Two objects, two queries</h3>
+    <p>Give every object a query of its own. With as many queries as objects this is a <dfn>permutation</dfn> σ: object
+    <i>t</i> gets query σ(<i>t</i>). What it costs is one number of each row, added up. We look for the cheapest:</p>
+    <p class="tour-formula">σ̂ = argmin<sub>σ</sub> Σ<sub><i>t</i></sub> <i>c</i>[<i>t</i>, σ(<i>t</i>)]</p>
+    <p>With two of each there are two permutations. The tempting way is <dfn>greedy</dfn>: take the cheapest pair, then
+    the cheapest of what is left. It takes the 1, and that leaves only the 4. The optimum takes 2 and 2. Object 0 makes
+    do with its second choice, which costs 1 more and saves object 1 two.</p>
+    <p>So a match is a decision about all objects at once. No pair can be judged by itself.</p>`;
+
+  const EVERY = `
+    <h3>Three and three: six permutations</h3>
+    <p>Choose a permutation to see its cells. The list is sorted by cost, so that the optimum stands first.</p>
+    <p>A model has more queries than objects. Then the objects choose among all queries, and a match is an
+    <dfn>injection</dfn>: no two objects with the same query, and most queries with none. It is the same problem.</p>
+    <h3>Nobody tries them all</h3>
+    <p>There are <i>n</i>! permutations of <i>n</i>. The algorithm below needs a number of steps that grows like
+    <i>n</i>³.</p>`;
+
+  const ALGORITHM = `
+    <h3>How the optimum is found</h3>
+    <p>The objects enter one after the other. Each takes the cheapest way to a free query. On that way it may take a
+    query from another object, which then moves on: an augmenting path, as in chapter 1, now the shortest one. After
+    each step the match is the optimum for the objects that have entered. (Jonker and Volgenant, 1987, after Kuhn's
+    Hungarian method, 1955.)</p>
+    <p><b>Why can nothing be cheaper?</b> The algorithm also keeps a price <i>u</i> for every object and <i>v</i> for
+    every query, such that the <dfn>reduced cost</dfn> <i>c</i> − <i>u</i> − <i>v</i> is never below 0, and is exactly 0
+    for the chosen pairs. Any complete match pays every price once and its reduced costs on top. So it costs at least
+    the sum of all prices, and the one found costs exactly that. The prices are a proof that you can check.</p>`;
+
+  function mount(element, { examples, marks }) {
+    const { worked, three, pick, greedy, regret } = examples.permutations;
+    element.append(
+      TourParts.section(TourParts.prose(WORKED), explorer("worked", worked)),
+      TourParts.section([TourParts.prose(EVERY), growth()], explorer("three", three)),
+      TourParts.section(TourParts.prose(ALGORITHM), algorithm(three)),
+      TourParts.questions(optimum(pick, marks), cheapestFirst(greedy, marks), forbidden(regret, marks)),
+    );
+  }
+
+  function matrixOf(cost, extra = {}) {
+    const [rows, columns] = [names("object", cost.length), names("query", cost[0].length)];
+    return { cost, rows, columns, label: "Cost of every object with every query", ...extra };
+  }
+
+  /** A matrix beside the list of its permutations. */
+  function explorer(role, cost) {
+    const matrix = TourMatrix.create(matrixOf(cost));
+    const all = Assignment.permutations(cost);
+    const greedy = Assignment.greedy(cost);
+    const told = TourParts.status(`${role}-status`);
+    const most = all[all.length - 1].total;
+    const buttons = all.map(({ match, total }, i) => {
+      const tags = [i === 0 && "optimum", String(match) === String(greedy.match) && "greedy"].filter(Boolean);
+      const bar = html("i", { class: "tour-bar", style: { "--part": total / most } });
+      const choose = () => show(i);
+      return html(
+        "button",
+        {
+          type: "button",
+          "data-role": "permutation",
+          "data-match": String(match),
+          onclick: choose,
+          onmouseenter: choose,
+        },
+        html("span", {}, label(match)),
+        bar,
+        number(total, "permutation-total", 0),
+        html("em", {}, tags.join(", ")),
+      );
+    });
+    function show(i) {
+      const { match, total } = all[i];
+      matrix.set(match);
+      buttons.forEach((button, j) => button.setAttribute("aria-pressed", i === j));
+      told.textContent = `${match.map((query, object) => cost[object][query]).join(" + ")} = ${total}`;
+    }
+    show(0);
+    return TourParts.figure(
+      role,
+      "Every row gives one number, and so does every column.",
+      matrix.element,
+      told,
+      html("div", { class: "tour-permutations" }, buttons),
+    );
+  }
+
+  /** n! beside n³. */
+  function growth() {
+    const told = TourParts.status("growth");
+    const tell = (n) => {
+      let all = 1n;
+      for (let i = 2n; i <= BigInt(n); i++) all *= i;
+      const digits = String(all);
+      const power = html("sup", {}, String(digits.length - 1));
+      const many = digits.length <= 10 ? [Number(all).toLocaleString("en")] : [`${digits[0]}.${digits[1]} × 10`, power];
+      told.replaceChildren(`${n}! = `, ...many, ` permutations, ${n}³ = ${(n ** 3).toLocaleString("en")}`);
+      told.dataset.value = digits;
+    };
+    const control = Controls.slider({
+      label: "n",
+      role: "growth-n",
+      min: 2,
+      max: 60,
+      step: 1,
+      value: 10,
+      write: String,
+      oninput: tell,
+    });
+    tell(10);
+    return TourParts.figure(
+      "growth",
+      "At a thousand million permutations a second, 20! would take 77 years.",
+      control.element,
+      told,
+    );
+  }
+
+  /** What a step of the algorithm did, in words. */
+  function tellStep(cost, step, before) {
+    const words = [`Object ${step.row} enters.`];
+    const [first, ...others] = step.path;
+    words.push(`It takes query ${first[1]}${others.length ? "," : ", which is free."}`);
+    others.forEach(([object, query], i) => {
+      const last = i === others.length - 1;
+      words.push(`object ${object} leaves it and moves on to query ${query}${last ? ", which is free." : ","}`);
+    });
+    const paid = before ? ` It adds ${step.total - before.total}: ` : " ";
+    const entered = step.match.filter((query) => query >= 0).length;
+    return `${words.join(" ")}${paid}the optimum for ${TourParts.count(entered, "object")} costs ${step.total}.`;
+  }
+
+  function algorithm(cost) {
+    const steps = Assignment.steps(cost);
+    const graph = TourGraph.create({
+      left: names("object", cost.length),
+      right: names("query", cost[0].length),
+      edges: TourGraph.complete(cost),
+      label: "The match after this step",
+    });
+    const matrix = TourMatrix.create(matrixOf(cost));
+    const told = TourParts.status("step-status");
+    const proof = html("p", { class: "tour-proof", "data-role": "proof" });
+    let at = 0;
+    let reduced = false;
+    const back = Dom.button("Back", "step-back", () => show(at - 1));
+    const next = Dom.button("Next step", "step-next", () => show(at + 1));
+    const toggle = Dom.button("Show reduced costs", "step-reduced", () => {
+      reduced = !reduced;
+      show(at);
+    });
+
+    function show(i) {
+      at = i;
+      const step = steps[i - 1];
+      const match = step ? step.match : cost.map(() => -1);
+      const [u, v] = step ? [step.u, step.v] : [cost.map(() => 0), cost[0].map(() => 0)];
+      const marks = {};
+      if (step) for (const pair of step.path) marks[pair.join("-")] = "added";
+      if (i > 1) {
+        for (const pair of TourGraph.pairsOf(steps[i - 2].match)) {
+          if (match[pair[0]] !== pair[1]) marks[pair.join("-")] = "removed";
+        }
+      }
+      graph.set(TourGraph.pairsOf(match), marks);
+      matrix.put(reduced ? cost.map((line, t) => line.map((value, q) => value - u[t] - v[q])) : cost);
+      matrix.set(match, marks);
+      matrix.note(
+        u.map((price, t) => (match[t] < 0 ? "" : `u = ${signed(price)}`)),
+        v.map((price) => `v = ${signed(price)}`),
+      );
+      told.textContent = step ? tellStep(cost, step, steps[i - 2]) : "Nobody has entered yet.";
+      toggle.setAttribute("aria-pressed", reduced);
+      [back.disabled, next.disabled] = [i === 0, i === steps.length];
+      const prices = [...u, ...v].reduce((sum, price) => sum + price, 0);
+      proof.hidden = i < steps.length;
+      proof.dataset.value = prices;
+      proof.textContent = `Sum of all prices: ${[...u, ...v].map(signed).join(" + ")} = ${signed(prices)}, which is the
+        cost of the match. No match can be cheaper.`;
+    }
+    show(0);
+    const caption = "+ joins the match in this step, − leaves it. Prices stand beside the objects and the queries.";
+    const parts = html("div", { class: "tour-pair" }, graph.element, matrix.element);
+    return TourParts.figure("algorithm", caption, TourParts.row(back, next, toggle), told, parts, proof);
+  }
+
+  const sum = (cost, match) => match.map((query, object) => cost[object][query]);
+  const added = (values) => `${values.join(" + ")} = ${values.reduce((a, b) => a + b, 0)}`;
+
+  /** What is wrong with a choice of one cell per row as a permutation, or null. */
+  function notPermutation(match) {
+    const twice = match.find((query, i) => match.indexOf(query) !== i);
+    return twice === undefined ? null : `Query ${twice} is given to two objects: this is not a permutation.`;
+  }
+
+  function optimum(cost, marks) {
+    const best = Assignment.solve(cost);
+    const greedy = Assignment.greedy(cost);
+    const place = (match) => Assignment.permutations(cost).findIndex((one) => String(one.match) === String(match)) + 1;
+    return TourQuiz.question(marks, {
+      id: "optimum",
+      ask: "<p><b>Choose the optimal permutation:</b> one cell in every row and in every column, of smallest sum.</p>",
+      control: TourMatrix.control(matrixOf(cost)),
+      solution: () => best.match,
+      judge: (match) => {
+        const problem = notPermutation(match);
+        if (problem) return { right: false, why: problem };
+        const own = added(sum(cost, match));
+        const total = Assignment.total(cost, match);
+        if (total > best.total) return { right: false, why: `${own}. It is number ${place(match)} of 6 by cost.` };
+        return {
+          right: true,
+          why: `${own}, the smallest of all six sums. Greedy would end with ${added(sum(cost, greedy.match))}.`,
+        };
+      },
+    });
+  }
+
+  function cheapestFirst(cost, marks) {
+    const greedy = Assignment.greedy(cost);
+    const best = Assignment.solve(cost);
+    const order = greedy.match.map((query, object) => [cost[object][query], object, query]).sort((a, b) => a[0] - b[0]);
+    const how = TourParts.list(order.map(([value, object, query]) => `${value} (object ${object}, query ${query})`));
+    return TourQuiz.question(marks, {
+      id: "greedy",
+      ask: `<p><b>Choose what the greedy way takes:</b> the cheapest pair first, then the cheapest of what is left.</p>`,
+      control: TourMatrix.control(matrixOf(cost)),
+      solution: () => greedy.match,
+      judge: (match) => {
+        const right = String(match) === String(greedy.match);
+        if (!right)
+          return { right, why: notPermutation(match) ?? `Look for the smallest number of all: it is ${order[0][0]}.` };
+        return { right, why: `In this order: ${how}. The sum is ${greedy.total}; the optimum is ${best.total}.` };
+      },
+    });
+  }
+
+  function forbidden(cost, marks) {
+    const best = Assignment.solve(cost);
+    const object = cost.length - 1;
+    const { regret, column } = Assignment.regrets(cost)[object];
+    const query = best.match[object];
+    const again = cost.map((line, t) => line.map((value, q) => (t === object && q === query ? 1e3 : value)));
+    const other = Assignment.solve(again);
+    const matrix = TourMatrix.create(matrixOf(cost));
+    matrix.set(best.match);
+    const control = TourQuiz.number("The smallest sum rises by");
+    control.element = html("div", { class: "tour-stack" }, matrix.element, control.element);
+    return TourQuiz.question(marks, {
+      id: "regret",
+      ask: `<p>The optimum is marked; it costs ${best.total}. Now object ${object} may not have query ${query}.</p>
+        <p><b>By how much does the smallest sum rise?</b> This is the <dfn>regret</dfn> of the pair.</p>`,
+      control,
+      solution: () => regret,
+      judge: (answer) => ({
+        right: answer === regret,
+        why:
+          answer === regret
+            ? `Solved again without that pair: ${added(sum(cost, other.match))}, with query ${column} for object
+              ${object}. That is ${regret} more. A small regret says that the pair could as well have been another.`
+            : `Leave the cell out and look for the smallest sum again: others may have to move as well. Then take
+              ${best.total} away.`,
+      }),
+    });
+  }
+
+  return { id: "permutations", title: "Every permutation", questions: ["optimum", "greedy", "regret"], mount };
+})();

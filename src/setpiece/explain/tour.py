@@ -1,0 +1,177 @@
+"""The tour: hand-made predictions on drawn scenes, and small assignment problems. The page teaches on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from setpiece.atomic import write_whole
+from setpiece.data.scenes import CLASSES, draw_scene
+from setpiece.errors import UsageError
+from setpiece.explain.page import render
+from setpiece.explain.payload import report_payload
+from setpiece.explain.shown import ShownImage, show
+from setpiece.records import Outputs, Targets
+from setpiece.setloss import SetCriterion
+from setpiece.setloss.boxes import xyxy_to_cxcywh
+
+TITLE = "A tour of set prediction"
+SIZE = (288, 384)  # (height, width) of the scenes in pixels
+NONE = "no-object"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one query says in the last layer.
+
+    Attributes:
+        box_xyxy: pixels.
+        probabilities: of some classes and of no-object; what is left to 1 is shared by the others.
+    """
+
+    box_xyxy: tuple[int, int, int, int]
+    probabilities: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture that `draw_scene` draws from a seed, and its predictions."""
+
+    seed: int
+    name: str
+    predictions: Sequence[Prediction]
+
+
+SCENES = (
+    # A circle (0), a star (1), a ring (2). Queries 1 and 2 both find the star: a better box against a surer class.
+    Scene(
+        23,
+        "three objects",
+        (
+            Prediction((270, 52, 362, 155), {"ring": 0.88, NONE: 0.06}),
+            Prediction((31, 140, 166, 268), {"star": 0.48, "cross": 0.2, NONE: 0.22}),
+            Prediction((44, 128, 190, 262), {"star": 0.93, NONE: 0.03}),
+            Prediction((142, 192, 218, 284), {"circle": 0.42, "ring": 0.16, NONE: 0.3}),
+            Prediction((300, 196, 352, 250), {"square": 0.03, NONE: 0.94}),
+            Prediction((70, 168, 226, 284), {"star": 0.3, "circle": 0.24, NONE: 0.36}),
+        ),
+    ),
+    # A ring (0), a star (1), a small ring (2) and a triangle (3). The star and the triangle both want query 2.
+    Scene(
+        24,
+        "four objects",
+        (
+            Prediction((84, 14, 182, 118), {"ring": 0.9, NONE: 0.05}),
+            Prediction((148, 80, 200, 136), {"ring": 0.71, "circle": 0.12, NONE: 0.12}),
+            Prediction((236, 138, 322, 228), {"star": 0.52, "triangle": 0.32, NONE: 0.1}),
+            Prediction((206, 112, 272, 178), {"star": 0.28, "cross": 0.22, NONE: 0.42}),
+            Prediction((300, 40, 372, 120), {"triangle": 0.1, NONE: 0.84}),
+            Prediction((70, 30, 160, 130), {"ring": 0.52, NONE: 0.42}),
+        ),
+    ),
+)
+ANCHORS = [(x, y, 0.3, 0.42) for y in (0.28, 0.72) for x in (0.2, 0.5, 0.8)]  # where the six queries start, cxcywh
+PROGRESS = (0.45, 0.8, 1.0)  # how far from there each layer has come
+
+# What the page asks about. Rows are workers or objects, columns jobs or queries.
+EXAMPLES: dict[str, Any] = {
+    "matching": {
+        "stuck": {
+            "workers": ["Ana", "Ben", "Cleo", "Dan"],
+            "jobs": ["oven", "till", "garden", "shelves"],
+            "able": [[0, 0], [0, 1], [1, 0], [2, 1], [2, 2], [3, 2], [3, 3]],
+            "chosen": [[0, 0], [2, 1], [3, 2]],
+        },
+        "hours": {
+            "workers": ["Ana", "Ben", "Cleo"],
+            "jobs": ["oven", "till", "garden"],
+            "cost": [[8, 3, 6], [5, 2, 6], [7, 9, 1]],
+        },
+        "short": {
+            "workers": ["Eva", "Finn", "Gus", "Hana"],
+            "jobs": ["milk", "bread", "fruit", "post"],
+            "able": [[0, 0], [0, 1], [1, 0], [1, 1], [2, 1], [3, 1], [3, 2], [3, 3]],
+        },
+        "trips": {
+            "workers": ["Eva", "Finn", "Gus"],
+            "jobs": ["milk", "bread", "fruit"],
+            "cost": [[5, 4, 3], [2, 6, 1], [7, 4, 8]],
+        },
+    },
+    "permutations": {
+        "worked": [[1, 2], [2, 4]],
+        "three": [[4, 5, 8], [1, 7, 3], [6, 3, 9]],
+        "pick": [[7, 9, 4], [3, 6, 5], [2, 8, 1]],
+        "greedy": [[5, 2, 3], [7, 8, 4], [6, 1, 6]],
+        "regret": [[6, 4, 1], [5, 7, 3], [2, 8, 9]],
+    },
+    # Pairs of boxes, cxcywh.
+    "boxes": {
+        "pair": [[0.5, 0.3, 0.2, 0.14], [0.54, 0.328, 0.22, 0.154]],
+        "near": [[0.4, 0.45, 0.3, 0.4], [0.5, 0.55, 0.3, 0.4]],
+        "close": [[0.38, 0.4, 0.28, 0.36], [0.5, 0.48, 0.28, 0.36]],
+    },
+}
+
+
+def write_tour(path: str | Path) -> None:
+    """Write the tour as one HTML file that needs nothing else.
+
+    Raises:
+        UsageError: `path` is a folder, or the folder that it names does not exist.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     write_tour(Path(folder) / "tour.html")
+        ...     (Path(folder) / "tour.html").stat().st_size < 1_000_000
+        True
+    """
+    file = Path(path)
+    if file.is_dir() or not file.parent.is_dir():
+        raise UsageError(f"{file} cannot be written: name a file in a folder that exists.")
+    page = render(tour_payload())
+    write_whole(file, lambda unfinished: unfinished.write_text(page, encoding="utf-8"))
+
+
+def tour_payload() -> dict[str, Any]:
+    """What the page of the tour reads: see `payload.report_payload`; `chapters` holds `EXAMPLES`."""
+    layers = [f"layer {layer}" for layer in range(1, len(PROGRESS) + 1)]
+    images = [show_scene(index, scene) for index, scene in enumerate(SCENES)]
+    return report_payload(images, title=TITLE, classes=CLASSES, layers=layers) | {"kind": "tour", "chapters": EXAMPLES}
+
+
+def show_scene(index: int, scene: Scene) -> ShownImage:
+    """Draw a scene and compute the facts of its predictions."""
+    pixels, boxes_xyxy, labels = draw_scene(scene.seed, SIZE)
+    boxes = _fractions(torch.from_numpy(boxes_xyxy).float())
+    targets = Targets.from_list([{"labels": torch.from_numpy(labels), "boxes": boxes}])
+    return show(scene.name, index, pixels, hand_made(scene.predictions), targets, SetCriterion())
+
+
+def hand_made(predictions: Sequence[Prediction]) -> Outputs:
+    """Each query goes from its anchor and from equal probabilities to its prediction, layer by layer."""
+    progress = torch.tensor(PROGRESS)[:, None, None]  # (L, 1, 1)
+    start = torch.tensor(ANCHORS)
+    final = _fractions(torch.tensor([prediction.box_xyxy for prediction in predictions]))  # (Q, 4)
+    p = torch.stack([_distribution(prediction.probabilities) for prediction in predictions])  # (Q, K)
+    p = (1 - progress) / p.shape[-1] + progress * p
+    return Outputs(p.log()[:, None], (start + progress * (final - start))[:, None])
+
+
+def _distribution(probabilities: Mapping[str, float]) -> Tensor:
+    """Probabilities of all classes, no-object last, (K,)."""
+    names = (*CLASSES, NONE)
+    rest = (1 - sum(probabilities.values())) / (len(names) - len(probabilities))
+    return torch.tensor([probabilities.get(name, rest) for name in names])
+
+
+def _fractions(boxes_xyxy: Tensor) -> Tensor:
+    """Pixels of a scene to cxcywh in [0, 1]."""
+    height, width = SIZE
+    return xyxy_to_cxcywh(boxes_xyxy / torch.tensor([width, height, width, height]))
