@@ -77,14 +77,20 @@ class Probes:
             write_whole(folder / f"probe-{number}.jpg", save)
 
     @torch.inference_mode()
+    def layers(self, checkpoint: Checkpoint) -> int:
+        """L, the number of prediction sets of a model."""
+        batch = collate(self.items[:1], checkpoint.mean, checkpoint.std).to(_device(checkpoint))
+        with evaluating(checkpoint.model):
+            return len(checkpoint.model(batch.images, batch.padding).boxes)
+
+    @torch.inference_mode()
     def look(self, checkpoint: Checkpoint, bf16: bool) -> dict[str, np.ndarray]:
         """Predict and match them; the fields of `recording.Snapshot` that are of the probes.
 
         Raises:
             NonFiniteCostError: see `match`.
         """
-        model = checkpoint.model
-        device = next(model.parameters()).device
+        model, device = checkpoint.model, _device(checkpoint)
         batch = collate(self.items, checkpoint.mean, checkpoint.std).to(device)
         with evaluating(model), origins_of(model) as origins, autocast(device, bf16):
             outputs = model(batch.images, batch.padding)
@@ -107,6 +113,10 @@ class Probes:
             "costs": (terms.gather(3, chosen).squeeze(3) * (match >= 0)[..., None]).transpose(0, 1),
         }
         return {name: values.cpu().numpy() for name, values in arrays.items()}
+
+
+def _device(checkpoint: Checkpoint) -> torch.device:
+    return next(checkpoint.model.parameters()).device
 
 
 @contextmanager

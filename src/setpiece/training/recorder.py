@@ -22,6 +22,7 @@ from torch import Tensor
 
 from setpiece import recording
 from setpiece.data.dataset import Dataset, Example
+from setpiece.errors import NonFiniteCostError
 from setpiece.model.sprint import Ranking
 from setpiece.model.weights import Checkpoint
 from setpiece.records import Batch, Losses, Outputs
@@ -63,8 +64,7 @@ class Recorder:
         self.steps, self.every = 0, -(-steps_per_epoch // SAMPLES)
         self.spent = self.latest = 0.0  # seconds that all looks at the probes took, and the latest
         self.probes = Probes(valid.examples if valid else examples, checkpoint, seed)
-        self.first = self.probes.look(checkpoint, bf16)
-        L = self.first["match"].shape[1]
+        L = self.probes.layers(checkpoint)
         self.counters = Counters(L, checkpoint.model.num_queries, examples)
         self.sample: deque[tuple[Tensor, Tensor]] = deque(maxlen=SAMPLES)
         ranked = any(isinstance(module, Ranking) for module in checkpoint.model.modules())
@@ -84,7 +84,7 @@ class Recorder:
         """Start a recording, with a look at the probes before the first step of it."""
         recording.write_header(self.folder, self.header)
         self.probes.write_pictures(self.folder)
-        self._write(epoch, step, seconds, recording.Snapshot(**self.first, **self._sampled()))
+        self._write(epoch, step, seconds, self._look())
 
     def step(self, outputs: Outputs, batch: Batch, losses: Losses) -> None:
         """Count a step that was made."""
@@ -109,23 +109,28 @@ class Recorder:
         snapshot = None
         if final or self.spent + self.latest <= PROBE_SHARE * seconds:
             start = time.perf_counter()
-            snapshot = recording.Snapshot(**self.probes.look(self.checkpoint, self.bf16), **self._sampled())
+            snapshot = self._look()
             self.latest = time.perf_counter() - start
             self.spent += self.latest
         self._write(epoch, step, seconds, snapshot)
         self.counters.clear()
 
-    def _write(self, epoch: int, step: int, seconds: float, snapshot: recording.Snapshot | None) -> None:
-        counted = self.counters.epoch()
-        written = recording.Epoch(epoch=epoch, step=step, seconds=seconds, snapshot=snapshot, **counted)
-        recording.write_epoch(self.folder, written)
-
-    def _sampled(self) -> dict[str, np.ndarray]:
+    def _look(self) -> recording.Snapshot | None:
+        """Look at the probes; None where the model predicts NaN or infinity, of which the next step says more."""
+        try:
+            looked = self.probes.look(self.checkpoint, self.bf16)
+        except NonFiniteCostError:
+            return None
         boxes = np.zeros((len(self.sample), self.counters.queries, 4), np.float32)
         matched = np.zeros(boxes.shape[:2], bool)
         for row, (some, flags) in enumerate(self.sample):
             boxes[row, : len(some)], matched[row, : len(some)] = some.numpy(), flags.numpy()
-        return {"sample": boxes, "sample_matched": matched}
+        return recording.Snapshot(**looked, sample=boxes, sample_matched=matched)
+
+    def _write(self, epoch: int, step: int, seconds: float, snapshot: recording.Snapshot | None) -> None:
+        counted = self.counters.epoch()
+        written = recording.Epoch(epoch=epoch, step=step, seconds=seconds, snapshot=snapshot, **counted)
+        recording.write_epoch(self.folder, written)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs to go on as if it had not been interrupted."""
