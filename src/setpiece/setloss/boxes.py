@@ -44,7 +44,8 @@ def l1(a_cxcywh: Float[Tensor, "*#shape 4"], b_cxcywh: Float[Tensor, "*#shape 4"
         >>> round(l1(a, b).item(), 6)
         0.4
     """
-    return (a_cxcywh - b_cxcywh).abs().sum(-1)
+    dx, dy, dw, dh = ((a - b).abs() for a, b in zip(a_cxcywh.unbind(-1), b_cxcywh.unbind(-1), strict=True))
+    return dx.add_(dy).add_(dw).add_(dh)
 
 
 def overlaps(

@@ -11,7 +11,7 @@ from torch import Tensor
 from setpiece.errors import NonFiniteCostError
 from setpiece.records import Outputs, Targets
 from setpiece.setloss.assignment import assign_rows
-from setpiece.setloss.boxes import overlaps
+from setpiece.setloss.boxes import l1, overlaps
 from setpiece.setloss.classification import Form, class_cost, class_scores
 
 
@@ -79,11 +79,12 @@ def _row_costs(
     _refuse_non_finite("boxes", boxes)
     images, slots = targets.present.nonzero(as_tuple=True)
     target_boxes = targets.boxes[images, slots].to(boxes.dtype)[:, None]  # (N, 1, 4)
-    predicted = boxes[:, images]  # (L, N, Q, 4)
+    # (L, N, Q, 4), in memory one component after the other: that is how L1 and GIoU read boxes
+    predicted = boxes.movedim(-1, 0).contiguous()[:, :, images].movedim(0, -1)
     _, giou = overlaps(target_boxes[None], predicted)
     return PairCosts(
         classification=class_cost(scores, images, targets.labels[images, slots], form),
-        l1=torch.cdist(target_boxes.expand(len(boxes), -1, -1, -1), predicted, p=1).squeeze(-2),
+        l1=l1(target_boxes[None], predicted),
         giou=giou.neg_(),
     )
 
