@@ -1,4 +1,4 @@
-"""The page's own computation against Python's, driven through the page: geometry, assignment, costs, loss, gradients."""
+"""The page's own computation against Python's, driven through the page: geometry, assignment, costs, loss."""
 
 from __future__ import annotations
 

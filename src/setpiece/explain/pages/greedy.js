@@ -30,7 +30,10 @@ const Greedy = (() => {
         ? `${RULE} gives ${different.length} of ${scene.targets.length} targets another query:`
         : `${RULE} finds the same match here.`;
       for (const { show } of sides) show(scene);
-      body.replaceChildren(...different.map((target) => row(scene, target, state)));
+      Pairs.fill(
+        body,
+        different.map((target) => row(scene, target, state)),
+      );
     }
     return { element, draw };
   }

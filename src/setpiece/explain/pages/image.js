@@ -19,7 +19,7 @@ const Picture = (() => {
    * @returns {{element: HTMLElement, draw: function()}}
    */
   function create({ payload, state, label, match = (scene) => scene.match, only, idle = () => [], arrows = false }) {
-    const drawing = svg("svg", { role: "img", "data-role": "picture" });
+    const drawing = svg("svg", { role: "img", "aria-label": label, "data-role": "picture" });
     const element = html("div.picture", drawing);
     let [shown, size] = [[], [0, 0]];
 

@@ -6,6 +6,7 @@
  */
 const Loss = (() => {
   const TERMS = ["classification", "l1", "giou"];
+  const computed = new WeakMap();
 
   /** log(1 + eᶻ) without overflow. */
   const softplus = (z) => Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z)));
@@ -59,13 +60,27 @@ const Loss = (() => {
    * @returns {{classification: number[][], l1: number[][], giou: number[][], total: number[][]}} each targets × queries
    */
   function costs(image, layer, criterion) {
-    const matrices = { classification: [], l1: [], giou: [], total: [] };
-    const queries = image.boxes.shape[1];
-    image.targets.labels.forEach((_, t) => {
-      const row = Array.from({ length: queries }, (_, q) => pairCost(image, layer, t, q, criterion));
-      for (const term in matrices) matrices[term].push(row.map((cost) => cost[term]));
-    });
-    return matrices;
+    const terms = termsOf(image, layer, criterion);
+    const [byClass, byL1, byGiou] = TERMS.map((term) => terms[term]);
+    const { classification, l1, giou } = criterion.cost_weights;
+    const total = byL1.map((row, t) =>
+      row.map((cost, q) => classification * byClass[t][q] + l1 * cost + giou * byGiou[t][q]),
+    );
+    return { ...terms, total };
+  }
+
+  /** The terms are the same under all weights: they are computed once. */
+  function termsOf(image, layer, criterion) {
+    if (!computed.has(image)) computed.set(image, []);
+    const layers = computed.get(image);
+    if (!layers[layer]) {
+      layers[layer] = { classification: [], l1: [], giou: [] };
+      image.targets.labels.forEach((_, t) => {
+        const row = Array.from({ length: image.boxes.shape[1] }, (_, q) => pairCost(image, layer, t, q, criterion));
+        for (const term of TERMS) layers[layer][term].push(row.map((cost) => cost[term]));
+      });
+    }
+    return layers[layer];
   }
 
   /** The optimal query of every target, −1 where one is left over. */

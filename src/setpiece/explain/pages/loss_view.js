@@ -121,7 +121,10 @@ const LossView = (() => {
       const scene = Scene.of(payload, state);
       const pairs = scene.loss.pairs.filter((pair) => pair.query >= 0).sort((a, b) => b.loss.total - a.loss.total);
       element.hidden = !pairs.length;
-      body.replaceChildren(...pairs.map((pair) => shareRow(scene, pair, pairs[0].loss.total, state)));
+      Pairs.fill(
+        body,
+        pairs.map((pair) => shareRow(scene, pair, pairs[0].loss.total, state)),
+      );
       Pairs.mark(box, body, state);
     };
     state.on((changed) => changed.has("target") && Pairs.mark(box, body, state));

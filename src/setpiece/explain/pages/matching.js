@@ -7,53 +7,80 @@ const Matching = (() => {
 
   /** Fill an element with the chapter. */
   function mount(element, payload, state) {
-    let idle = "none";
-    const picture = Picture.create({
-      payload,
-      state,
-      label: "Targets and their matched predictions",
-      idle: (scene) => idleQueries(scene, idle),
-    });
-    const matrix = Matrix.create({
-      state,
-      scene: () => Scene.of(payload, state),
-      columns: Matrix.relevant,
-      label: "Cost of every target with the most relevant queries",
-    });
+    const costs = costsOf(payload, state);
     const others = [Pair, Pairs, Greedy, Duplicates, Solving].map((part) => part.create({ payload, state }));
     const [pair, pairs, greedy, duplicates, solving] = others;
-    const idleChoice = Controls.choice({
-      label: "Queries without a target",
-      role: "idle",
-      options: ["none", "confident", "all"].map((key) => [key, key]),
-      value: idle,
-      onchange: (key) => {
-        idle = key;
-        picture.draw();
-      },
-    });
+    const { picture, choice } = pictureOf(payload, state);
     element.append(
       intro(),
       Controls.changedWeights(payload, state),
-      html("div.panel.controls", Controls.layer(payload, state), idleChoice),
+      html("div.panel.controls", Controls.layer(payload, state), choice),
       html(
         "div.columns",
-        html(
-          "div.stack",
-          html("div.panel", html("h3", "The image"), picture.element, pictureKey()),
-          html("div.panel", pair.element),
-        ),
-        html("div.panel", html("h3", "What every pair would cost"), matrix.element, matrixKey()),
+        html("div.stack", picture, html("div.panel", pair.element)),
+        html("div.panel", html("h3", "What every pair would cost"), costs.elements, matrixKey()),
       ),
       html("div.panel", html("h3", "The pairs"), pairs.element, html("p.hint", ...TABLE_HINT)),
       greedy.element,
       duplicates.element,
       solving.element,
     );
-    const parts = [matrix, ...others];
-    const draw = () => parts.forEach((part) => part.draw());
+    const draw = () => [costs, ...others].forEach((part) => part.draw());
     state.on((changed) => ["image", "layer", "criterion"].some((name) => changed.has(name)) && draw());
     draw();
+  }
+
+  /** The image, and which queries without a target it shows. */
+  function pictureOf(payload, state) {
+    let shown = "none";
+    const idle = (scene) => {
+      if (shown === "none") return [];
+      const free = scene.queries.filter((query) => scene.targetOf[query] < 0);
+      return shown === "all" ? free : free.filter((query) => scene.best(query).score >= CONFIDENT);
+    };
+    const picture = Picture.create({ payload, state, label: "Targets and their matched predictions", idle });
+    const choice = Controls.choice({
+      label: "Queries without a target",
+      role: "idle",
+      options: ["none", "confident", "all"].map((key) => [key, key]),
+      value: shown,
+      onchange: (key) => {
+        shown = key;
+        picture.draw();
+      },
+    });
+    return { picture: html("div.panel", html("h3", "The image"), picture.element, pictureKey()), choice };
+  }
+
+  /** The cost matrix, and the order of its columns. */
+  function costsOf(payload, state) {
+    let [order, target] = ["match", 0];
+    const cheapest = (scene) => Matrix.cheapest(scene, Math.min(target, scene.targets.length - 1));
+    const matrix = Matrix.create({
+      state,
+      scene: () => Scene.of(payload, state),
+      columns: (scene) => (order === "match" ? Matrix.relevant(scene) : cheapest(scene)),
+      label: "Cost of every target with the most relevant queries",
+    });
+    const choice = Controls.choice({
+      label: "First",
+      role: "columns",
+      options: [
+        ["match", "matched queries"],
+        ["target", "cheapest of the held target"],
+      ],
+      value: order,
+      onchange: (key) => {
+        order = key;
+        matrix.draw();
+      },
+    });
+    state.on((changed) => {
+      if (!state.pinned || state.target === null || !(changed.has("target") || changed.has("pinned"))) return;
+      target = state.target;
+      if (order === "target") matrix.draw();
+    });
+    return { elements: [choice, matrix.element], draw: matrix.draw };
   }
 
   const TABLE_HINT = [
@@ -61,12 +88,6 @@ const Matching = (() => {
     "them; lower is better. Regret: how much the total of all pairs rises if this pair is forbidden and all is solved ",
     "again; the runner-up is the query that the target gets then.",
   ];
-
-  function idleQueries(scene, which) {
-    if (which === "none") return [];
-    const free = scene.queries.filter((query) => scene.targetOf[query] < 0);
-    return which === "all" ? free : free.filter((query) => scene.best(query).score >= CONFIDENT);
-  }
 
   function intro() {
     return html(

@@ -33,9 +33,9 @@ const Matrix = (() => {
 
     function draw() {
       const now = scene();
-      const queries = columns(now);
       element.hidden = !now.targets.length;
       if (element.hidden) return;
+      const queries = columns(now);
       shown = { scene: now, queries, ...scales(now, queries) };
       element.setAttribute("aria-rowcount", now.targets.length + 1);
       element.setAttribute("aria-colcount", queries.length + 1);
@@ -232,5 +232,11 @@ const Matrix = (() => {
     return [...own, ...ranked.slice(0, Math.max(most, 20 - own.length))];
   }
 
-  return { create, relevant };
+  /** The queries that are cheapest for one target. */
+  function cheapest(scene, target, most = 40) {
+    const cost = scene.costs.total[target];
+    return [...scene.queries].sort((a, b) => cost[a] - cost[b]).slice(0, most);
+  }
+
+  return { create, relevant, cheapest };
 })();

@@ -43,12 +43,11 @@ const Page = (() => {
       section: sectionOf(chapter),
       mounted: false,
     }));
+    const byId = (id) => chapters.find((chapter) => chapter.id === id);
     const go = (id) => {
-      if (location.hash.slice(1) !== id)
-        location.hash = id; // comes back as an event
-      else showHash();
+      show(byId(id));
+      location.hash = id;
     };
-    const showHash = () => show(chapters.find(({ id }) => `#${id}` === location.hash) ?? chapters[0]);
     const tabs = tablist(chapters, go);
     const chooser = payload.images.length ? Chooser.create(payload, state) : null;
     const chooserBox = html("div.chapter.for-chooser", chooser);
@@ -56,6 +55,7 @@ const Page = (() => {
     main.append(chooserBox, ...chapters.map(({ section }) => section));
 
     function show(chapter) {
+      if (!chapter.section.hidden) return;
       chooserBox.hidden = !chapter.images;
       if (chooser) chooser.hidden = !chapter.images;
       for (const other of chapters) other.section.hidden = other !== chapter;
@@ -63,6 +63,7 @@ const Page = (() => {
       if (chapter.mounted) chapter.catchUp();
       else mount(chapter, payload, state, go);
     }
+    const showHash = () => show(byId(location.hash.slice(1)) ?? chapters[0]);
     window.addEventListener("hashchange", showHash);
     showHash();
   }

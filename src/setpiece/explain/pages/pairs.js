@@ -14,7 +14,10 @@ const Pairs = (() => {
 
     function draw() {
       const scene = Scene.of(payload, state);
-      body.replaceChildren(...scene.targets.map((target) => row(scene, target, state)));
+      fill(
+        body,
+        scene.targets.map((target) => row(scene, target, state)),
+      );
       mark(element, body, state);
     }
     state.on((changed) => changed.has("target") && mark(element, body, state));
@@ -49,21 +52,35 @@ const Pairs = (() => {
     ];
   }
 
+  /** Put rows into a table, of which Tab reaches one: the first, or the one that had the focus last. */
+  function fill(body, rows) {
+    body.replaceChildren(...rows);
+    if (rows.length) rows[0].tabIndex = 0;
+  }
+
   /** A row that looks at its pair under the pointer or the focus, and holds on to it when pressed. */
   function rowProperties(state, target, query, role) {
     const look = () => State.hover(state, target, query);
     const pin = () => State.pin(state, target, query);
     return {
-      tabindex: 0,
+      tabindex: -1,
       "data-role": role,
       "data-target": target,
       "data-query": query,
       onpointerenter: look,
-      onfocus: look,
+      onfocus: (event) => {
+        reach(event.currentTarget);
+        look();
+      },
       onpointerleave: () => State.hover(state, null, null),
       onclick: pin,
       onkeydown: (event) => step(event, pin),
     };
+  }
+
+  /** Tab comes back to this row. */
+  function reach(row) {
+    for (const one of row.parentElement.children) one.tabIndex = one === row ? 0 : -1;
   }
 
   /** Up and down go to the next row, Enter presses it. */
@@ -91,5 +108,5 @@ const Pairs = (() => {
     box.scrollTop = Math.min(Math.max(box.scrollTop, below), row.offsetTop - head);
   }
 
-  return { create, rowProperties, step, mark };
+  return { create, fill, rowProperties, reach, step, mark };
 })();

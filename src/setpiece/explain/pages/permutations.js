@@ -28,13 +28,11 @@ const Permutations = (() => {
       const [targets, queries] = [chosen.rows.length, chosen.columns.length];
       const title = `Every permutation: ${all.length} ways to give ${targets} targets one of ${queries} queries each`;
       const more = () => draw(scene, chosen, true);
+      const body = html("tbody");
+      Pairs.fill(body, rows);
       element.replaceChildren(
         html("h3", title),
-        Dom.table(
-          ["", "<target → query", "total", "above the optimum", "<"],
-          html("tbody", rows),
-          "Permutations by cost",
-        ),
+        Dom.table(["", "<target → query", "total", "above the optimum", "<"], body, "Permutations by cost"),
         listed.length < all.length ? button(`Show all ${all.length}`, "all-permutations", more) : "",
       );
     }
@@ -47,11 +45,14 @@ const Permutations = (() => {
         "tr",
         {
           class: rank ? null : "optimum",
-          tabindex: 0,
+          tabindex: -1,
           "data-role": "permutation",
           "data-value": total,
           onpointerenter: enter,
-          onfocus: enter,
+          onfocus: (event) => {
+            Pairs.reach(event.currentTarget);
+            enter();
+          },
           onpointerleave: leave,
           onblur: leave,
           onkeydown: (event) => Pairs.step(event, () => {}),

@@ -18,7 +18,7 @@ const PlayBox = (() => {
    */
   function create(pair, { index, name }, onchange) {
     const waste = svg("path", { fill: "url(#hatch)", "fill-rule": "evenodd" });
-    const hull = svg("rect.hull", { "data-role": `hull-${index}` });
+    const hull = svg("rect.hull", { "data-role": `hull-box-${index}` });
     const shared = svg("rect.shared");
     const boxes = pair.map((box, i) => boxShape(box, KINDS[i], `${KINDS[i]}${name}`, index, onchange));
     const draw = () => {
