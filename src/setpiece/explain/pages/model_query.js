@@ -1,0 +1,255 @@
+"use strict";
+
+/** One query of the model: what it attends to in every decoder layer, and its box as each layer corrects it. */
+const QueryView = (() => {
+  const HEIGHT = 420; // CSS pixels of a picture, at most
+
+  /** @returns {HTMLElement} */
+  function create(payload, state) {
+    const { model } = payload;
+    if (!model.images.length) return Dom.html("div", { hidden: true });
+    const own = State.create({ shown: state.image, image: nearest(model, state.image), k: 0 });
+    const body = Dom.html("div", { class: "stack" });
+    const draw = () => body.replaceChildren(...content(payload, state, own));
+    const follow = () => {
+      const image = nearest(model, state.image);
+      const k = place(payload, model.images[image], state.query);
+      own.set({ shown: state.image, image, k: k < 0 ? (image === own.image ? own.k : 0) : k });
+    };
+    own.on(draw);
+    state.on((changed) => (changed.has("image") || changed.has("query")) && follow());
+    follow();
+    draw();
+    return Dom.html("div", { class: "panel", "data-view": "query" }, Dom.html("h3", {}, "A query, looked into"), body);
+  }
+
+  /** The entry for an image of the report, or the first. */
+  function nearest(model, image) {
+    return Math.max(0, model.images.findIndex((entry) => entry.image === image));
+  }
+
+  /** Where a kept query of the report stands among the queries that are followed here, -1 where it does not. */
+  function place(payload, entry, query) {
+    if (query === null || query < 0) return -1;
+    const number = Data.array(payload.images[entry.image].queries).values[query];
+    return Array.from(Data.array(entry.queries).values).indexOf(number);
+  }
+
+  function content(payload, state, own) {
+    const { model } = payload;
+    const entry = model.images[own.image];
+    const image = payload.images[entry.image];
+    const decoders = model.decoder_layers.length;
+    const only =
+      entry.image === state.image
+        ? null
+        : Dom.html(
+            "p",
+            { class: "panel missing" },
+            `Attention is kept for the images ${model.images.map((one) => one.image).join(", ")} only: ` +
+              `this is image ${entry.image}.`,
+          );
+    return [
+      only,
+      Dom.html("p", { class: "hint" }, explain(entry, model)),
+      chips(payload, state, own, entry, image),
+      Dom.html(
+        "div",
+        { class: "model-pictures" },
+        ...Array.from({ length: decoders }, (_, d) => attention(payload, entry, image, d, own.k)),
+        refinement(payload, entry, image, own.k),
+      ),
+      table(payload, entry, image, own.k),
+    ].filter(Boolean);
+  }
+
+  function explain(entry, model) {
+    const how = { map: mapWords, points: pointWords }[entry.attention?.kind] ?? (() => "");
+    return `The ${Data.array(entry.queries).values.length} most confident queries of this image. ${how(model)}`;
+  }
+
+  const mapWords = () =>
+    "Bright: where the query's cross-attention lies, as the mean over heads; each layer is scaled by its own peak.";
+  const pointWords = () =>
+    "Marks: the points of the feature maps that the query samples around its box (dotted), all heads together; " +
+    "larger ones count more. Disc, square and diamond: the map of stride 8, 16 and 32.";
+
+  function chips(payload, state, own, entry, image) {
+    const numbers = Array.from(Data.array(entry.queries).values);
+    const last = payload.model.layers.length - 1;
+    const buttons = numbers.map((number, k) =>
+      Dom.html(
+        "button",
+        {
+          type: "button",
+          class: "chip",
+          "data-role": "query-chip",
+          "data-query": number,
+          "aria-pressed": String(k === own.k),
+          onclick: () => pick(state, own, image, number, k),
+        },
+        `query ${number}: ${labelOf(payload, entry, k)} ${percent(Data.row(entry.scores, last)[k])}`,
+      ),
+    );
+    return Dom.html("div", { class: "chips", role: "group", "aria-label": "Query" }, ...buttons);
+  }
+
+  /** Look at a query here, and in the other chapters where they have it. */
+  function pick(state, own, image, number, k) {
+    own.set({ k });
+    const query = Array.from(Data.array(image.queries).values).indexOf(number);
+    if (query < 0) return;
+    const target = Array.from(Data.row(image.match, state.layer)).indexOf(query);
+    state.set({ target: target < 0 ? null : target, query, pinned: true });
+  }
+
+  const labelOf = (payload, entry, k) => payload.classes[Data.array(entry.labels).values[k]];
+  const percent = (share) => `${Math.round(100 * share)} %`;
+  const boxAt = (entry, layer, k) => Array.from(Data.row(entry.boxes, layer, k));
+
+  /** One decoder layer: what the query saw, from the box that it came with (dotted) to the one that it left with. */
+  function attention(payload, entry, image, d, k) {
+    const { model } = payload;
+    const layer = model.layers.length - model.decoder_layers.length + d;
+    const before = layer > 0 ? boxAt(entry, layer - 1, k) : null;
+    const marks = entry.attention.kind === "map" ? veil(entry, d, k) : points(entry, d, k);
+    const boxes = [
+      before && entry.attention.kind === "points" && { box: before, kind: "before" },
+      { box: boxAt(entry, layer, k), kind: "after" },
+    ];
+    return figure(image, model.decoder_layers[d], "attention", d, [...marks, ...boxes]);
+  }
+
+  /** Darkness over the image where the query does not look. */
+  function veil(entry, d, k) {
+    const { shape, values } = Data.array(entry.attention.weights);
+    const [, K, h, w] = shape;
+    const canvas = Dom.html("canvas", { width: w, height: h });
+    const pixels = new ImageData(w, h);
+    const start = (d * K + k) * h * w;
+    for (let i = 0; i < h * w; i += 1) pixels.data[4 * i + 3] = 215 * (1 - Math.sqrt(values[start + i] / 255));
+    canvas.getContext("2d").putImageData(pixels, 0, 0);
+    const [width, height] = entry.attention.extent;
+    return [
+      Dom.svg("image", { href: canvas.toDataURL(), width, height, preserveAspectRatio: "none" }),
+    ];
+  }
+
+  function points(entry, d, k) {
+    const weights = Data.row(entry.attention.weights, d, k);
+    const levels = Data.array(entry.attention.levels).values;
+    const order = Array.from(weights, (_, n) => n).sort((a, b) => weights[b] - weights[a]);
+    return order.map((n) => {
+      const [x, y] = Data.row(entry.attention.at, d, k, n);
+      const size = 0.35 + 1.6 * Math.sqrt(weights[n] / 255);
+      return { x, y, size, level: levels[n], weight: (weights[n] / 255) * Data.row(entry.attention.peak, d)[k] };
+    });
+  }
+
+  /** A picture with marks: images in fractions of it, points and boxes as records. */
+  function figure(image, title, role, index, marks) {
+    const drawing = Dom.svg("svg", { role: "img", "aria-label": `${title} on ${image.name}` });
+    const frame = Dom.html("div", { class: "picture" }, drawing);
+    const draw = () => {
+      const space = frame.clientWidth;
+      if (!space) return;
+      const scale = Math.min(space / image.width, HEIGHT / image.height);
+      const size = [image.width * scale, image.height * scale];
+      drawing.setAttribute("viewBox", `0 0 ${size[0]} ${size[1]}`);
+      drawing.style.width = `${size[0]}px`;
+      drawing.replaceChildren(
+        image.src
+          ? Dom.svg("image", { href: image.src, width: size[0], height: size[1], preserveAspectRatio: "none" })
+          : Dom.svg("rect", { class: "ground", width: size[0], height: size[1] }),
+        ...marks.filter(Boolean).map((mark) => drawn(mark, size)),
+      );
+    };
+    new ResizeObserver(draw).observe(frame);
+    return Dom.html(
+      "figure",
+      { class: "model-picture", "data-role": role, "data-index": index },
+      frame,
+      Dom.html("figcaption", {}, title),
+    );
+  }
+
+  function drawn(mark, size) {
+    if (mark instanceof Element) {
+      const scaled = mark.cloneNode();
+      scaled.setAttribute("width", mark.getAttribute("width") * size[0]);
+      scaled.setAttribute("height", mark.getAttribute("height") * size[1]);
+      return scaled;
+    }
+    return mark.box ? drawnBox(mark, size) : drawnPoint(mark, size);
+  }
+
+  function drawnBox({ box, kind, layer }, [width, height]) {
+    const [left, top] = Boxes.corners(box);
+    const frame = { x: left * width, y: top * height, width: box[2] * width, height: box[3] * height };
+    const properties = { class: `model-box ${kind}`, "data-role": `box-${kind}`, "data-layer": layer ?? "" };
+    return Dom.svg(
+      "g",
+      properties,
+      Dom.svg("rect", { class: "halo", ...frame }),
+      Dom.svg("rect", { class: "line", ...frame }),
+    );
+  }
+
+  /** A disc, square or diamond by the map that is sampled. */
+  function drawnPoint({ x, y, size, level, weight }, [width, height]) {
+    const r = (size * Math.max(width, height)) / 130;
+    const [cx, cy] = [x * width, y * height];
+    const d = [
+      `M${cx - r} ${cy}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0z`,
+      `M${cx - r} ${cy - r}h${2 * r}v${2 * r}h${-2 * r}z`,
+      `M${cx} ${cy - 1.3 * r}l${1.3 * r} ${1.3 * r}l${-1.3 * r} ${1.3 * r}l${-1.3 * r} ${-1.3 * r}z`,
+    ][Math.min(level, 2)];
+    return Dom.svg("path", { class: `model-point of-${level}`, d, "data-role": "point", "data-value": weight });
+  }
+
+  /** The boxes of all prediction sets over each other, the last one strongest. */
+  function refinement(payload, entry, image, k) {
+    const { layers } = payload.model;
+    const start = entry.start ? [{ box: Array.from(Data.row(entry.start, k)), kind: "start" }] : [];
+    const boxes = layers.map((_, layer) => ({
+      box: boxAt(entry, layer, k),
+      kind: layer === layers.length - 1 ? "after" : "between",
+      layer,
+    }));
+    const title = `the box from ${entry.start ? "its cell" : layers[0]} to ${layers[layers.length - 1]}`;
+    return figure(image, title, "refinement", 0, [...start, ...boxes]);
+  }
+
+  function table(payload, entry, image, k) {
+    const { layers } = payload.model;
+    const rows = layers.map((name, layer) => [name, boxAt(entry, layer, k), Data.row(entry.scores, layer)[k]]);
+    if (entry.start) rows.unshift(["cell", Array.from(Data.row(entry.start, k)), null]);
+    const last = rows[rows.length - 1][1];
+    const heads = ["", labelOf(payload, entry, k), "centre x", "centre y", "width", "height", "IoU with the last"];
+    return Dom.html(
+      "div",
+      { class: "scroll", tabindex: 0 },
+      Dom.html(
+        "table",
+        { class: "facts", "data-role": "refinement-table" },
+        Dom.html("thead", {}, Dom.html("tr", {}, ...heads.map((head) => Dom.html("th", {}, head)))),
+        Dom.html(
+          "tbody",
+          {},
+          ...rows.map(([name, box, score]) =>
+            Dom.html(
+              "tr",
+              {},
+              Dom.html("td", { class: "text" }, name),
+              Dom.html("td", { "data-role": "score", "data-value": score ?? "" }, score === null ? "" : percent(score)),
+              ...box.map((side, i) => Dom.number(side, `side-${i}`, 3, "td")),
+              Dom.number(Boxes.overlaps(box, last).iou, "iou", 3, "td"),
+            ),
+          ),
+        ),
+      ),
+    );
+  }
+
+  return { create };
+})();
