@@ -132,6 +132,14 @@ def test_counters_go_on_from_their_state_and_from_one_epoch_to_the_next():
         np.testing.assert_array_equal(found[name], value)
 
 
+def test_counters_of_other_images_are_dropped():
+    old, new = Counters(3, 6, EXAMPLES), Counters(3, 6, [*EXAMPLES[1:], example(70, 4)])
+    for step in steps(EXAMPLES, 5):
+        old.add(*step)
+    new.load_state_dict(old.state_dict())
+    assert new.epoch()["images"] == 0
+
+
 def test_slots_beyond_those_predicted_stay_empty():
     counters = Counters(3, 9, EXAMPLES)  # the model may predict nine, and predicts six
     for step in steps(EXAMPLES, 3):

@@ -112,8 +112,9 @@ class Counters:
         return {name: torch.from_numpy(value) for name, value in arrays.items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take up what `state_dict` returned."""
-        for name, value in state.items():
+        """Take up what `state_dict` returned; counts of other images, or of other targets of theirs, are dropped."""
+        same = all(np.array_equal(state[name], getattr(self, name)) for name in ("_ids", "_count"))
+        for name, value in state.items() if same else ():
             setattr(self, name, value.numpy())
 
 

@@ -225,7 +225,7 @@ const Training = (() => {
         "p",
         { class: "hint" },
         "The last layer's weighted loss of the image alone, as it was augmented in the last epoch; and in how many " +
-          "of the last epochs it was among the highest. An image that stays here is worth a look: are its labels right?",
+          "of the last epochs it was among the highest. An image that stays is worth a look: are its labels right?",
       ),
     );
   }
