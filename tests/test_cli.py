@@ -1,6 +1,7 @@
 """The command as people run it: `main` with arguments, what it prints, the code it ends with, what it leaves behind."""
 
 import json
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -108,6 +109,45 @@ def test_the_demo_goes_the_whole_path(setpiece, tmp_path, monkeypatch):
     assert "COCO metrics" in done.out
     assert (tmp_path / "runs" / "demo" / "best" / "model.safetensors").is_file()
     assert len(list((tmp_path / "runs" / "demo" / "predictions").glob("*.png"))) == 2
+    report = payload_of(tmp_path / "runs" / "demo" / "report.html")
+    assert len(report["images"]) == 2
+    assert report["training"]["matching"] is not None
+    assert "runs/demo/report.html" in done.out
+
+
+def payload_of(page):
+    return json.loads(re.search(r'id="payload">(.*?)</script>', page.read_text(), re.DOTALL)[1])
+
+
+def test_explain_writes_a_report_and_prints_what_stands_out(setpiece, checkpoint, small_scenes, tmp_path):
+    done = setpiece("explain", checkpoint, "--data", small_scenes, "--limit", "3")
+    assert (done.code, done.err) == (0, "")
+    *findings, last = done.out.splitlines()
+    assert last == "3 images explained in report.html: open it in a browser."
+    report = payload_of(tmp_path / "report.html")
+    assert [f"- {finding['text']}" for finding in report["findings"]] == findings != []
+    assert len(report["images"]) == 3
+    assert report["training"] is None
+    assert "not in the folder of its training run" in report["missing"][0]
+
+
+def test_explain_takes_images_by_name_and_images_of_no_data_set(setpiece, checkpoint, small_scenes, photo, tmp_path):
+    names = [path.name for path in sorted((small_scenes / "train").glob("*.png"))[:2]]
+    chosen = [argument for name in names for argument in ("--images", name)]
+    done = setpiece("explain", checkpoint, "--data", small_scenes, "--split", "train", *chosen)
+    assert (done.code, done.err) == (0, "")
+    assert [image["name"] for image in payload_of(tmp_path / "report.html")["images"]] == names
+    assert setpiece("explain", checkpoint, "--images", photo, "--output", "photo.html").code == 0
+    [image] = payload_of(tmp_path / "photo.html")["images"]
+    assert image["name"] == "one.png"
+    assert image["targets"]["labels"] == []
+
+
+def test_tour_writes_a_page_and_says_where(setpiece, tmp_path):
+    done = setpiece("tour")
+    assert (done.code, done.err) == (0, "")
+    assert "tour.html" in done.out
+    assert payload_of(tmp_path / "tour.html")["kind"] == "tour"
 
 
 @pytest.mark.parametrize(
@@ -137,6 +177,15 @@ def test_the_demo_goes_the_whole_path(setpiece, tmp_path, monkeypatch):
         ("predict {checkpoint} photos --threshold 1.5", 2, "The threshold 1.5 is not between 0 and 1"),
         ("predict {checkpoint} photos --output photos", 2, "photos holds images"),
         ("predict {checkpoint} notes.jpg", 1, "notes.jpg cannot be read as an image"),
+        ("explain {checkpoint}", 2, "Say what to explain the model on"),
+        ("explain detr-tiny --data {scenes}", 2, "detr-tiny is a preset without trained weights"),
+        ("explain nowhere --data {scenes}", 2, "There is no checkpoint at nowhere"),
+        ("explain {checkpoint} --data nowhere", 2, "nowhere does not exist"),
+        ("explain {checkpoint} --data {scenes} --images one.png", 2, "no image one.png in its valid split"),
+        ("explain {checkpoint} --data {scenes} --output no/report.html", 2, "--output no/report.html"),
+        ("explain {checkpoint} --data {colours}", 1, "does not know the classes red, green, blue of {colours}"),
+        ("explain {checkpoint} --images missing.jpg", 2, "There is no image at missing.jpg"),
+        ("tour --output photos", 2, "photos cannot be written"),
         ("demo --minutes 0", 2, "--minutes: Input should be greater than 0"),
     ],
 )
@@ -241,7 +290,7 @@ def test_every_command_explains_itself():
     runner = CliRunner()
     listed = runner.invoke(cli.app, ["--help"])
     assert listed.exit_code == 0
-    for command in ("train", "eval", "predict", "demo"):
+    for command in ("train", "eval", "predict", "explain", "tour", "demo"):
         assert command in listed.output
         explained = runner.invoke(cli.app, [command, "--help"])
         assert explained.exit_code == 0

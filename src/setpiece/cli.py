@@ -164,12 +164,24 @@ def explain(
 
 
 @app.command()
+def tour(
+    output: Annotated[Path, typer.Option(help="The page: one HTML file that needs nothing else.")] = Path("tour.html"),
+) -> None:
+    """Learn set prediction from nothing: a guided page with examples to play with, no model needed."""
+    from setpiece.explain import write_tour
+
+    write_tour(output)
+    console.print(f"The tour is {output}: open it in a browser.")
+
+
+@app.command()
 def demo(
     minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 3.0,
     output: Annotated[Path | None, typer.Option(help="Folder of the run.  [default: runs/demo]")] = None,
 ) -> None:
-    """Draw a small data set, train on it, evaluate, predict: the whole path in a few minutes."""
+    """Draw a small data set, train on it, evaluate, predict, explain: the whole path in a few minutes."""
     from setpiece.data.scenes import write_scenes
+    from setpiece.data.sources import open_dataset
     from setpiece.detector import Detector
     from setpiece.predicting import find_images, predict_files
     from setpiece.training.config import resolve
@@ -182,9 +194,16 @@ def demo(
     write_scenes(scenes)
     best = run_training(config, folder, console=console)
     files = find_images([str(scenes / "valid")])[:24]
-    predict_files(Detector.load(best), files, folder / "predictions", threshold=0.5)
+    detector = Detector.load(best)
+    predict_files(detector, files, folder / "predictions", threshold=0.5)
+    detector.explain_dataset(open_dataset(scenes, "valid")).to_html(folder / "report.html")
     _summarise(best, folder)
-    console.print(f"  data set     {scenes}/\n  predictions  {folder / 'predictions'}/ (of held-out scenes)")
+    console.print(
+        f"  data set     {scenes}/\n  predictions  {folder / 'predictions'}/ (of held-out scenes)\n"
+        f"  report       {folder / 'report.html'} (who was matched with whom, and why: open it in a browser)",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def _summarise(best: Path, folder: Path) -> None:

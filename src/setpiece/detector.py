@@ -167,7 +167,8 @@ class Detector:
         if len(objects) != len(images):
             raise UsageError(f"There are {len(images)} images and targets of {len(objects)}: give those of each.")
         samples = map(_sample, range(len(images)), images, objects)
-        return explain_samples(checkpoint, samples, title=f"{checkpoint.preset} on {len(images)} images")
+        title = f"{checkpoint.preset} on {len(images)} image{'s' if len(images) != 1 else ''}"
+        return explain_samples(checkpoint, samples, title=title, run=self._run())
 
     def explain_dataset(self, dataset: Dataset, names: Sequence[str] = (), *, limit: int = 50) -> Explanation:
         """`explain` on images of a data set with their annotations.
@@ -184,11 +185,16 @@ class Detector:
         examples = choose(dataset, names, limit)
         samples = (read_sample(example, dataset.classes, checkpoint.classes) for example in examples)
         title = f"{checkpoint.preset} on {dataset.root.resolve().name} ({dataset.split})"
-        return explain_samples(checkpoint, samples, title=title)
+        return explain_samples(checkpoint, samples, title=title, run=self._run())
 
     def save(self, folder: str | Path) -> None:
         """Write the checkpoint as `model.safetensors` and `config.json`."""
         save(self._trained(), Path(folder))
+
+    def _run(self) -> Path | None:
+        """The folder of the run that this detector was loaded from, itself or as its best or last checkpoint."""
+        here = Path(self.source)
+        return next((folder for folder in (here, here.parent) if (folder / "run.json").is_file()), None)
 
     def _trained(self) -> Checkpoint:
         if self.checkpoint is None:

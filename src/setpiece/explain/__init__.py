@@ -5,5 +5,6 @@ Read in this order: `facts` (one image's match, costs, losses and gradients), `f
 """
 
 from setpiece.explain.explanation import Explanation, explain_outputs, explain_samples
+from setpiece.explain.tour import write_tour
 
-__all__ = ["Explanation", "explain_outputs", "explain_samples"]
+__all__ = ["Explanation", "explain_outputs", "explain_samples", "write_tour"]

@@ -8,27 +8,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from setpiece.atomic import write_whole
 from setpiece.errors import UsageError
+from setpiece.explain.anatomy import anatomy
 from setpiece.explain.findings import find_all
 from setpiece.explain.kinds import Finding
 from setpiece.explain.page import render
 from setpiece.explain.pairs import pair_rows
 from setpiece.explain.payload import report_payload
-from setpiece.explain.sample import Sample, predict
+from setpiece.explain.sample import Sample, predict, to_batch
 from setpiece.explain.shown import ShownImage, show
+from setpiece.explain.timeline import read_timeline
 from setpiece.model.sprint import Sprint
 from setpiece.model.weights import Checkpoint
-from setpiece.records import Outputs, Targets
+from setpiece.records import Batch, Outputs, Targets
 from setpiece.setloss import SetCriterion
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NO_TARGETS = "Nobody said what is in this image: it shows what is predicted, and nothing is matched."
-NO_OBJECTS = "This image has no objects: every query is taught to find nothing."
+NO_RUN = "The model is not in the folder of its training run, so nothing is known of its training."
+ANATOMY_IMAGES = 4  # whose attention is shown
 NOTEBOOK_IMAGES = 4  # a page inside a notebook is saved with it
 NOTEBOOK_HEIGHT = 900  # pixels
 
@@ -56,7 +57,7 @@ class Explanation:
         self.images, self.classes, self.layers, self.title = list(images), list(classes), list(layers), title
         self._model, self._training, self._missing = model, training, list(missing)
         self.pairs = [row for i in images for row in pair_rows(i.facts, i.name, self.classes, self.layers)]
-        self.findings: list[Finding] = find_all(self.images, self.classes, self.layers)
+        self.findings: list[Finding] = find_all(self.images, self.classes, self.layers, training)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """The page: one HTML file that needs nothing else, also written to `path` if one is given.
@@ -136,6 +137,7 @@ def explain_outputs(
         DataError: a target has a class that the logits do not know.
 
     Example:
+        >>> import torch
         >>> outputs = Outputs(torch.zeros(6, 1, 5, 3), torch.full((6, 1, 5, 4), 0.5))
         >>> one = {"labels": torch.tensor([1]), "boxes": torch.tensor([[0.5, 0.5, 0.2, 0.4]])}
         >>> explanation = explain_outputs(outputs, Targets.from_list([one]), ["cat", "dog"])
@@ -144,34 +146,49 @@ def explain_outputs(
     """
     criterion = criterion or SetCriterion()
     shown = []
-    for b, count in enumerate(targets.count.tolist()):
+    for b in range(len(targets.count)):
         one = Outputs(outputs.logits[:, b : b + 1], outputs.boxes[:, b : b + 1])
         own = Targets(targets.labels[b : b + 1], targets.boxes[b : b + 1], targets.count[b : b + 1])
         pixels = None if images is None else images[b]
-        shown.append(show(f"image {b}", b, pixels, one, own, criterion, "" if count else NO_OBJECTS))
+        shown.append(show(f"image {b}", b, pixels, one, own, criterion))
     return Explanation(shown, classes, layers or _layer_names(len(outputs.boxes)), title=title)
 
 
-def explain_samples(checkpoint: Checkpoint, samples: Iterable[Sample], *, title: str) -> Explanation:
+def explain_samples(
+    checkpoint: Checkpoint, samples: Iterable[Sample], *, title: str, run: Path | None = None
+) -> Explanation:
     """Explain what a model predicts for some images.
+
+    Args:
+        title: of the page.
+        run: the folder of the model's training, whose recording is shown.
 
     Raises:
         NonFiniteCostError: the model predicts NaN or infinity for an image; names it, layer and query.
+        DataError: an image cannot be read, or a target has a class that the model does not know.
+        UsageError: there is no image.
     """
     criterion = SetCriterion(form=checkpoint.model.form)
-    shown = []
+    shown: list[ShownImage] = []
+    first: list[tuple[int, Batch]] = []
     for sample in samples:
-        outputs, targets = predict(checkpoint, sample.pixels), sample.targets
-        note = NO_TARGETS if targets is None else NO_OBJECTS if not targets.count.item() else ""
-        targets = targets or _no_targets()
-        shown.append(show(sample.name, sample.image_id, sample.pixels, outputs, targets, criterion, note))
-    layers = len(shown[0].facts.boxes) if shown else 0
-    names = _layer_names(layers, proposals=isinstance(checkpoint.model, Sprint))
-    return Explanation(shown, checkpoint.classes, names, title=title)
-
-
-def _no_targets() -> Targets:
-    return Targets(torch.zeros(1, 0, dtype=torch.int64), torch.zeros(1, 0, 4), torch.tensor([0]))
+        batch = to_batch(sample.pixels, checkpoint)
+        outputs = predict(checkpoint, batch)
+        shown.append(show(sample.name, sample.image_id, sample.pixels, outputs, sample.targets, criterion))
+        first += [(len(first), batch)] if len(first) < ANATOMY_IMAGES else []
+    if not shown:
+        raise UsageError("There is no image to explain: give at least one.")
+    layers = _layer_names(len(shown[0].facts.boxes), proposals=isinstance(checkpoint.model, Sprint))
+    training, missing = (None, [NO_RUN]) if run is None else read_timeline(run)
+    return Explanation(
+        shown,
+        checkpoint.classes,
+        layers,
+        title=title,
+        model=anatomy(checkpoint, first, layers),
+        training=training,
+        missing=missing,
+    )
 
 
 def _layer_names(count: int, proposals: bool = False) -> list[str]:

@@ -67,7 +67,7 @@ def left_over(view: View) -> Iterator[Finding]:
     """More targets than queries."""
     _, T, Q = view.facts.total.shape
     if T > Q:
-        yield view.finding(f"{T} objects are more than the model's {Q} queries: {T - Q} have no query.", 1.0)
+        yield view.finding(f"with {T} targets and {Q} queries, {T - Q} of the targets are left without a query.", 1.0)
 
 
 def uncovered(view: View) -> Iterator[Finding]:
@@ -77,9 +77,9 @@ def uncovered(view: View) -> Iterator[Finding]:
     for target in ((giou < 0) & (facts.match >= 0)).all(0).nonzero().flatten().tolist():
         overlap, nearest = facts.iou[-1, target].max(0)
         query = int(facts.match[-1, target])
-        why = f"no query covers the {place(facts.target_boxes[target])}"
+        why = f"no query's box reaches it {place(facts.target_boxes[target])}"
         if overlap > 0:
-            why = f"the query nearest to it, {int(nearest)}, overlaps it at IoU {overlap:.2f}"
+            why = f"the query that overlaps it most, {int(nearest)}, does so at IoU {overlap:.2f}"
         text = f"{view.target(target)} is matched at GIoU < 0 in every layer: {why}."
         yield view.finding(text, 0.95 - 0.2 * overlap.item(), target=target, query=query)
 
@@ -104,7 +104,7 @@ def other_class(view: View) -> Iterator[Finding]:
     for target, query in enumerate(facts.match[-1].tolist()):
         label, score = int(facts.best_label[-1, query]), facts.best_score[-1, query].item()
         if query >= 0 and label != facts.labels[target] and score >= CONFIDENT:
-            says = f"its query {query} says {view.classes[label]} at {score:.2f}"
+            says = f"its query {query} says {view.classes[label]} ({score:.2f})"
             text = f"{view.target(target)} is taken for another class: {says}."
             yield view.finding(text, 0.3 + 0.5 * score, target=target, query=query)
 
@@ -115,7 +115,7 @@ AWAY = 0.3  # IoU below which a prediction lies over no target
 def nothing_there(view: View) -> Iterator[Finding]:
     """A confident prediction where no target is: an object that nobody labelled, or an invention."""
     facts = view.facts
-    if view.image.note and not len(facts.labels):
+    if not view.image.annotated:
         return
     nearest = facts.iou[-1].amax(0) if len(facts.labels) else torch.zeros(facts.boxes.shape[1])
     free = torch.ones_like(nearest, dtype=torch.bool)
@@ -123,8 +123,8 @@ def nothing_there(view: View) -> Iterator[Finding]:
     for query in (free & (nearest < AWAY) & (facts.best_score[-1] >= CONFIDENT)).nonzero().flatten().tolist():
         score, name = facts.best_score[-1, query].item(), view.classes[int(facts.best_label[-1, query])]
         where = place(facts.boxes[-1, query])
-        text = f"query {query} sees a {name} at {score:.2f} in the {where}, where no target is: is a label missing?"
-        yield view.finding(text, 0.2 + 0.6 * score, query=query)
+        text = f"query {query} finds {name} ({score:.2f}) {where}, where no target is: is a label missing?"
+        yield view.finding(text, 0.25 + 0.6 * score, query=query)
 
 
 def duplicate(view: View) -> Iterator[Finding]:
@@ -134,7 +134,7 @@ def duplicate(view: View) -> Iterator[Finding]:
             text = (
                 f"query {found.query} finds {view.target(found.target)} once more, at {found.score:.2f}. {found.reason}"
             )
-            strength = 0.7 * found.score * found.iou
+            strength = 0.3 + 0.5 * found.score * found.iou
             yield view.finding(text, strength, target=found.target, query=found.query)
 
 
@@ -172,7 +172,7 @@ def greedy(view: View) -> Iterator[Finding]:
             f"taking the cheapest pair first would match {len(others)} of {len(facts.labels)} targets otherwise, and "
             f"the total would be {dearer:.2f} higher."
         )
-        yield view.finding(text, 0.4 + 0.4 * min(1.0, dearer.item()), target=others[0])
+        yield view.finding(text, 0.3 + 0.3 * min(1.0, dearer.item()), target=others[0])
 
 
 HEAVY = 0.3  # of the loss of an image
@@ -217,10 +217,10 @@ def place(box_cxcywh: torch.Tensor) -> str:
 
     Example:
         >>> place(torch.tensor([0.1, 0.2, 0.1, 0.1])), place(torch.tensor([0.5, 0.9, 0.1, 0.1]))
-        ('top left corner', 'bottom')
+        ('in the top left corner', 'at the bottom')
     """
     column, row = (box_cxcywh[:2] * 3).long().clamp(0, 2).tolist()
-    words = ("top", "", "bottom")[row], ("left", "", "right")[column]
-    if all(words):
-        return f"{words[0]} {words[1]} corner"
-    return words[0] or (f"{words[1]} side" if words[1] else "middle")
+    side, level = ("left", "", "right")[column], ("top", "", "bottom")[row]
+    if side and level:
+        return f"in the {level} {side} corner"
+    return f"on the {side}" if side else f"at the {level}" if level else "in the middle"

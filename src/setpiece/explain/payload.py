@@ -22,8 +22,11 @@ from setpiece.explain.pairs import pair
 from setpiece.explain.shown import ShownImage
 from setpiece.setloss import SetCriterion, matching_weights
 
-MAX_BYTES = 4_500_000  # of all images together: with Plotly (4.5 MB) and all else a report stays under 10 MB
+MAX_BYTES = 9_500_000  # of a page, which so stays under 10 MB
+CODE_BYTES = 500_000  # of it, taken by the page's own code and style
+PLOTLY_BYTES = 5_000_000  # of it, taken by Plotly where there is training to show
 FEWEST_QUERIES = 50  # rather than keep fewer queries of each image, keep fewer images
+SAFETY = 0.95
 
 
 def report_payload(
@@ -45,7 +48,10 @@ def report_payload(
         training: what `timeline` says of its training.
         missing: sentences on what could not be shown.
     """
-    shown, left_out = images_payload(images)
+    others = CODE_BYTES + _size(model) + _size(training) + (PLOTLY_BYTES if training else 0)
+    shown, left_out = images_payload(images, MAX_BYTES - others)
+    if model is not None:
+        model = {**model, "images": [looked for looked in model["images"] if looked["image"] < len(shown)]}
     for index, image in enumerate(shown):
         image["findings"] = [finding.text for finding in findings if finding.image == index]
     return {
@@ -76,23 +82,35 @@ def criterion_payload(criterion: SetCriterion) -> dict[str, Any]:
     }
 
 
-def images_payload(images: Sequence[ShownImage], max_bytes: int = MAX_BYTES) -> tuple[list[dict[str, Any]], list[str]]:
+def images_payload(images: Sequence[ShownImage], max_bytes: int) -> tuple[list[dict[str, Any]], list[str]]:
     """All images within a number of bytes: the least relevant queries are left out first, then the last images.
 
     Returns:
         What the page reads of each image, and sentences on what was left out.
     """
     most = max((image.facts.boxes.shape[1] for image in images), default=0)
-    while True:
-        shown = [image_payload(image, most) for image in images]
-        sizes = np.cumsum([len(json.dumps(image)) for image in shown])
-        if not len(images) or sizes[-1] <= max_bytes:
-            return shown, []
-        if most <= FEWEST_QUERIES:
-            kept = max(1, int((sizes <= max_bytes).sum()))
-            left_out = f"The last {len(images) - kept} of {len(images)} images are left out, to keep this page small."
-            return shown[:kept], [left_out] if kept < len(images) else []
-        most = max(FEWEST_QUERIES, most * 2 // 3)
+    shown, size = _with_queries(images, most)
+    if size > max_bytes and most > FEWEST_QUERIES:
+        fewest, least = _with_queries(images, FEWEST_QUERIES)
+        # Bytes grow with the queries along a line, or a little slower where some have to be kept anyway.
+        share = SAFETY * (max_bytes - least) / (size - least) if size > least else 0.0
+        shown, size = _with_queries(images, FEWEST_QUERIES + int(max(share, 0.0) * (most - FEWEST_QUERIES)))
+        shown, size = (shown, size) if size <= max_bytes else (fewest, least)
+    if size <= max_bytes:
+        return shown, []
+    sizes = np.cumsum([_size(image) for image in shown])
+    kept = max(1, int((sizes <= max_bytes).sum()))
+    left_out = f"The last {len(images) - kept} of {len(images)} images are left out, to keep this page small."
+    return shown[:kept], [left_out] if kept < len(images) else []
+
+
+def _with_queries(images: Sequence[ShownImage], most: int) -> tuple[list[dict[str, Any]], int]:
+    shown = [image_payload(image, most) for image in images]
+    return shown, sum(map(_size, shown))
+
+
+def _size(part: Any) -> int:
+    return len(json.dumps(part, separators=(",", ":")))
 
 
 def image_payload(image: ShownImage, most_queries: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from setpiece.data.items import plain_item
 from setpiece.data.transforms import InputSize
 from setpiece.errors import UsageError
 from setpiece.model.weights import Checkpoint
-from setpiece.records import Outputs, Targets
+from setpiece.records import Batch, Outputs, Targets
 from setpiece.setloss.boxes import xyxy_to_cxcywh
 
 PICTURE_SIDE = 480  # pixels of a report's pictures, at most
@@ -104,10 +104,14 @@ def read_sample(example: Example, classes: Sequence[str], names: Sequence[str]) 
     )
 
 
-def predict(checkpoint: Checkpoint, pixels: UInt8[np.ndarray, "H W 3"]) -> Outputs:
-    """What the model predicts for an image, in all layers, (L, 1, Q, ...)."""
+def to_batch(pixels: UInt8[np.ndarray, "H W 3"], checkpoint: Checkpoint) -> Batch:
+    """An image alone, as the model sees it in evaluation, on the model's device."""
     item = plain_item(pixels, InputSize(checkpoint.shortest, checkpoint.longest))
-    batch = collate([item], checkpoint.mean, checkpoint.std).to(next(checkpoint.model.parameters()).device)
+    return collate([item], checkpoint.mean, checkpoint.std).to(next(checkpoint.model.parameters()).device)
+
+
+def predict(checkpoint: Checkpoint, batch: Batch) -> Outputs:
+    """What the model predicts in all layers."""
     with torch.inference_mode():
         return checkpoint.model.eval()(batch.images, batch.padding)
 
