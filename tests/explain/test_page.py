@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import pytest
 
 CHAPTERS = ["words", "matching", "loss", "giou"]
@@ -88,6 +90,19 @@ def test_a_finding_goes_to_its_image_layer_and_pair(open_page, make_payload):
     assert page.locator('[data-view="matching"] output').inner_text() == "layer 1"
     held = page.locator(".matrix .cell.current")
     assert held.get_attribute("data-query") == str(facts[1].match[0, 4].item())
+
+
+def test_the_page_works_inside_a_frame_as_notebooks_show_it(browser, make_payload):
+    from setpiece.explain.page import render
+
+    outer, wrong = browser.new_page(), []
+    outer.on("pageerror", lambda error: wrong.append(str(error)))
+    outer.set_content(f'<iframe srcdoc="{html.escape(render(make_payload([2])[0]))}"></iframe>')
+    inner = outer.frame_locator("iframe")
+    inner.locator('[data-role="tab-matching"]').click()
+    assert inner.locator('[data-role="pair-row"]').count() == 2
+    outer.close()
+    assert not wrong
 
 
 def test_names_that_look_like_markup_are_harmless(open_page, make_payload):

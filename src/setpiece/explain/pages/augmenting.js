@@ -153,7 +153,8 @@ const Augmenting = (() => {
       html(
         "caption",
         "Ringed: matched. Dashed: the new pairs of the path. Struck out: pairs that it gives up. ",
-        u && "u and v: the algorithm's prices; a pair costs at least u + v, a matched one exactly.",
+        u &&
+          "u and v: the algorithm's prices. Pairs of targets that have entered cost u + v or more, matched ones u + v.",
       ),
     );
   }

@@ -2,7 +2,7 @@
 
 /** The first chapter: what the numbers say, in sentences; a press goes to what a sentence speaks of. */
 const Words = (() => {
-  const { html } = Dom;
+  const { html, svg } = Dom;
 
   /**
    * Fill an element with the chapter.
@@ -26,14 +26,32 @@ const Words = (() => {
   function findings(payload, state, go) {
     const item = (finding) => {
       if (finding.image === null) return html("li", html("p.finding", { "data-role": "finding" }, finding.text));
-      const { src } = payload.images[finding.image];
-      const picture = src ? html("img", { src, alt: "", decoding: "async" }) : html("span.blank");
       const properties = { type: "button", "data-role": "finding", onclick: () => show(finding, payload, state, go) };
-      return html("li", html("button.line.finding", properties, picture, html("span", finding.text)));
+      return html("li", html("button.line.finding", properties, sketch(payload, finding), html("span", finding.text)));
     };
     const nothing = html("p.hint", "Nothing stands out.");
     const list = payload.findings.length ? html("ol.plain.findings", ...payload.findings.map(item)) : nothing;
     return html("div.panel", list);
+  }
+
+  /** The image of a finding with the target and the query that it speaks of. */
+  function sketch(payload, { image: index, layer, target, query }) {
+    const image = payload.images[index];
+    const { width, height, src } = image;
+    const frame = (box, kind) => {
+      const [left, top] = Boxes.corners(box);
+      const place = { x: left * width, y: top * height, width: box[2] * width, height: box[3] * height };
+      return svg(`g.${kind}`, svg("rect.halo", place), svg("rect.box", place));
+    };
+    return svg(
+      "svg.sketch",
+      { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" },
+      src
+        ? svg("image", { href: src, width, height, preserveAspectRatio: "none" })
+        : svg("rect.ground", { width, height }),
+      query === null || layer === null ? null : frame(Data.row(image.boxes, layer, query), "prediction"),
+      target === null ? null : frame(Data.row(image.targets.boxes, target), "target"),
+    );
   }
 
   /** Go where a finding points: its image, layer and pair. */
