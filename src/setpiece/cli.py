@@ -43,6 +43,9 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in --output where it was stopped.")
     ] = False,
+    backbone: Annotated[
+        str | None, typer.Option(help="Another CNN for a sprint preset: torchvision/NAME or timm/NAME.")
+    ] = None,
     size: Annotated[int | None, typer.Option(help="Pixels that an image is fitted into.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images per step, over all processes.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="After warm-up.")] = None,
@@ -70,6 +73,7 @@ def train(
         model,
         epochs=epochs,
         minutes=minutes,
+        backbone=backbone,
         size=size,
         batch_size=batch_size,
         learning_rate=learning_rate,
