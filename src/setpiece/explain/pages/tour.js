@@ -3,6 +3,7 @@
 /** The tour: chapters that teach set prediction on built-in examples, with questions, and how far the reader is. */
 const Tour = (() => {
   const { html } = Dom;
+  const LEAD = "How a detector learns from a set of objects, from nothing. Each chapter ends with questions for you.";
 
   /** Fill the page of a tour: chapters to go through, one in view. */
   function mount(main, payload) {
@@ -15,25 +16,24 @@ const Tour = (() => {
       title: `${i + 1} ${idea.title}`,
       section: sectionOf(idea),
     }));
+    const ids = chapters.map(({ id }) => id);
     const tabs = Page.tablist(chapters, (id) => go(id));
     const bar = progressBar(chapters, marks, (id, question) => {
       go(id);
       ask(question);
     });
-    main.before(html("header.page-header", html("h1", payload.title)), tabs.element);
+    main.before(html("header.page-header", html("h1", payload.title), html("p.hint", LEAD)), tabs.element);
     main.append(bar, ...chapters.map((chapter) => chapter.section));
 
     function go(id) {
-      const at = Math.max(
-        0,
-        chapters.findIndex((chapter) => chapter.id === id),
-      );
+      const at = Math.max(0, ids.indexOf(id));
       const chapter = chapters[at];
       for (const other of chapters) other.section.hidden = other !== chapter;
       tabs.select(chapter);
       history.replaceState(null, "", `#${chapter.id}`);
+      window.scrollTo(0, 0);
       if (chapter.section.childElementCount) return;
-      chapter.section.append(html("h2", {}, `${at + 1}. ${chapter.idea.title}`));
+      chapter.section.append(html("h2", `${at + 1}. ${chapter.idea.title}`));
       chapter.idea.mount(chapter.section, tour);
       chapter.section.append(onward(chapters[at + 1], go));
     }
@@ -69,12 +69,12 @@ const Tour = (() => {
         buttons.set(question, { button, name: `${idea.title}, question ${i + 1}` });
         return button;
       });
-      return html("span", { class: "tour-marks" }, own);
+      return html("span.tour-marks", own);
     });
     const draw = () => {
       const all = Object.values(marks.marks);
       const right = all.filter((mark) => mark === "right").length;
-      told.textContent = `${right} of ${all.length} questions answered`;
+      told.textContent = `${right} of ${all.length} questions solved`;
       told.dataset.value = right;
       for (const [question, { button, name }] of buttons) {
         const mark = marks.marks[question];
@@ -86,7 +86,7 @@ const Tour = (() => {
     };
     marks.on(draw);
     draw();
-    return html("div", { class: "tour-progress" }, told, groups);
+    return html("div.tour-progress", told, groups);
   }
 
   /** What comes after a chapter. */
@@ -94,18 +94,12 @@ const Tour = (() => {
     if (next) {
       const onclick = () => {
         go(next.id);
-        window.scrollTo(0, 0);
         next.section.focus({ preventScroll: true });
       };
-      return html(
-        "div",
-        { class: "controls" },
-        html("button", { type: "button", class: "primary", "data-role": "next", onclick }, `Next: ${next.idea.title}`),
-      );
+      return html("div.controls", Dom.button(`Next: ${next.idea.title}`, "next", onclick, { class: "primary" }));
     }
     return html(
-      "div",
-      { class: "panel tour-text" },
+      "div.panel.tour-text",
       TourParts.prose(`
       <h3>Now your own model</h3>
       <p><code>setpiece explain MODEL --data DATA</code> writes a page with these views for a model of yours and its

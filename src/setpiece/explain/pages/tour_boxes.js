@@ -2,7 +2,7 @@
 
 /** Chapter 6: L1 against GIoU. */
 const TourBoxes = (() => {
-  const { html, svg, number, format } = Dom;
+  const { html, number, format } = Dom;
 
   const SCALE = `
     <h3>The same mistake, larger and smaller</h3>
@@ -27,11 +27,11 @@ const TourBoxes = (() => {
     <p>Drag and resize the boxes. The presets show pairs with the same relative mistake.</p>`;
 
   function mount(element, { payload, marks, examples }) {
-    const view = html("div", { class: "tour-view", "data-view": "playground" });
+    const view = html("div.tour-view", { "data-view": "playground" });
     element.append(
       TourParts.section(TourParts.prose(SCALE), scale(examples.boxes.pair)),
-      TourParts.section(TourParts.prose(APART), apart()),
-      html("div", { class: "tour-text" }, TourParts.prose(PLAY)),
+      TourParts.section(TourParts.prose(APART), TourCurves.apart()),
+      html("div.tour-text", TourParts.prose(PLAY)),
       view,
       TourParts.questions(
         negative(examples.boxes.near, marks),
@@ -42,44 +42,22 @@ const TourBoxes = (() => {
     Playground.mount(view, payload, TourScenes.state(payload, 0));
   }
 
-  const VIEW = { width: 360, height: 220 };
-  // One unit of the boxes is the width of the drawing in both directions, so that shapes keep their ratio.
-  const frame = (box) => {
-    const [left, top] = Boxes.corners(box);
-    const [x, y, width, height] = [left, top, box[2], box[3]].map((value) => value * VIEW.width);
-    return { x, y, width, height };
-  };
-  const draw = (box, kind) => svg("rect", { class: `tour-box ${kind}`, ...frame(box) });
-  const canvas = (role, label) =>
-    svg("svg", {
-      class: "tour-canvas",
-      viewBox: `0 0 ${VIEW.width} ${VIEW.height}`,
-      "data-role": role,
-      role: "img",
-      "aria-label": label,
-    });
-
-  /** Both boxes enlarged by a factor; their common centre stays in the middle of the drawing. */
+  /** Both boxes enlarged by a factor, with the distance between them. */
   function enlarge([target, prediction], factor) {
-    const middle = [0.5, VIEW.height / VIEW.width / 2];
     return [target, prediction].map(([x, y, w, h]) => [
-      middle[0] + (x - target[0]) * factor,
-      middle[1] + (y - target[1]) * factor,
+      0.5 + (x - target[0]) * factor,
+      0.3 + (y - target[1]) * factor,
       w * factor,
       h * factor,
     ]);
   }
 
   function scale(pair) {
-    const drawing = canvas("scale-drawing", "A target and a prediction");
+    const drawing = TourCurves.canvas(220, "A target and a prediction");
     const told = TourParts.status("scale-status");
     const show = (factor) => {
       const [target, prediction] = enlarge(pair, factor);
-      drawing.replaceChildren(
-        draw(Boxes.hull(target, prediction), "hull"),
-        draw(target, "target"),
-        draw(prediction, "prediction"),
-      );
+      drawing.replaceChildren(...TourCurves.pairShapes([target, prediction]));
       told.replaceChildren(
         "L1 ",
         number(Boxes.l1(target, prediction), "scale-l1"),
@@ -99,85 +77,6 @@ const TourBoxes = (() => {
     });
     show(1);
     return TourParts.figure("scale", "Solid: target. Dashed: prediction. Thin: hull.", drawing, slider.element, told);
-  }
-
-  const SIZE = 0.2; // of two equal squares
-  const pairAt = (shift) => [
-    [0.2, 0.2, SIZE, SIZE],
-    [0.2 + shift, 0.2, SIZE, SIZE],
-  ];
-
-  /** L1, IoU and GIoU of two equal squares while one moves to the side. */
-  function apart() {
-    const [left, right, top, bottom] = [34, 350, 14, 150];
-    const x = (shift) => left + ((right - left) * shift) / 0.6;
-    const y = (value) => bottom - ((bottom - top) * (value + 1)) / 2;
-    const curves = [
-      ["l1", "L1", ([a, b]) => Boxes.l1(a, b), "9 4"],
-      ["giou", "GIoU", ([a, b]) => Boxes.overlaps(a, b).giou, null],
-      ["iou", "IoU", ([a, b]) => Boxes.overlaps(a, b).iou, "2 4"],
-    ];
-    const points = Array.from({ length: 121 }, (_, i) => i / 200);
-    const lines = curves.map(([key, , value, dash]) =>
-      svg("polyline", {
-        class: `tour-curve of-${key}`,
-        "stroke-dasharray": dash,
-        points: points.map((s) => `${x(s)},${y(value(pairAt(s)))}`).join(" "),
-      }),
-    );
-    const axes = [-1, 0, 1].map((value) =>
-      svg(
-        "g",
-        { class: "tour-axis" },
-        svg("line", { x1: left, x2: right, y1: y(value), y2: y(value) }),
-        svg("text", { x: left - 6, y: y(value), dy: "0.35em", "text-anchor": "end" }, format(value, 0)),
-      ),
-    );
-    const cursor = svg("line", { class: "tour-cursor", y1: top, y2: bottom });
-    const dots = curves.map(([key]) => svg("circle", { class: `tour-dot of-${key}`, r: 4 }));
-    const chart = svg(
-      "svg",
-      { class: "tour-canvas", viewBox: "0 0 360 160", role: "img", "aria-label": "L1, IoU and GIoU against the shift" },
-      axes,
-      lines,
-      cursor,
-      dots,
-    );
-    const boxes = svg("svg", {
-      class: "tour-canvas",
-      viewBox: "0 0 360 120",
-      role: "img",
-      "aria-label": "The two squares",
-    });
-    const told = TourParts.status("apart-status");
-    const show = (shift) => {
-      const pair = pairAt(shift);
-      boxes.replaceChildren(draw(Boxes.hull(...pair), "hull"), draw(pair[0], "target"), draw(pair[1], "prediction"));
-      cursor.setAttribute("x1", x(shift));
-      cursor.setAttribute("x2", x(shift));
-      dots.forEach((dot, i) => {
-        dot.setAttribute("cx", x(shift));
-        dot.setAttribute("cy", y(curves[i][2](pair)));
-      });
-      told.replaceChildren(
-        ...curves.flatMap(([key, name, value], i) => [
-          html("span", { class: `tour-key of-${key}` }, `${i ? " " : ""}${name} `, number(value(pair), `apart-${key}`)),
-        ]),
-      );
-    };
-    const slider = Controls.slider({
-      label: "Shift",
-      role: "apart",
-      min: 0,
-      max: 0.6,
-      step: 0.01,
-      value: 0.1,
-      write: (value) => value.toFixed(2),
-      oninput: show,
-    });
-    show(0.1);
-    const caption = "GIoU: full line. IoU: dots. L1: dashes. The squares part at a shift of 0.20.";
-    return TourParts.figure("apart", caption, boxes, slider.element, chart, told);
   }
 
   const wording = ({ iou, giou, union, hull }) =>
@@ -217,7 +116,7 @@ const TourBoxes = (() => {
         if (measured.intersection <= 0) return { right: false, why: `They do not overlap. ${wording(measured)}` };
         const right = measured.giou < 0;
         const told = right
-          ? "Two boxes that meet at a corner leave half of their hull empty."
+          ? "Two boxes that meet at a corner leave much of their hull empty."
           : "Make the overlap small and the hull empty: think of two boxes that meet at a corner.";
         return { right, why: `${wording(measured)} ${told}` };
       },
@@ -243,6 +142,10 @@ const TourBoxes = (() => {
       solution: () => truth,
       judge: (answer) => ({
         right: answer === truth,
+        hint: answer.startsWith("same")
+          ? `Computed for the pair of the first figure: L1 goes from ${format(before.l1)} to ${format(after.l1)}.`
+          : `Computed for the pair of the first figure: GIoU goes from ${format(before.giou)} to
+              ${format(after.giou)}.`,
         why: `Computed for the pair of the first figure: L1 goes from ${format(before.l1)} to ${format(after.l1)}, GIoU
           from ${format(before.giou)} to ${format(after.giou)}. Every length triples, and every area becomes nine times
           as large, so that ratios of areas stay.`,

@@ -32,10 +32,10 @@ const TourCost = (() => {
 
   function mount(element, { payload, marks }) {
     const shown = { ...payload, images: [payload.images[1]] };
-    const view = html("div", { class: "tour-view", "data-view": "matching" });
+    const view = html("div.tour-view", { "data-view": "matching" });
     element.append(
       TourParts.section(TourParts.prose(FORMULA), calculator(payload)),
-      html("div", { class: "tour-text" }, TourParts.prose(MATRIX)),
+      html("div.tour-text", TourParts.prose(MATRIX)),
       view,
       TourParts.questions(nearest(payload, marks), predict(payload, marks), turn(payload, marks)),
     );
@@ -45,7 +45,7 @@ const TourCost = (() => {
   /** An object and a query chosen by the reader, and the three terms of their cost. */
   function calculator(payload) {
     const state = TourScenes.state(payload, 0);
-    const scene = Scene.of(payload, state);
+    const scene = TourScenes.scene(payload, 0);
     const chosen = { target: 1, query: 1 };
     const picture = Picture.create({
       payload,
@@ -121,10 +121,8 @@ const TourCost = (() => {
     const signed = parts.map((part, i) =>
       i === 0 ? format(part, 2) : `${part < 0 ? "−" : "+"} ${format(Math.abs(part), 2)}`,
     );
-    return `${signed.join(" ")} = ${format(
-      parts.reduce((a, b) => a + b, 0),
-      2,
-    )}`;
+    const total = parts.reduce((a, b) => a + b, 0);
+    return `${signed.join(" ")} = ${format(total, 2)}`;
   }
 
   function nearest(payload, marks) {
@@ -133,7 +131,7 @@ const TourCost = (() => {
     const costs = Loss.costs(image, layer, criterion);
     const own = costs.total[target];
     const cheapest = own.indexOf(Math.min(...own));
-    const scene = Scene.of({ ...payload, images: [image] }, TourScenes.state(payload, 0));
+    const scene = TourScenes.scene(payload, 1);
     const wording = (query) =>
       `query ${query}: ${sumOf(Loss.pairCost(image, layer, target, query, criterion), criterion.cost_weights)}`;
     return TourQuiz.question(marks, {
@@ -145,20 +143,18 @@ const TourCost = (() => {
       solution: () => [cheapest],
       judge: ([query]) => {
         if (query !== cheapest)
-          return { right: false, why: `Its cost is not the smallest. ${capital(wording(query))}.` };
+          return { right: false, why: `Its cost is not the smallest. ${TourParts.capital(wording(query))}.` };
         const match = Assignment.solve(costs.total).match;
         const rival = match.indexOf(query);
         const gets =
           rival === target || rival < 0
             ? "In the optimum it gets this query."
-            : `In the optimum it gets query ${match[target]} all the same: the ${scene.className(rival)} needs query ${query}
-                more.`;
-        return { right: true, why: `${capital(wording(query))}, in the order class, L1, GIoU. ${gets}` };
+            : `In the optimum it gets query ${match[target]} all the same: the ${scene.className(rival)} needs query
+              ${query} more.`;
+        return { right: true, why: `${TourParts.capital(wording(query))}, in the order class, L1, GIoU. ${gets}` };
       },
     });
   }
-
-  const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
   const CHANGES = [
     { key: "l1", weights: { l1: 10 }, text: "λ<sub>L1</sub> from 5 to 10" },
@@ -179,9 +175,10 @@ const TourCost = (() => {
     const outcomes = CHANGES.map((change) => ({ ...change, ...star(payload, change.weights) }));
     const swaps = outcomes.filter(({ query }) => query !== before.query);
     const rival = swaps[0].query;
-    const told = outcomes.map(
-      ({ text, costs }) => `${text}: ${format(costs[before.query], 2)} against ${format(costs[rival], 2)}`,
-    );
+    const told = outcomes.map(({ text, costs }) => {
+      const [own, other] = [costs[before.query], costs[rival]].map((cost) => format(cost, 2));
+      return `${text}: ${own} with query ${before.query}, ${other} with ${rival}`;
+    });
     return TourQuiz.question(marks, {
       id: "lambda",
       ask: `<p>In the first picture the star is matched with query ${before.query}, which has the better box. Query
@@ -194,8 +191,9 @@ const TourCost = (() => {
       solution: () => swaps[0].key,
       judge: (answer) => ({
         right: swaps.some(({ key }) => key === answer),
-        why: `Solved with each change; what the star costs with query ${before.query} against query ${rival}:
-          ${told.join("; ")}. The box weights favour the better box, the class weight the surer prediction.`,
+        hint: `${told[outcomes.findIndex(({ key }) => key === answer)]}. The star stays with query ${before.query}.`,
+        why: `What the star costs with each change: ${told.join("; ")}.
+          The box weights favour the better box, the class weight the surer prediction.`,
       }),
     });
   }
@@ -204,7 +202,8 @@ const TourCost = (() => {
   function weightsControl(payload, onshow) {
     const control = { onchange: null };
     const weights = { ...payload.criterion.cost_weights };
-    const told = html("p", { class: "tour-status" });
+    let moved = false;
+    const told = html("p.tour-status");
     const sliders = Loss.TERMS.map((term) =>
       Controls.slider({
         label: TourParts.prose(`<span class="term-${term}">${SIGNS[term]}</span>`),
@@ -216,6 +215,7 @@ const TourCost = (() => {
         write: (value) => value.toFixed(1),
         oninput: (value) => {
           weights[term] = value;
+          moved = true;
           update();
           control.onchange();
         },
@@ -224,14 +224,14 @@ const TourCost = (() => {
     const update = () => (told.textContent = onshow(weights));
     update();
     control.element = html(
-      "div",
-      { class: "tour-stack" },
+      "div.tour-stack",
       sliders.map((slider) => slider.element),
       told,
     );
-    control.value = () => ({ ...weights });
+    control.value = () => (moved ? { ...weights } : null);
     control.show = (next) => {
       Object.assign(weights, next);
+      moved = true;
       Loss.TERMS.forEach((term, i) => sliders[i].show(weights[term]));
       update();
     };

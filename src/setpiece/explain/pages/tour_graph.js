@@ -77,6 +77,12 @@ const TourGraph = (() => {
     return best;
   }
 
+  /** The marks of `set` for pairs that a path adds and removes. */
+  function marks(added, removed) {
+    const marked = (pairs, mark) => pairs.map((pair) => [key(pair), mark]);
+    return Object.fromEntries([...marked(added, "added"), ...marked(removed, "removed")]);
+  }
+
   const height = (rows) => 2 * TOP + (rows - 1) * GAP;
 
   function drawVertices(names, side, rows) {
@@ -86,7 +92,7 @@ const TourGraph = (() => {
       const y = TOP + offset + i * GAP;
       const away = side ? 16 : -16;
       const text = svg("text", { x: x + away, y, "text-anchor": side ? "start" : "end", dy: "0.35em" }, name);
-      return { x, y, element: svg("g", { class: "vertex" }, svg("circle", { cx: x, cy: y, r: 9 }), text) };
+      return { x, y, element: svg("g.vertex", svg("circle", { cx: x, cy: y, r: 9 }), text) };
     });
   }
 
@@ -152,7 +158,7 @@ const TourGraph = (() => {
       return drawEdge(edge, a, b, right.length, [left[edge.left], right[edge.right]], onchange && toggle);
     });
 
-    function paint(marks) {
+    function paint(marked) {
       const [lefts, rights] = crowded(pairs());
       drawn.forEach((element, i) => {
         const edge = edges[i];
@@ -160,8 +166,8 @@ const TourGraph = (() => {
         const clash = chosen.has(name) && (lefts.includes(edge.left) || rights.includes(edge.right));
         element.classList.toggle("chosen", chosen.has(name));
         element.classList.toggle("clash", clash);
-        for (const mark of ["added", "removed"]) element.classList.toggle(mark, marks[name] === mark);
-        element.querySelector(".sign").textContent = { added: "+", removed: "−" }[marks[name]] ?? "";
+        for (const mark of ["added", "removed"]) element.classList.toggle(mark, marked[name] === mark);
+        element.querySelector(".sign").textContent = { added: "+", removed: "−" }[marked[name]] ?? "";
         if (onchange) element.setAttribute("aria-checked", chosen.has(name));
       });
       ends[0].forEach(({ element }, i) => element.classList.toggle("clash", lefts.includes(i)));
@@ -169,17 +175,17 @@ const TourGraph = (() => {
     }
 
     const element = svg(
-      "svg",
-      { class: "tour-graph", viewBox: `0 0 ${WIDTH} ${height(rows)}`, role: "group", "aria-label": label },
+      "svg.tour-graph",
+      { viewBox: `0 0 ${WIDTH} ${height(rows)}`, role: onchange ? "group" : "img", "aria-label": label },
       drawn,
       ends.flat().map((vertex) => vertex.element),
     );
-    function set(next, marks = {}) {
+    function set(next, marked = {}) {
       chosen.clear();
       for (const pair of next) chosen.add(key(pair));
-      paint(marks);
+      paint(marked);
     }
-    return { element: html("div", { class: "tour-graph-frame" }, element), pairs, set };
+    return { element: html("div.tour-graph-frame", element), pairs, set };
   }
 
   /** A graph as the control of a question; the answer is the chosen pairs. */
@@ -197,5 +203,5 @@ const TourGraph = (() => {
     return cost.flatMap((row, left) => row.map((value, right) => ({ left, right, cost: value })));
   }
 
-  return { create, control, complete, crowded, isMatching, pairsOf, augmentingPath, maximum, tightest };
+  return { create, control, complete, crowded, isMatching, pairsOf, marks, augmentingPath, maximum, tightest };
 })();

@@ -8,7 +8,8 @@ const TourLoss = (() => {
     <h3>The match decides who, the loss teaches what</h3>
     <p>The match σ̂ is found without any gradient. Then every query is trained against its partner:</p>
     <p class="tour-formula"><span>loss = Σ over all queries</span>
-    <span class="term-classification">− w log p̂(<i>c</i>)</span> <span>+ Σ over matched pairs</span>
+    <span class="term-classification">− λ<sub>class</sub> <i>w</i> log p̂(<i>c</i>)</span>
+    <span>+ Σ over matched pairs</span>
     <span class="term-l1">λ<sub>L1</sub> ‖<i>b</i> − b̂‖₁</span>
     <span class="term-giou">+ λ<sub>GIoU</sub> (1 − GIoU(<i>b</i>, b̂))</span></p>
     <ul>
@@ -17,8 +18,8 @@ const TourLoss = (() => {
     <li>The class term is divided by the sum of the weights <i>w</i>, the box terms by the number of objects. Each
     decoder layer is matched by itself and has this loss of its own.</li>
     </ul>
-    <p>The class term is now a logarithm, because this is what trains probabilities well: the cross-entropy. In the cost
-    it was the probability itself. Cost and loss look alike, but they are two things.</p>`;
+    <p>The class term is now a logarithm: the cross-entropy, which is what trains probabilities. In the cost it was the
+    probability itself. Cost and loss look alike, but they are two things.</p>`;
 
   const NONE = `
     <h3>No-object counts a tenth</h3>
@@ -32,14 +33,14 @@ const TourLoss = (() => {
 
   function mount(element, { payload, marks }) {
     const shown = { ...payload, images: [payload.images[0]] };
-    const view = html("div", { class: "tour-view", "data-view": "loss" });
+    const view = html("div.tour-view", { "data-view": "loss" });
     element.append(
       TourParts.section(
         TourParts.prose(LOSS),
         balance(payload.criterion.no_object_weight),
-        html("div", { class: "panel tour-text" }, TourParts.prose(NONE)),
+        html("div.panel.tour-text", TourParts.prose(NONE)),
       ),
-      html("div", { class: "tour-text" }, TourParts.prose(VIEW)),
+      html("div.tour-text", TourParts.prose(VIEW)),
       view,
       TourParts.questions(taughtNothing(payload, marks), heavier(payload, marks), largest(payload, marks)),
     );
@@ -49,12 +50,7 @@ const TourLoss = (() => {
   /** Which part of the class loss's weight belongs to no-object, for some numbers of queries and objects. */
   function balance(weight) {
     const now = { queries: 100, objects: 5, weight };
-    const bar = html(
-      "div",
-      { class: "tour-balance" },
-      html("i", { class: "of-objects" }),
-      html("i", { class: "of-none" }),
-    );
+    const bar = html("div.tour-balance", html("i.of-objects"), html("i.of-none"));
     const told = TourParts.status("balance-status");
     const draw = () => {
       const none = now.weight * (now.queries - now.objects);
@@ -96,7 +92,7 @@ const TourLoss = (() => {
   }
 
   function taughtNothing(payload, marks) {
-    const scene = Scene.of(payload, TourScenes.state(payload, 0));
+    const scene = TourScenes.scene(payload, 0);
     const free = scene.queries.filter((query) => scene.targetOf[query] < 0);
     const surest = [...free].sort((a, b) => scene.best(b).score - scene.best(a).score)[0];
     return TourQuiz.question(marks, {
@@ -111,7 +107,7 @@ const TourLoss = (() => {
           const whom = wrong.map(
             (query) => `query ${query} is matched with the ${scene.className(scene.targetOf[query])}`,
           );
-          return { right: false, why: `${TourParts.list(whom)[0].toUpperCase()}${TourParts.list(whom).slice(1)}.` };
+          return { right: false, why: `${TourParts.capital(TourParts.list(whom))}.` };
         }
         if (missing.length)
           return {
@@ -150,6 +146,9 @@ const TourLoss = (() => {
       solution: () => truth,
       judge: (answer) => ({
         right: answer === truth,
+        hint: answer.startsWith("match")
+          ? `Solved with both weights: the match is [${before.join(", ")}], then [${after.join(", ")}].`
+          : `Computed with both weights: the loss is ${format(light.total)}, then ${format(full.total)}.`,
         why: `Computed with both: the match is [${before.join(", ")}] and [${after.join(", ")}], since the cost knows no
           ∅. The part of the loss that trains towards ∅ goes from ${format(light.no_object, 3)} to
           ${format(full.no_object, 3)}.`,
@@ -158,7 +157,7 @@ const TourLoss = (() => {
   }
 
   function largest(payload, marks) {
-    const scene = Scene.of(payload, TourScenes.state(payload, 0));
+    const scene = TourScenes.scene(payload, 0);
     const pairs = scene.loss.pairs;
     const worst = pairs.reduce((a, b) => (b.loss.total > a.loss.total ? b : a));
     const name = ({ target, query }) => `${scene.className(target)} and query ${query}`;
@@ -177,8 +176,9 @@ const TourLoss = (() => {
       solution: () => worst.target,
       judge: (answer) => ({
         right: answer === worst.target,
-        why: `Class, L1 and GIoU, weighted: ${told.join("; ")}. A match is only the best that there is: its loss can still
-          be large.`,
+        hint: `This pair adds ${format(pairs[answer].loss.total)}. Another one adds more.`,
+        why: `Class, L1 and GIoU, weighted: ${told.join("; ")}. A match is only the best that there is: its loss can
+          still be large.`,
       }),
     });
   }

@@ -23,9 +23,9 @@ const TourMatching = (() => {
     <dfn>assignment problem</dfn>.</p>
     <h3>Why a detector needs this</h3>
     <p>A detector that answers with a <em>set</em> of boxes has the same problem in every training step. The objects in
-    the picture are the workers, its predictions are the jobs, and the hours are a number that says how badly a
-    prediction fits an object. Any object may take any prediction, so the graph is complete and counting edges decides
-    nothing. Cost decides: who is taught to find what.</p>`;
+    the picture are the workers, its predictions are the jobs, and the hours are a cost: how badly a prediction fits an
+    object. Any object may take any prediction. So the graph is complete, a maximum matching is easy to find, and the
+    cost alone decides which prediction is taught to find which object.</p>`;
 
   function mount(element, { examples, marks }) {
     const { stuck, hours } = examples.matching;
@@ -58,11 +58,7 @@ const TourMatching = (() => {
     const drawn = TourGraph.create({ ...graph, onchange: () => tell() });
     const show = Dom.button("Show an augmenting path", "show-path", () => {
       path = TourGraph.augmentingPath(example.able, drawn.pairs());
-      const marks = Object.fromEntries([
-        ...path.added.map((pair) => [pair.join("-"), "added"]),
-        ...path.removed.map((pair) => [pair.join("-"), "removed"]),
-      ]);
-      drawn.set(drawn.pairs(), marks);
+      drawn.set(drawn.pairs(), TourGraph.marks(path.added, path.removed));
       const from = graph.left[path.added[0][0]];
       const joins = TourParts.count(path.added.length, "edge");
       told.textContent = `From ${from}: ${joins} to add, ${path.removed.length} to give up.`;
@@ -194,12 +190,13 @@ const TourMatching = (() => {
         may be paired with any prediction.</p><p><b>How many pairs has a maximum matching?</b></p>`,
       control: TourQuiz.number("Pairs"),
       solution: () => size,
-      judge: (answer) => ({
-        right: answer === size,
-        why: `In a complete bipartite graph the smaller group sets the limit: min(${objects}, ${queries}) = ${size}. The
-          other ${queries - size} predictions stay without an object.
-          ${answer > size ? "A matching uses no object twice." : ""}`,
-      }),
+      judge: (answer) => {
+        if (answer > size) return { right: false, why: "A matching uses no vertex twice, also no object." };
+        if (answer < size) return { right: false, why: "More is possible: no object has to share its prediction." };
+        const why = `In a complete bipartite graph the smaller group sets the limit: min(${objects}, ${queries}) =
+          ${size}. The other ${queries - size} predictions stay without an object.`;
+        return { right: true, why };
+      },
     });
   }
 

@@ -30,7 +30,7 @@ const TourMatrix = (() => {
     const cells = rows.map((row, t) =>
       columns.map((column, q) => {
         const properties = { "data-role": "cell", "data-pair": `${t}-${q}` };
-        if (!onchange) return html("span", { class: "cell", ...properties });
+        if (!onchange) return html("span.cell", properties);
         const choose = () => {
           chosen = chosen.with(t, chosen[t] === q ? -1 : q);
           paint({});
@@ -65,24 +65,17 @@ const TourMatrix = (() => {
       );
     }
 
-    const notes = [...rows, ...columns].map(() => html("small", {}));
+    const notes = [...rows, ...columns].map(() => html("small"));
     const heads = [...rows, ...columns].map((name, i) =>
       html("th", { scope: i < rows.length ? "row" : "col" }, name, notes[i]),
     );
-    const head = html("tr", {}, html("th"), heads.slice(rows.length));
-    const body = rows.map((_, t) =>
-      html(
-        "tr",
-        {},
-        heads[t],
-        cells[t].map((cell) => html("td", {}, cell)),
-      ),
-    );
+    const head = html("tr", html("th"), heads.slice(rows.length));
+    const body = rows.map((_, t) => html("tr", heads[t], ...cells[t].map((cell) => html("td", cell))));
     const table = html(
-      "table",
-      { class: "tour-matrix", "aria-label": label, onkeydown: (event) => move(event, cells) },
-      html("thead", {}, head),
-      html("tbody", {}, body),
+      "table.tour-matrix",
+      { "aria-label": label, onkeydown: (event) => move(event, cells) },
+      html("thead", head),
+      html("tbody", body),
     );
     put(cost);
     function set(match, marks = {}) {
@@ -92,7 +85,7 @@ const TourMatrix = (() => {
     function note(ofRows, ofColumns) {
       [...ofRows, ...ofColumns].forEach((text, i) => (notes[i].textContent = text));
     }
-    return { element: html("div", { class: "tour-scroll" }, table), match: () => [...chosen], set, put, note };
+    return { element: html("div.tour-scroll", table), match: () => [...chosen], set, put, note };
   }
 
   /** A matrix as the control of a question; the answer is a column for every row. */

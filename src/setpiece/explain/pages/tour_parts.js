@@ -13,42 +13,27 @@ const TourParts = (() => {
 
   /** A figure with a caption in our own markup; the rest are its parts. */
   function figure(role, caption, ...parts) {
-    return html(
-      "figure",
-      { class: "panel tour-figure", "data-role": role },
-      parts.flat(),
-      html("figcaption", {}, prose(caption)),
-    );
+    return html("figure.panel.tour-figure", { "data-role": role }, parts.flat(), html("figcaption", prose(caption)));
   }
 
   /** Text beside the figures that belong to it. */
   function section(text, ...figures) {
-    return html(
-      "section",
-      { class: "tour-section" },
-      html("div", { class: "tour-text" }, text),
-      html("div", { class: "stack" }, figures),
-    );
+    return html("section.tour-section", html("div.tour-text", text), html("div.stack", figures));
   }
 
   /** The questions at the end of a chapter. */
   function questions(...drawn) {
-    return html(
-      "section",
-      { class: "tour-questions" },
-      html("h3", {}, "Your turn"),
-      html("div", { class: "tour-cards" }, drawn),
-    );
+    return html("section.tour-questions", html("h3", "Your turn"), html("div.tour-cards", drawn));
   }
 
   /** Parts side by side, which wrap where the page is narrow. */
   function row(...parts) {
-    return html("div", { class: "controls" }, parts);
+    return html("div.controls", parts);
   }
 
   /** A line that tells what the figure above it shows now; screen readers hear it. */
   function status(role) {
-    return html("p", { class: "tour-status", "data-role": role, "aria-live": "polite" });
+    return html("p.tour-status", { "data-role": role, "aria-live": "polite" });
   }
 
   /** "a, b and c". */
@@ -61,5 +46,10 @@ const TourParts = (() => {
     return `${number} ${noun}${number === 1 ? "" : "s"}`;
   }
 
-  return { prose, section, questions, figure, row, status, list, count };
+  /** With a capital letter. */
+  function capital(text) {
+    return text[0].toUpperCase() + text.slice(1);
+  }
+
+  return { prose, section, questions, figure, row, status, list, count, capital };
 })();

@@ -4,9 +4,7 @@
 const TourPermutations = (() => {
   const { html, number } = Dom;
 
-  const names = (noun, count) => Array.from({ length: count }, (_, i) => `${noun} ${i}`);
   const label = (match) => match.map((query, object) => `${object}→${query}`).join("  ");
-  const signed = (value) => Dom.format(value, 0);
 
   const WORKED = `
     <h3>Two objects, two queries</h3>
@@ -43,14 +41,14 @@ const TourPermutations = (() => {
     element.append(
       TourParts.section(TourParts.prose(WORKED), explorer("worked", worked)),
       TourParts.section([TourParts.prose(EVERY), growth()], explorer("three", three)),
-      TourParts.section(TourParts.prose(ALGORITHM), algorithm(three)),
+      TourParts.section(TourParts.prose(ALGORITHM), TourSteps.create(three)),
       TourParts.questions(optimum(pick, marks), cheapestFirst(greedy, marks), forbidden(regret, marks)),
     );
   }
 
-  function matrixOf(cost, extra = {}) {
-    const [rows, columns] = [names("object", cost.length), names("query", cost[0].length)];
-    return { cost, rows, columns, label: "Cost of every object with every query", ...extra };
+  function matrixOf(cost) {
+    const [rows, columns] = [TourSteps.names("object", cost.length), TourSteps.names("query", cost[0].length)];
+    return { cost, rows, columns, label: "Cost of every object with every query" };
   }
 
   /** A matrix beside the list of its permutations. */
@@ -62,7 +60,7 @@ const TourPermutations = (() => {
     const most = all[all.length - 1].total;
     const buttons = all.map(({ match, total }, i) => {
       const tags = [i === 0 && "optimum", String(match) === String(greedy.match) && "greedy"].filter(Boolean);
-      const bar = html("i", { class: "tour-bar", style: { "--part": total / most } });
+      const bar = html("i.tour-bar", { style: { "--part": total / most } });
       const choose = () => show(i);
       return html(
         "button",
@@ -71,12 +69,12 @@ const TourPermutations = (() => {
           "data-role": "permutation",
           "data-match": String(match),
           onclick: choose,
-          onmouseenter: choose,
+          onpointerenter: choose,
         },
-        html("span", {}, label(match)),
+        html("span", label(match)),
         bar,
         number(total, "permutation-total", 0),
-        html("em", {}, tags.join(", ")),
+        html("em", tags.join(", ")),
       );
     });
     function show(i) {
@@ -91,7 +89,7 @@ const TourPermutations = (() => {
       "Every row gives one number, and so does every column.",
       matrix.element,
       told,
-      html("div", { class: "tour-permutations" }, buttons),
+      html("div.tour-permutations", buttons),
     );
   }
 
@@ -102,7 +100,7 @@ const TourPermutations = (() => {
       let all = 1n;
       for (let i = 2n; i <= BigInt(n); i++) all *= i;
       const digits = String(all);
-      const power = html("sup", {}, String(digits.length - 1));
+      const power = html("sup", String(digits.length - 1));
       const many = digits.length <= 10 ? [Number(all).toLocaleString("en")] : [`${digits[0]}.${digits[1]} × 10`, power];
       told.replaceChildren(`${n}! = `, ...many, ` permutations, ${n}³ = ${(n ** 3).toLocaleString("en")}`);
       told.dataset.value = digits;
@@ -124,74 +122,6 @@ const TourPermutations = (() => {
       control.element,
       told,
     );
-  }
-
-  /** What a step of the algorithm did, in words. */
-  function tellStep(cost, step, before) {
-    const words = [`Object ${step.row} enters.`];
-    const [first, ...others] = step.path;
-    words.push(`It takes query ${first[1]}${others.length ? "," : ", which is free."}`);
-    others.forEach(([object, query], i) => {
-      const last = i === others.length - 1;
-      words.push(`object ${object} leaves it and moves on to query ${query}${last ? ", which is free." : ","}`);
-    });
-    const paid = before ? ` It adds ${step.total - before.total}: ` : " ";
-    const entered = step.match.filter((query) => query >= 0).length;
-    return `${words.join(" ")}${paid}the optimum for ${TourParts.count(entered, "object")} costs ${step.total}.`;
-  }
-
-  function algorithm(cost) {
-    const steps = Assignment.steps(cost);
-    const graph = TourGraph.create({
-      left: names("object", cost.length),
-      right: names("query", cost[0].length),
-      edges: TourGraph.complete(cost),
-      label: "The match after this step",
-    });
-    const matrix = TourMatrix.create(matrixOf(cost));
-    const told = TourParts.status("step-status");
-    const proof = html("p", { class: "tour-proof", "data-role": "proof" });
-    let at = 0;
-    let reduced = false;
-    const back = Dom.button("Back", "step-back", () => show(at - 1));
-    const next = Dom.button("Next step", "step-next", () => show(at + 1));
-    const toggle = Dom.button("Show reduced costs", "step-reduced", () => {
-      reduced = !reduced;
-      show(at);
-    });
-
-    function show(i) {
-      at = i;
-      const step = steps[i - 1];
-      const match = step ? step.match : cost.map(() => -1);
-      const [u, v] = step ? [step.u, step.v] : [cost.map(() => 0), cost[0].map(() => 0)];
-      const marks = {};
-      if (step) for (const pair of step.path) marks[pair.join("-")] = "added";
-      if (i > 1) {
-        for (const pair of TourGraph.pairsOf(steps[i - 2].match)) {
-          if (match[pair[0]] !== pair[1]) marks[pair.join("-")] = "removed";
-        }
-      }
-      graph.set(TourGraph.pairsOf(match), marks);
-      matrix.put(reduced ? cost.map((line, t) => line.map((value, q) => value - u[t] - v[q])) : cost);
-      matrix.set(match, marks);
-      matrix.note(
-        u.map((price, t) => (match[t] < 0 ? "" : `u = ${signed(price)}`)),
-        v.map((price) => `v = ${signed(price)}`),
-      );
-      told.textContent = step ? tellStep(cost, step, steps[i - 2]) : "Nobody has entered yet.";
-      toggle.setAttribute("aria-pressed", reduced);
-      [back.disabled, next.disabled] = [i === 0, i === steps.length];
-      const prices = [...u, ...v].reduce((sum, price) => sum + price, 0);
-      proof.hidden = i < steps.length;
-      proof.dataset.value = prices;
-      proof.textContent = `Sum of all prices: ${[...u, ...v].map(signed).join(" + ")} = ${signed(prices)}, which is the
-        cost of the match. No match can be cheaper.`;
-    }
-    show(0);
-    const caption = "+ joins the match in this step, − leaves it. Prices stand beside the objects and the queries.";
-    const parts = html("div", { class: "tour-pair" }, graph.element, matrix.element);
-    return TourParts.figure("algorithm", caption, TourParts.row(back, next, toggle), told, parts, proof);
   }
 
   const sum = (cost, match) => match.map((query, object) => cost[object][query]);
@@ -233,7 +163,8 @@ const TourPermutations = (() => {
     const how = TourParts.list(order.map(([value, object, query]) => `${value} (object ${object}, query ${query})`));
     return TourQuiz.question(marks, {
       id: "greedy",
-      ask: `<p><b>Choose what the greedy way takes:</b> the cheapest pair first, then the cheapest of what is left.</p>`,
+      ask: `<p><b>Choose what the greedy way takes:</b> the cheapest pair first, then the cheapest of what is
+        left.</p>`,
       control: TourMatrix.control(matrixOf(cost)),
       solution: () => greedy.match,
       judge: (match) => {
@@ -255,7 +186,7 @@ const TourPermutations = (() => {
     const matrix = TourMatrix.create(matrixOf(cost));
     matrix.set(best.match);
     const control = TourQuiz.number("The smallest sum rises by");
-    control.element = html("div", { class: "tour-stack" }, matrix.element, control.element);
+    control.element = html("div.tour-stack", matrix.element, control.element);
     return TourQuiz.question(marks, {
       id: "regret",
       ask: `<p>The optimum is marked; it costs ${best.total}. Now object ${object} may not have query ${query}.</p>

@@ -19,48 +19,53 @@ const TourQuiz = (() => {
   /**
    * Draw a question.
    * @param {object} marks of `progress`
-   * @param {{id: string, ask: string, control: object, judge: (answer) => {right: boolean, why: string},
-   *   solution: () => *}} question `ask` and `why` are our own markup; `why` explains the verdict on this very answer
+   * @param {object} question
+   * @param {string} question.id
+   * @param {string} question.ask our own markup, and so are `why` and `hint`
+   * @param {object} question.control
+   * @param {function} question.judge answer -> {right: boolean, why: string, hint?: string}: `why` explains the
+   *   verdict; where it would give the right answer away, `hint` stands for it after a wrong one
+   * @param {function} question.solution () -> an answer that is right
    */
   function question(marks, { id, ask, control, judge, solution }) {
-    const verdict = html("div", { class: "tour-verdict", "data-role": "verdict", role: "status" });
-    const check = html("button", { type: "button", class: "primary", "data-role": "check" }, "Check");
-    const reveal = html("button", { type: "button", "data-role": "reveal" }, "Show the answer");
-    reveal.hidden = true;
+    const verdict = html("div.tour-verdict", { "data-role": "verdict", role: "status" });
+    const check = Dom.button("Check", "check", judgeAnswer, { class: "primary" });
+    const reveal = Dom.button("Show the answer", "reveal", showAnswer, { hidden: true });
 
     const put = (mark, why) => {
       verdict.dataset.verdict = mark;
       const words = { right: "Right.", wrong: "Not quite.", shown: "The answer.", open: "" }[mark];
-      verdict.replaceChildren(html("strong", {}, `${SIGNS[mark]} ${words} `), TourParts.prose(why));
+      verdict.replaceChildren(html("strong", `${SIGNS[mark]} ${words} `), TourParts.prose(why));
     };
     const remember = (mark) => {
-      if (marks.marks[id] !== "right") marks.set({ marks: { ...marks.marks, [id]: mark } });
+      const settled = ["right", "shown"].includes(marks.marks[id]);
+      if (!settled) marks.set({ marks: { ...marks.marks, [id]: mark } });
     };
-    check.addEventListener("click", () => {
+    function judgeAnswer() {
       const answer = control.value();
       if (answer === null) return put("open", "Choose an answer first.");
-      const { right, why } = judge(answer);
-      put(right ? "right" : "wrong", why);
+      const { right, why, hint } = judge(answer);
+      put(right ? "right" : "wrong", right ? why : (hint ?? why));
       remember(right ? "right" : "wrong");
       reveal.hidden = right;
-    });
-    reveal.addEventListener("click", () => {
+    }
+    function showAnswer() {
       control.show(solution());
       put("shown", judge(control.value()).why);
       remember("shown");
       reveal.hidden = true;
       check.focus();
-    });
+    }
     control.onchange = () => {
       delete verdict.dataset.verdict;
       verdict.replaceChildren();
     };
     return html(
-      "section",
-      { class: "panel tour-question", "data-question": id, "aria-label": "Question", tabindex: -1 },
-      html("div", { class: "tour-ask" }, TourParts.prose(ask)),
+      "section.panel.tour-question",
+      { "data-question": id, "aria-label": "Question", tabindex: -1 },
+      html("div.tour-ask", TourParts.prose(ask)),
       control.element,
-      html("div", { class: "controls" }, check, reveal),
+      html("div.controls", check, reveal),
       verdict,
     );
   }
@@ -72,9 +77,9 @@ const TourQuiz = (() => {
       html("input", { type: "radio", name: `choice-${name}`, value: i, onchange: () => control.onchange() }),
     );
     control.element = html(
-      "div",
-      { class: "tour-choice", role: "radiogroup" },
-      options.map(({ text }, i) => html("label", {}, inputs[i], html("span", {}, TourParts.prose(text)))),
+      "div.tour-choice",
+      { role: "radiogroup" },
+      options.map(({ text }, i) => html("label", inputs[i], html("span", TourParts.prose(text)))),
     );
     control.value = () => {
       const chosen = inputs.findIndex((input) => input.checked);
@@ -88,7 +93,7 @@ const TourQuiz = (() => {
   function number(label) {
     const control = { onchange: null };
     const input = html("input", { type: "text", inputmode: "decimal", size: 8, oninput: () => control.onchange() });
-    control.element = html("label", { class: "tour-number" }, html("span", {}, TourParts.prose(label)), input);
+    control.element = html("label.tour-number", html("span", TourParts.prose(label)), input);
     control.value = () => {
       const text = input.value.trim().replace(",", ".").replace("−", "-");
       return text === "" || Number.isNaN(Number(text)) ? null : Number(text);

@@ -4,10 +4,20 @@
 const TourScenes = (() => {
   const { html, format } = Dom;
 
-  /** A state of its own that looks at an image's last layer. */
+  /** Where the tour looks: an image's last layer, under the criterion of the payload. */
+  function place(payload, image) {
+    return { image, layer: payload.layers.length - 1, criterion: payload.criterion };
+  }
+
+  /** All that is computed of an image there. */
+  function scene(payload, image) {
+    return Scene.of(payload, place(payload, image));
+  }
+
+  /** A state of its own that looks there, for a view. Escape lets go of a pair. */
   function state(payload, image) {
     const nothing = { target: null, query: null, pinned: false };
-    const made = State.create({ image, layer: payload.layers.length - 1, ...nothing, criterion: payload.criterion });
+    const made = State.create({ ...place(payload, image), ...nothing });
     document.addEventListener("keydown", (event) => event.key === "Escape" && made.set(nothing));
     return made;
   }
@@ -42,17 +52,17 @@ const TourScenes = (() => {
   function picker({ payload, image, label, one = false, target }) {
     const control = { onchange: null };
     const look = state(payload, image);
-    const scene = Scene.of(payload, look);
+    const { queries, targets } = scene(payload, image);
     const chosen = new Set();
     const picture = Picture.create({
       payload,
       state: look,
       label,
-      match: () => scene.targets.map(() => -1),
-      only: () => (target === undefined ? scene.targets : [target]),
-      idle: () => scene.queries,
+      match: () => targets.map(() => -1),
+      only: () => (target === undefined ? targets : [target]),
+      idle: () => queries,
     });
-    const chips = scene.queries.map((query) =>
+    const chips = queries.map((query) =>
       html(
         "button",
         {
@@ -66,7 +76,7 @@ const TourScenes = (() => {
           onfocus: () => look.set({ query }),
           onblur: () => look.set({ query: null }),
         },
-        says(scene, query),
+        says(scene(payload, image), query),
       ),
     );
     function paint() {
@@ -87,7 +97,7 @@ const TourScenes = (() => {
       if (query !== null && query >= 0) toggle(query);
     });
     paint();
-    control.element = html("div", { class: "tour-stack" }, picture.element, html("div", { class: "chips" }, chips));
+    control.element = html("div.tour-stack", picture.element, html("div.chips", chips));
     control.value = () => (chosen.size ? [...chosen].sort((a, b) => a - b) : null);
     control.show = (queries) => {
       chosen.clear();
@@ -97,5 +107,5 @@ const TourScenes = (() => {
     return control;
   }
 
-  return { state, integers, shuffled, says, picker };
+  return { scene, state, integers, shuffled, says, picker };
 })();

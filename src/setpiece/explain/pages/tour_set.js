@@ -9,20 +9,21 @@ const TourSet = (() => {
     <p>A detection transformer always makes the same number <i>Q</i> of predictions, one for each of its
     <dfn>queries</dfn>. A prediction is a box and a probability for every class and for one more: <dfn>no-object</dfn>,
     written ∅. The probabilities of the six classes and that of ∅ add up to 1.</p>
-    <p>The predictions are a <em>set</em>. None of them is the first, and none is in charge of a place in the picture.
-    Shuffle them: the match names other queries, and its cost stays the same.</p>`;
+    <p>The predictions are a <em>set</em>. None of them is the first, and none is made for a certain object. Shuffle
+    them: the match names other queries, and its cost stays the same.</p>`;
 
   const PADDING = `
     <h3>The ground truth, padded</h3>
     <p>The objects are a set, too, and a smaller one: <i>T</i> of them. To pair the two sets one to one, fill the
     objects up with ∅ until there are <i>Q</i>. Here:</p>
     <p class="tour-formula" data-role="padded"></p>
-    <p>Now a match is a permutation again. A query paired with an object shall learn to find that object. A query paired
-    with ∅ shall learn to say ∅. So the model learns to answer once for each object, and needs nothing that removes
-    duplicates afterwards.</p>
+    <p>A match now pairs the two sets one to one. A query paired with an object shall learn to find that object. A query
+    paired with ∅ shall learn to say ∅. So the model learns to answer once for each object, and needs nothing that
+    removes duplicates afterwards.</p>
     <p>Pairing a query with ∅ costs nothing, whichever query it is. So the padding decides nothing, and the code leaves
-    it out: a match is one number for each object, the query that it gets. For a batch of images it is the tensor
-    <code>match</code> of shape <code>(L, B, T)</code>, with −1 where an image has fewer than <i>T</i> objects.</p>`;
+    it out: a match is one number for each object, the query that it gets. For a batch it is the tensor
+    <code>match</code> of shape <code>(L, B, T)</code>: decoder layers, images, and the largest number of objects in an
+    image; it is −1 where an image has fewer.</p>`;
 
   function mount(element, { payload, marks }) {
     const text = TourParts.prose(PADDING);
@@ -51,7 +52,7 @@ const TourSet = (() => {
 
   function predictions(payload) {
     const { shown, state, renumber } = renumbered(payload);
-    const body = html("tbody", {});
+    const body = html("tbody");
     const heads = ["<query", "<paired with", "<likeliest class", "", "∅"];
     const table = Dom.table(heads, body, "The six predictions", "predictions");
     const told = TourParts.status("set-status");
@@ -67,12 +68,11 @@ const TourSet = (() => {
       const sorted = [...scene.queries].sort((a, b) => scene.number(a) - scene.number(b));
       body.replaceChildren(...sorted.map((query) => line(scene, query, state)));
       const match = scene.match.map((query) => scene.number(query));
-      const loss = scene.loss.total;
       told.replaceChildren(
         `match = [${match.join(", ")}], cost `,
         number(scene.total, "set-cost"),
         ", loss ",
-        number(loss, "set-loss"),
+        number(scene.loss.total, "set-loss"),
       );
       told.dataset.match = String(match);
     }
@@ -126,6 +126,7 @@ const TourSet = (() => {
       solution: () => none,
       judge: (answer) => ({
         right: answer === none,
+        hint: "Fill the objects up with ∅ to as many as there are predictions, and count the ∅.",
         why: `The ${TourParts.count(objects, "object")} are filled up with ${queries} − ${objects} = ${none} times ∅,
           and each ∅ goes to one prediction. With 100 queries and ${objects} objects it would be ${100 - objects}.`,
       }),
@@ -152,9 +153,12 @@ const TourSet = (() => {
       solution: () => truth,
       judge: (answer) => ({
         right: answer === truth,
-        why: `Computed here: [${before.match.join(", ")}] becomes [${after.match.join(", ")}], and the cost is
-          ${format(before.total)} before and ${format(after.total)} after. The same predictions find the same objects
-          under other numbers. A loss built on the match therefore does not depend on the order.`,
+        hint: answer.startsWith("same")
+          ? `Computed for the first picture: [${before.match.join(", ")}] becomes [${after.match.join(", ")}].`
+          : `Computed for the first picture: the cost is ${format(before.total)}, then ${format(after.total)}.`,
+        why: `Computed for the first picture: [${before.match.join(", ")}] becomes [${after.match.join(", ")}], and the
+          cost is ${format(before.total)} before and ${format(after.total)} after. The same predictions find the same
+          objects under other numbers. A loss built on the match therefore does not depend on the order.`,
       }),
     });
   }
@@ -171,9 +175,10 @@ const TourSet = (() => {
       solution: () => without,
       judge: (answer) => ({
         right: answer === without,
+        hint: `There are ${queries} queries, and each goes to one object at most.`,
         why: `A query goes to one object at most, so ${queries} objects get one and ${without} get none: their entry in
-          <code>match</code> is −1, and nothing teaches the model to find them. <i>Q</i> must be larger than the largest
-          number of objects in a picture.`,
+          <code>match</code> is −1, and nothing teaches the model to find them. <i>Q</i> should be at least the
+          largest number of objects in a picture.`,
       }),
     });
   }
