@@ -34,7 +34,6 @@ def five(open_page, make_payload):
 
 def test_the_table_has_every_pair_with_the_costs_of_the_heart_in_every_layer(five):
     page, facts = five
-    slider = page.get_by_label("Decoder layer").locator("visible=true")
     for layer in (2, 1, 0):
         assert page.locator('[data-role="pair-row"]').count() == 5
         for target, query in enumerate(facts.match[layer].tolist()):
@@ -48,7 +47,7 @@ def test_the_table_has_every_pair_with_the_costs_of_the_heart_in_every_layer(fiv
             assert value(numbers.locator('[data-role="runner-up"]')) == facts.runner_up[layer, target].item()
             expected = facts.regret[layer, target].item()
             assert value(numbers.locator('[data-role="regret"]')) == pytest.approx(expected, rel=1e-4, abs=1e-5)
-        slider.press("ArrowLeft")
+        role(page, "layer").press("ArrowLeft")
 
 
 def test_every_cell_of_the_matrix_is_the_cost_of_its_pair_and_the_match_is_ringed(five):
@@ -111,6 +110,15 @@ def test_a_click_holds_on_to_a_pair_and_escape_lets_go(five):
     row(page, 2).hover()
     assert marked(page)[:3] == [2, 2, 2]
     assert facts.match[2, 2].item() == marked(page)[3]
+
+
+def test_a_held_target_is_followed_from_layer_to_layer(open_page, make_payload):
+    payload, (facts,) = make_payload([8], seed=9)
+    target = (facts.match[2] != facts.match[1]).nonzero()[0].item()
+    page = open_page(payload, chapter="matching")
+    row(page, target).click()
+    role(page, "layer").press("ArrowLeft")
+    assert marked(page) == [target, target, target, facts.match[1, target].item()]
 
 
 def test_the_matrix_works_by_arrow_keys(five):

@@ -40,7 +40,7 @@ const Controls = (() => {
       step: 1,
       value: state.layer,
       write: (index) => payload.layers[index],
-      oninput: (index) => state.set({ layer: index }),
+      oninput: (index) => Scene.toLayer(payload, state, index),
     });
     state.on((changed) => changed.has("layer") && show(state.layer));
     return element;

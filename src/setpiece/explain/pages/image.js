@@ -58,7 +58,7 @@ const Picture = (() => {
       drawing.querySelector(".visitor")?.remove();
       const known =
         only || query === null || query < 0 || shown.some((item) => item.kind !== "target" && item.query === query);
-      if (!known && shown.length) drawing.append(visitor(Scene.of(payload, state), target, query, size));
+      if (!known && size[0]) drawing.append(visitor(Scene.of(payload, state), target, query, size));
       const any = target !== null || query !== null;
       for (const group of drawing.querySelectorAll("[data-query]")) {
         const ofTarget = group.dataset.target !== "" && Number(group.dataset.target) === target;

@@ -100,7 +100,11 @@ const LossView = (() => {
       const line = (loss, layer) =>
         html(
           "button.line.bar-line",
-          { type: "button", "aria-pressed": String(layer === state.layer), onclick: () => state.set({ layer }) },
+          {
+            type: "button",
+            "aria-pressed": String(layer === state.layer),
+            onclick: () => Scene.toLayer(payload, state, layer),
+          },
           html("span", payload.layers[layer]),
           bar(loss, longest),
           number(loss.total, "layer-loss"),

@@ -12,6 +12,13 @@ const Scene = (() => {
     return (known.layers[layer] ??= create(payload, image, layer, criterion));
   }
 
+  /** Look at another layer: a target that is looked at with its own query is so again. */
+  function toLayer(payload, state, layer) {
+    const { image, criterion, target, query } = state;
+    const own = target !== null && of(payload, state).match[target] === query;
+    state.set({ layer, query: own ? of(payload, { image, criterion, layer }).match[target] : query });
+  }
+
   /** Compute a property once, when it is read. */
   function lazily(object, name, compute) {
     Object.defineProperty(object, name, {
@@ -63,5 +70,5 @@ const Scene = (() => {
     return scene;
   }
 
-  return { of };
+  return { of, toLayer };
 })();
