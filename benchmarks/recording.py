@@ -24,6 +24,7 @@ import torch
 from PIL import Image
 
 from setpiece.data.dataset import Example
+from setpiece.data.transforms import InputSize
 from setpiece.model.base import SetModel
 from setpiece.model.weights import create
 from setpiece.records import Batch, Losses, Outputs, Targets
@@ -32,7 +33,7 @@ from setpiece.training.config import resolve
 from setpiece.training.memory import keep_freed_memory
 from setpiece.training.optimiser import make_average, make_optimiser
 from setpiece.training.precision import autocast, uses_bf16
-from setpiece.training.recorder import PROBE_SHARE, Recorder
+from setpiece.training.recorder import PER_PROBE, Recorder
 
 
 class Run:
@@ -48,8 +49,12 @@ class Run:
         self.criterion = SetCriterion(form=self.model.form)
         self.optimiser = make_optimiser(self.model, config)
         self.bf16 = uses_bf16("auto", self.device)
-        self.size, self.batch_size = checkpoint.longest, batch_size
-        self.examples = [self._example(index, objects, folder) for index in range(images)]
+        size = InputSize(checkpoint.shortest, checkpoint.longest).scaled(config.train_scale)
+        self.size, self.batch_size = size.longest, batch_size
+        picture = folder / "random.png"  # of all images: only the probes are read
+        noise = torch.randint(0, 256, (self.size, self.size, 3), dtype=torch.uint8).numpy()
+        Image.fromarray(noise).save(picture)
+        self.examples = [self._example(index, objects, picture) for index in range(images)]
         averaged = replace(checkpoint, model=cast(SetModel, self.average.module))
         self.recorder = Recorder(
             folder / "recording",
@@ -63,10 +68,7 @@ class Run:
         )
         self.recorder.begin(0, 0, 0.0)
 
-    def _example(self, index: int, objects: int, folder: Path) -> Example:
-        path = folder / f"{index}.png"
-        noise = torch.randint(0, 256, (self.size, self.size, 3), dtype=torch.uint8).numpy()
-        Image.fromarray(noise).save(path, compress_level=1)
+    def _example(self, index: int, objects: int, path: Path) -> Example:
         corners = torch.rand(objects, 2) * 0.7
         boxes_xyxy = torch.cat([corners, corners + 0.05 + torch.rand(objects, 2) * 0.2], 1) * self.size
         labels = torch.randint(0, 3, (objects,))
@@ -135,7 +137,8 @@ def main() -> None:
                 looks.append(seconds_of(lambda: run.recorder.end_epoch(1, 1, 0.0, final=True)))
                 files.append(seconds_of(lambda: run.recorder.end_epoch(2, 1, 0.0, final=False)))  # no look is due
     steps = options.images // options.batch_size
-    report(steps, *(statistics.median(times) for times in (plain, recorded, alone, looks, files)))
+    between = PER_PROBE * len(run.recorder.probes.examples) / options.batch_size
+    report(steps, max(steps, between), *(statistics.median(times) for times in (plain, recorded, alone, looks, files)))
 
 
 def seconds_of(work: Callable[[], object]) -> float:
@@ -145,17 +148,14 @@ def seconds_of(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def report(steps: int, plain: float, recorded: float, alone: float, look: float, file: float) -> None:
-    """Print medians in milliseconds, and shares of the steps of an epoch."""
-    epoch = steps * plain
-    looked = look - file
-    every = max(1.0, looked / epoch / PROBE_SHARE)  # epochs between two looks
+def report(steps: int, between: float, plain: float, recorded: float, alone: float, look: float, file: float) -> None:
+    """Print medians in milliseconds, and shares of the steps: those of an epoch, and those between two looks."""
+    recording, writing, looking = alone / plain, file / plain / steps, (look - file) / plain / between
     print(f"step without recording {plain * 1e3:.1f} ms, with it {recorded * 1e3:.1f} ms")
-    print(f"recording a step {alone * 1e3:.2f} ms: {alone / plain:.2%} of the step")
-    print(f"an epoch's file {file * 1e3:.1f} ms: {file / epoch:.2%} of {steps} steps")
-    looking = looked / epoch / every
-    print(f"a look at the probes {looked * 1e3:.0f} ms, every {every:.1f} epochs: {looking:.2%} of the steps")
-    print(f"in all {alone / plain + file / epoch + looking:.2%} of the step")
+    print(f"recording a step {alone * 1e3:.2f} ms: {recording:.2%} of the step")
+    print(f"an epoch's file {file * 1e3:.1f} ms: {writing:.2%} of {steps} steps")
+    print(f"a look at the probes {(look - file) * 1e3:.0f} ms: {looking:.2%} of {between:.0f} steps")
+    print(f"in all {recording + writing + looking:.2%} of the step")
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def test_the_page_gets_the_map_over_the_canvas(described):
     batch = make_batch()
     with torch.inference_mode(), looking(checkpoint.model) as looks:
         checkpoint.model(batch.images, batch.padding)
-    attention, queries = model["images"][0]["attention"], unpack(model["images"][0]["queries"])
+    attention, queries = model["images"][0]["attention"], unpack(model["images"][0]["queries"]).tolist()
     assert attention["extent"] == pytest.approx([96 / 80, 1])
     expected = torch.stack(looks.maps)[:, queries].reshape(3, QUERIES, 4, 6).numpy()
     found = unpack(attention["weights"]) / 255 * unpack(attention["peak"])[..., None, None]
@@ -162,7 +162,7 @@ def test_sampling_points_are_where_the_decoder_looks(described):
     for hook in hooks:
         hook.remove()
     entry = model["images"][0]
-    queries, attention = unpack(entry["queries"]), entry["attention"]
+    queries, attention = unpack(entry["queries"]).tolist(), entry["attention"]
     at, levels = torch.from_numpy(unpack(attention["at"]).copy()), unpack(attention["levels"])
     weights = torch.from_numpy(unpack(attention["weights"]) / 255 * unpack(attention["peak"])[..., None]).float()
     extent = torch.tensor([80 / 96, 1.0])

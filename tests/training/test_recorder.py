@@ -152,9 +152,9 @@ def test_slots_beyond_those_predicted_stay_empty():
 
 @pytest.fixture(autouse=True, scope="module")
 def always_look():
-    """The probes are looked at after every epoch, whatever it takes."""
+    """The probes are looked at after every epoch, and there are as many as can be."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recorder, "PROBE_SHARE", float("inf"))
+        patch.setattr(recorder, "PER_PROBE", 1)
         yield
 
 
@@ -188,7 +188,7 @@ def test_a_snapshot_is_what_the_saved_model_predicts_and_matches(run, scenes):
     from setpiece.data.sources import open_dataset
 
     checkpoint, found = load(run / "last"), recording.read(run / "recording")
-    probes = Probes(open_dataset(scenes, "valid").examples, checkpoint, seed=0)
+    probes = Probes(choose(open_dataset(scenes, "valid").examples, 8, seed=0), checkpoint)
     assert [probe.name for probe in probes.describe()] == [probe.name for probe in found.header.probes]
     snapshot = found.epochs[-1].snapshot
     for p, (item, probe) in enumerate(zip(probes.items, found.header.probes, strict=True)):
@@ -281,16 +281,19 @@ def test_a_run_from_before_there_were_recordings_is_recorded_from_where_it_is_re
 
 
 def test_looks_at_the_probes_stay_within_their_share_but_the_last_is_made(scenes, tmp_path, monkeypatch):
-    monkeypatch.setattr(recorder, "PROBE_SHARE", 0.0)
-    loop.train(resolve(scenes, "detr-tiny", epochs=4, **SETTINGS), tmp_path / "run")
-    seen = [epoch.snapshot is not None for epoch in recording.read(tmp_path / "run" / "recording").epochs]
-    assert seen == [True, True, False, False, True]
+    monkeypatch.setattr(recorder, "PER_PROBE", 12)  # two probes: a look for every 24 images, of which an epoch has 16
+    loop.train(resolve(scenes, "detr-tiny", epochs=5, **SETTINGS), tmp_path / "run")
+    found = recording.read(tmp_path / "run" / "recording")
+    assert len(found.header.probes) == 2
+    assert [epoch.snapshot is not None for epoch in found.epochs] == [True, False, True, False, True, True]
 
 
 def test_probes_are_drawn_by_the_seed_among_images_with_objects():
     examples = [example(n, objects=n % 2) for n in range(60)]
-    chosen = [e.image_id for e in choose(examples, seed=3)]
+    chosen = [e.image_id for e in choose(examples, 8, seed=3)]
     assert len(chosen) == len(set(chosen)) == 8
     assert all(image_id % 2 for image_id in chosen)
-    assert chosen == [e.image_id for e in choose(examples, seed=3)] != [e.image_id for e in choose(examples, seed=4)]
-    assert len(choose([example(1, 0)], seed=0)) == 1  # nothing has objects
+    assert (
+        chosen == [e.image_id for e in choose(examples, 8, seed=3)] != [e.image_id for e in choose(examples, 8, seed=4)]
+    )
+    assert len(choose([example(1, 0)], 8, seed=0)) == 1  # nothing has objects

@@ -27,30 +27,28 @@ from setpiece.records import Outputs
 from setpiece.setloss import assign, matching_weights, pair_costs
 from setpiece.training.precision import autocast
 
-PROBES = 8
 KEPT = 100  # queries of a probe's prediction, unless more of them are matched
 PICTURE_SIDE = 320
 
 
-def choose(examples: Sequence[Example], seed: int) -> list[Example]:
-    """Draw the probes among the images with objects, or among all where none has any."""
+def choose(examples: Sequence[Example], count: int, seed: int) -> list[Example]:
+    """Draw at most `count` probes among the images with objects, or among all where none has any."""
     candidates = [example for example in examples if not example.crowd.all()] or list(examples)
     order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(seed))
-    return [candidates[index] for index in order[:PROBES].tolist()]
+    return [candidates[index] for index in order[:count].tolist()]
 
 
 class Probes:
     """The probes as the model sees them: resized as in evaluation, without augmentation.
 
     Args:
-        examples: that they are drawn from, by `seed`.
         checkpoint: its input size and normalisation are theirs.
     """
 
-    def __init__(self, examples: Sequence[Example], checkpoint: Checkpoint, seed: int) -> None:
-        self.examples = choose(examples, seed)
+    def __init__(self, examples: Sequence[Example], checkpoint: Checkpoint) -> None:
+        self.examples = examples
         classes = checkpoint.classes
-        chosen = Dataset(Path(), "", classes, tuple(range(len(classes))), tuple(self.examples), Defects())
+        chosen = Dataset(Path(), "", classes, tuple(range(len(classes))), tuple(examples), Defects())
         images = EvalImages(chosen, InputSize(checkpoint.shortest, checkpoint.longest))
         self.items = [images[index] for index in range(len(images))]
 

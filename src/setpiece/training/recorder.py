@@ -1,16 +1,15 @@
 """Training, watched: counters over every step, a look at the probes now and then, a file for every epoch.
 
 What is read of a step is read after its losses were, so on a GPU the loop waits no further time for the device. All of
-it counts as training: the clock runs on. A look at the probes costs about as much as half a step; at the end of an
-epoch it is left out where all looks together would take more than `PROBE_SHARE` of the training, but never at the end
-of the run.
+it counts as training: the clock runs on (but for the look before the first step). The probes are looked at after an
+epoch when `PER_PROBE` images were trained on for each of them since the last look, and at the end of the run: a forward
+pass at evaluation's size takes about half as long as training on an image, so looks take about 1 % of the training.
 
 With several processes the main one records alone, and what it counts is its own share of the images.
 """
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,9 +27,10 @@ from setpiece.model.weights import Checkpoint
 from setpiece.records import Batch, Losses, Outputs
 from setpiece.setloss import SetCriterion
 from setpiece.training.counters import Counters
-from setpiece.training.probes import Probes
+from setpiece.training.probes import Probes, choose
 
-PROBE_SHARE = 0.01
+PER_PROBE = 50  # training images: so few probes, at most, that an epoch makes up for a look at them
+FEWEST_PROBES, MOST_PROBES = 2, 8
 SAMPLES = 32  # latest images whose predictions are kept whole
 
 
@@ -62,8 +62,9 @@ class Recorder:
     ) -> None:
         self.folder, self.checkpoint, self.criterion, self.bf16 = folder, checkpoint, criterion, bf16
         self.steps, self.every = 0, -(-steps_per_epoch // SAMPLES)
-        self.spent = self.latest = 0.0  # seconds that all looks at the probes took, and the latest
-        self.probes = Probes(valid.examples if valid else examples, checkpoint, seed)
+        self.images = 0  # since the latest look at the probes
+        count = min(MOST_PROBES, max(FEWEST_PROBES, len(examples) // PER_PROBE))
+        self.probes = Probes(choose(valid.examples if valid else examples, count, seed), checkpoint)
         L = self.probes.layers(checkpoint)
         self.counters = Counters(L, checkpoint.model.num_queries, examples)
         self.sample: deque[tuple[Tensor, Tensor]] = deque(maxlen=SAMPLES)
@@ -96,6 +97,7 @@ class Recorder:
                 (boxes, torch.zeros(len(boxes), dtype=torch.bool).index_fill(0, slots[slots >= 0], True))
             )
         self.steps += 1
+        self.images += len(batch.image_ids)
 
     def end_epoch(self, epoch: int, step: int, seconds: float, *, final: bool) -> None:
         """Write what an epoch left.
@@ -107,11 +109,8 @@ class Recorder:
             final: whether the run ends with it.
         """
         snapshot = None
-        if final or self.spent + self.latest <= PROBE_SHARE * seconds:
-            start = time.perf_counter()
-            snapshot = self._look()
-            self.latest = time.perf_counter() - start
-            self.spent += self.latest
+        if final or self.images >= PER_PROBE * len(self.probes.examples):
+            snapshot, self.images = self._look(), 0
         self._write(epoch, step, seconds, snapshot)
         self.counters.clear()
 
@@ -136,14 +135,13 @@ class Recorder:
         """What a resumed run needs to go on as if it had not been interrupted."""
         return {
             "steps": self.steps,
-            "spent": self.spent,
-            "latest": self.latest,
+            "images": self.images,
             "sample": list(self.sample),
             "counters": self.counters.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up what `state_dict` returned."""
-        self.steps, self.spent, self.latest = state["steps"], state["spent"], state["latest"]
+        self.steps, self.images = state["steps"], state["images"]
         self.sample.extend(state["sample"])
         self.counters.load_state_dict(state["counters"])

@@ -36,10 +36,12 @@ const Model = (() => {
     const details = Dom.html("div", { class: "model-details", "aria-live": "polite", "data-role": "part-details" });
     const buttons = new Map();
     const choose = (path) => {
-      const trail = trailTo(model.parts, path);
-      const [outermost] = trail;
-      for (const [part, button] of buttons) button.setAttribute("aria-pressed", String(part === outermost));
-      details.replaceChildren(describe(model, trail, choose));
+      for (const [at, button] of buttons) button.setAttribute("aria-pressed", String(at === path));
+      details.replaceChildren(describe(model, trailTo(model.parts, path), choose));
+    };
+    const put = (button, path) => {
+      buttons.set(path, button);
+      return button;
     };
     const group = ([role, title, what]) => {
       const parts = model.parts.filter((part) => part.role === role);
@@ -48,11 +50,10 @@ const Model = (() => {
         "div",
         { class: `model-group of-${role}`, role: "group", "aria-label": title },
         Dom.html("h4", {}, title, Dom.html("span", { class: "hint" }, what)),
-        ...parts.map((part) => {
-          const button = partButton(part, () => choose(part.path));
-          buttons.set(part, button);
-          return button;
-        }),
+        ...parts.flatMap((part) => [
+          put(partButton(part, () => choose(part.path)), part.path),
+          ...inside(part).map((inner) => put(innerButton(inner, () => choose(inner.path)), inner.path)),
+        ]),
       );
     };
     const image = Dom.html(
@@ -61,6 +62,7 @@ const Model = (() => {
       Dom.html("h4", {}, "Image", Dom.html("span", { class: "hint" }, "red, green, blue")),
       Dom.html("div", { class: "model-end number" }, shape(model.input)),
     );
+    const columns = GROUPS.map(group);
     choose(model.parts[0].path);
     return Dom.html(
       "div",
@@ -71,8 +73,25 @@ const Model = (() => {
         { class: "hint" },
         "Each column is in the order in which its parts run. Press one to see what goes in and what comes out.",
       ),
-      Dom.html("div", { class: "model-diagram" }, image, ...GROUPS.map(group)),
+      Dom.html("div", { class: "model-diagram" }, image, ...columns),
       details,
+    );
+  }
+
+  /** What a part is made of, in the diagram: not of heads, and of what learns all but the norms. */
+  function inside(part) {
+    if (part.role === "heads") return [];
+    return part.parts.filter((inner) => inner.parameters && !inner.kind.includes("Norm"));
+  }
+
+  /** One line. */
+  function innerButton(part, onclick) {
+    const last = part.outputs[part.outputs.length - 1] ?? [];
+    return Dom.html(
+      "button",
+      { type: "button", class: "model-part one-line", "data-path": part.path, "aria-pressed": "false", onclick },
+      Dom.html("span", {}, part.title),
+      Dom.html("span", { class: "hint" }, last.slice(1).join(" × ")),
     );
   }
 

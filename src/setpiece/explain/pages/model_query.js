@@ -3,12 +3,14 @@
 /** One query of the model: what it attends to in every decoder layer, and its box as each layer corrects it. */
 const QueryView = (() => {
   const HEIGHT = 420; // CSS pixels of a picture, at most
+  const NEAREST = 0.3; // of the image's width or height, the least that is seen of it
 
   /** @returns {HTMLElement} */
   function create(payload, state) {
     const { model } = payload;
     if (!model.images.length) return Dom.html("div", { hidden: true });
-    const own = State.create({ shown: state.image, image: nearest(model, state.image), k: 0 });
+    const zoomed = model.images[0].attention?.kind === "points"; // which lie close to the box
+    const own = State.create({ shown: state.image, image: nearest(model, state.image), k: 0, zoomed });
     const body = Dom.html("div", { class: "stack" });
     const draw = () => body.replaceChildren(...content(payload, state, own));
     const follow = () => {
@@ -40,6 +42,7 @@ const QueryView = (() => {
     const entry = model.images[own.image];
     const image = payload.images[entry.image];
     const decoders = model.decoder_layers.length;
+    const region = own.zoomed ? around(payload, entry, own.k) : [0, 0, 1, 1];
     const only =
       entry.image === state.image
         ? null
@@ -53,11 +56,21 @@ const QueryView = (() => {
       only,
       Dom.html("p", { class: "hint" }, explain(entry, model)),
       chips(payload, state, own, entry, image),
+      Controls.choice({
+        label: "Show",
+        role: "zoom",
+        options: [
+          ["near", "around the box"],
+          ["all", "the whole image"],
+        ],
+        value: own.zoomed ? "near" : "all",
+        onchange: (key) => own.set({ zoomed: key === "near" }),
+      }),
       Dom.html(
         "div",
         { class: "model-pictures" },
-        ...Array.from({ length: decoders }, (_, d) => attention(payload, entry, image, d, own.k)),
-        refinement(payload, entry, image, own.k),
+        ...Array.from({ length: decoders }, (_, d) => attention(payload, entry, image, d, own.k, region)),
+        refinement(payload, entry, image, own.k, region),
       ),
       table(payload, entry, image, own.k),
     ].filter(Boolean);
@@ -108,7 +121,7 @@ const QueryView = (() => {
   const boxAt = (entry, layer, k) => Array.from(Data.row(entry.boxes, layer, k));
 
   /** One decoder layer: what the query saw, from the box that it came with (dotted) to the one that it left with. */
-  function attention(payload, entry, image, d, k) {
+  function attention(payload, entry, image, d, k, region) {
     const { model } = payload;
     const layer = model.layers.length - model.decoder_layers.length + d;
     const before = layer > 0 ? boxAt(entry, layer - 1, k) : null;
@@ -117,7 +130,7 @@ const QueryView = (() => {
       before && entry.attention.kind === "points" && { box: before, kind: "before" },
       { box: boxAt(entry, layer, k), kind: "after" },
     ];
-    return figure(image, model.decoder_layers[d], "attention", d, [...marks, ...boxes]);
+    return figure(image, model.decoder_layers[d], "attention", d, [...marks, ...boxes], region);
   }
 
   /** Darkness over the image where the query does not look. */
@@ -141,22 +154,37 @@ const QueryView = (() => {
     const order = Array.from(weights, (_, n) => n).sort((a, b) => weights[b] - weights[a]);
     return order.map((n) => {
       const [x, y] = Data.row(entry.attention.at, d, k, n);
-      const size = 0.35 + 1.6 * Math.sqrt(weights[n] / 255);
-      return { x, y, size, level: levels[n], weight: (weights[n] / 255) * Data.row(entry.attention.peak, d)[k] };
+      return { x, y, size: Math.sqrt(weights[n] / 255), level: levels[n], weight: (weights[n] / 255) * Data.row(entry.attention.peak, d)[k] };
     });
   }
 
-  /** A picture with marks: images in fractions of it, points and boxes as records. */
-  function figure(image, title, role, index, marks) {
+  /** The part of the image with all of a query's boxes in its middle half: left, top, right, bottom. */
+  function around(payload, entry, k) {
+    const boxes = payload.model.layers.map((_, layer) => boxAt(entry, layer, k));
+    if (entry.start) boxes.push(Array.from(Data.row(entry.start, k)));
+    const corners = boxes.map((box) => Boxes.corners(box));
+    const side = (low, high) => {
+      const [start, end] = [Math.min(...corners.map((c) => c[low])), Math.max(...corners.map((c) => c[high]))];
+      const length = Math.min(1, Math.max(2 * (end - start), NEAREST));
+      return [Math.min(1 - length, Math.max(0, (start + end - length) / 2)), length];
+    };
+    const [[left, width], [top, height]] = [side(0, 2), side(1, 3)];
+    return [left, top, left + width, top + height];
+  }
+
+  /** A picture with marks: images in fractions of it, points and boxes as records; a region of it is seen. */
+  function figure(image, title, role, index, marks, [left, top, right, bottom]) {
     const drawing = Dom.svg("svg", { role: "img", "aria-label": `${title} on ${image.name}` });
     const frame = Dom.html("div", { class: "picture" }, drawing);
     const draw = () => {
       const space = frame.clientWidth;
       if (!space) return;
-      const scale = Math.min(space / image.width, HEIGHT / image.height);
+      const seen = [(right - left) * image.width, (bottom - top) * image.height];
+      const scale = Math.min(space / seen[0], HEIGHT / seen[1]);
       const size = [image.width * scale, image.height * scale];
-      drawing.setAttribute("viewBox", `0 0 ${size[0]} ${size[1]}`);
-      drawing.style.width = `${size[0]}px`;
+      const view = [left * size[0], top * size[1], seen[0] * scale, seen[1] * scale];
+      drawing.setAttribute("viewBox", view.join(" "));
+      drawing.style.width = `${view[2]}px`;
       drawing.replaceChildren(
         image.src
           ? Dom.svg("image", { href: image.src, width: size[0], height: size[1], preserveAspectRatio: "none" })
@@ -197,7 +225,7 @@ const QueryView = (() => {
 
   /** A disc, square or diamond by the map that is sampled. */
   function drawnPoint({ x, y, size, level, weight }, [width, height]) {
-    const r = (size * Math.max(width, height)) / 130;
+    const r = 2 + size * Math.min(6, Math.max(width, height) / 150);
     const [cx, cy] = [x * width, y * height];
     const d = [
       `M${cx - r} ${cy}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0z`,
@@ -208,7 +236,7 @@ const QueryView = (() => {
   }
 
   /** The boxes of all prediction sets over each other, the last one strongest. */
-  function refinement(payload, entry, image, k) {
+  function refinement(payload, entry, image, k, region) {
     const { layers } = payload.model;
     const start = entry.start ? [{ box: Array.from(Data.row(entry.start, k)), kind: "start" }] : [];
     const boxes = layers.map((_, layer) => ({
@@ -217,7 +245,7 @@ const QueryView = (() => {
       layer,
     }));
     const title = `the box from ${entry.start ? "its cell" : layers[0]} to ${layers[layers.length - 1]}`;
-    return figure(image, title, "refinement", 0, [...start, ...boxes]);
+    return figure(image, title, "refinement", 0, [...start, ...boxes], region);
   }
 
   function table(payload, entry, image, k) {

@@ -162,6 +162,17 @@ const ProbeTimeline = (() => {
         },
         Dom.svg("rect", { class: "halo", ...frame }),
         Dom.svg("rect", { class: "box", ...frame }),
+        kind === "target" && tag(`${target}`, frame),
+      );
+    }
+
+    function tag(text, { x, y }) {
+      const wide = 8 + text.length * 6.6;
+      return Dom.svg(
+        "g",
+        { class: "tag", transform: `translate(${x} ${Math.max(0, y - 15)})` },
+        Dom.svg("rect", { width: wide, height: 15, rx: 3 }),
+        Dom.svg("text", { x: 4, y: 11.5 }, text),
       );
     }
 
