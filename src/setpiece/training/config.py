@@ -38,8 +38,6 @@ class Recipe:
         augmentation: "paper" (flip, resize, crop, colour) or "canvas" (placement, all turns, colour; square batches).
         train_scale: share of the input size that images have in training, in (0, 1]. Below 1 a step is cheaper, and
             evaluation shows more pixels than training did (compare Touvron et al., arXiv 1906.06423).
-        first_scale: share of that size which images have in the first epoch; it grows over the run
-            (`schedule.image_scale`). Below 1 there are more, coarser steps early.
     """
 
     batch_size: int
@@ -52,7 +50,6 @@ class Recipe:
     beta2: float = 0.999
     augmentation: Literal["paper", "canvas"] = "paper"
     train_scale: float = 1.0
-    first_scale: float = 1.0
 
 
 def paper_recipe() -> Recipe:
@@ -78,7 +75,6 @@ def sprint_recipe() -> Recipe:
         beta2=0.99,
         augmentation="canvas",
         train_scale=0.8,
-        first_scale=0.65,
     )
 
 
@@ -143,7 +139,6 @@ class TrainConfig(BaseModel):
     beta2: float = Field(gt=0, lt=1)
     augmentation: Literal["paper", "canvas"]
     train_scale: float = Field(gt=0, le=1)
-    first_scale: float = Field(gt=0, le=1)
 
     @model_validator(mode="after")
     def _one_length(self) -> TrainConfig:
