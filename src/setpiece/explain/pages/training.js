@@ -9,7 +9,7 @@ const Training = (() => {
   ];
 
   /** Fill an element with the chapter. */
-  function mount(element, payload, state) {
+  function mount(element, payload) {
     const { metrics, matching } = payload.training;
     element.append(
       Dom.html(
@@ -26,7 +26,7 @@ const Training = (() => {
       matching.slots === "ranked" ? columns(agreement(matching), agreementTable(matching)) : agreementTable(matching),
       ProbeTimeline.create(payload, matching),
       SlotView.create(matching),
-      highestLoss(payload, matching, state),
+      highestLoss(matching),
     );
   }
 
@@ -175,52 +175,23 @@ const Training = (() => {
     );
   }
 
-  function highestLoss(payload, matching, state) {
-    const shown = new Map(payload.images.map((image, index) => [image.name, index]));
-    const name = (row) =>
-      shown.has(row.name)
-        ? Dom.html(
-            "button",
-            { type: "button", class: "line", onclick: () => open(state, shown.get(row.name)) },
-            row.name,
-          )
-        : row.name;
+  /** By name only: an image of the report may have the same name in another split. */
+  function highestLoss(matching) {
+    const title = "Training images of the highest loss";
+    const row = ({ name, loss, epochs }) =>
+      Dom.html(
+        "tr",
+        {},
+        Dom.html("td", { class: "text" }, name),
+        Dom.number(loss, "worst-loss", 3, "td"),
+        Dom.html("td", {}, epochs),
+      );
+    const heads = ["<image", "loss", `of the last ${matching.usage_epochs} epochs`];
     return Dom.html(
       "div",
       { class: "panel" },
-      Dom.html("h3", {}, "Training images of the highest loss"),
-      Dom.html(
-        "div",
-        { class: "scroll", tabindex: 0 },
-        Dom.html(
-          "table",
-          { class: "facts", "data-role": "worst" },
-          Dom.html(
-            "thead",
-            {},
-            Dom.html(
-              "tr",
-              {},
-              Dom.html("th", { class: "text" }, "image"),
-              Dom.html("th", {}, "loss"),
-              Dom.html("th", {}, `of the last ${matching.usage_epochs} epochs`),
-            ),
-          ),
-          Dom.html(
-            "tbody",
-            {},
-            ...matching.worst.map((row) =>
-              Dom.html(
-                "tr",
-                {},
-                Dom.html("td", { class: "text" }, name(row)),
-                Dom.number(row.loss, "worst-loss", 3, "td"),
-                Dom.html("td", {}, row.epochs),
-              ),
-            ),
-          ),
-        ),
-      ),
+      Dom.html("h3", {}, title),
+      Dom.table(heads, Dom.html("tbody", {}, ...matching.worst.map(row)), title, "worst"),
       Dom.html(
         "p",
         { class: "hint" },
@@ -228,11 +199,6 @@ const Training = (() => {
           "of the last epochs it was among the highest. An image that stays is worth a look: are its labels right?",
       ),
     );
-  }
-
-  function open(state, image) {
-    state.set({ image, target: null, query: null, pinned: false });
-    location.hash = "matching";
   }
 
   return { mount };
