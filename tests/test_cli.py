@@ -1,6 +1,7 @@
 """The command as people run it: `main` with arguments, what it prints, the code it ends with, what it leaves behind."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -133,10 +134,10 @@ def test_explain_writes_a_report_and_prints_what_stands_out(setpiece, checkpoint
 
 def test_explain_takes_images_by_name_and_images_of_no_data_set(setpiece, checkpoint, small_scenes, photo, tmp_path):
     names = [path.name for path in sorted((small_scenes / "train").glob("*.png"))[:2]]
-    chosen = [argument for name in names for argument in ("--images", name)]
-    done = setpiece("explain", checkpoint, "--data", small_scenes, "--split", "train", *chosen)
-    assert (done.code, done.err) == (0, "")
-    assert [image["name"] for image in payload_of(tmp_path / "report.html")["images"]] == names
+    for chosen in (["--images", *names], ["--images", names[0], "--images", names[1]]):
+        done = setpiece("explain", checkpoint, "--data", small_scenes, "--split", "train", *chosen)
+        assert (done.code, done.err) == (0, "")
+        assert [image["name"] for image in payload_of(tmp_path / "report.html")["images"]] == names
     assert setpiece("explain", checkpoint, "--images", photo, "--output", "photo.html").code == 0
     [image] = payload_of(tmp_path / "photo.html")["images"]
     assert image["name"] == "one.png"
@@ -184,6 +185,9 @@ def test_tour_writes_a_page_and_says_where(setpiece, tmp_path):
         ("explain {checkpoint} --data {scenes} --images one.png", 2, "no image one.png in its valid split"),
         ("explain {checkpoint} --data {scenes} --output no/report.html", 2, "--output no/report.html"),
         ("explain {checkpoint} --data {colours}", 1, "does not know the classes red, green, blue of {colours}"),
+        ("explain {checkpoint} one.png", 2, "not clear what one.png is: name images after --images"),
+        ("explain {checkpoint} --data {scenes} one.png", 2, "not clear what one.png is: name images after --images"),
+        ("explain {checkpoint} --images photos/one.png missing.jpg", 2, "There is no image at missing.jpg"),
         ("explain {checkpoint} --images missing.jpg", 2, "There is no image at missing.jpg"),
         ("tour --output photos", 2, "photos cannot be written"),
         ("demo --minutes 0", 2, "--minutes: Input should be greater than 0"),
@@ -204,6 +208,14 @@ def test_an_error_is_one_line_and_leaves_nothing_behind(
     assert says.format(**places) in done.err
     assert "Traceback" not in done.out + done.err
     assert left_in(tmp_path) == before
+
+
+@pytest.mark.parametrize("command", ["explain nowhere --images one.png --output", "eval nowhere nowhere --json"])
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(setpiece, monkeypatch, command):
+    monkeypatch.setattr("os.access", lambda _, mode: not mode & os.W_OK)
+    done = setpiece(*command.split(), "report")
+    assert done.code == 2
+    assert re.fullmatch(r"Error: --\w+ report cannot be written: [^\n]*\n", done.err)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"images": []}', "\xff"])

@@ -140,7 +140,10 @@ def explain(
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "valid",
     images: Annotated[
         list[str] | None,
-        typer.Option(help="An image of the data set by its file name (repeat for more); without --data, any image."),
+        typer.Option(help="Images of the data set by their file names, one or several; without --data, any images."),
+    ] = None,
+    more: Annotated[
+        list[str] | None, typer.Argument(metavar="IMAGE", show_default=False, help="Further --images.")
     ] = None,
     output: Annotated[Path, typer.Option(help="The report: one HTML file that needs nothing else.")] = Path(
         "report.html"
@@ -152,14 +155,17 @@ def explain(
     from setpiece.detector import Detector
     from setpiece.predicting import find_images
 
-    if data is None and not images:
+    if more and not images:
+        raise UsageError(f"It is not clear what {more[0]} is: name images after --images, a data set after --data.")
+    names = [*(images or []), *(more or [])]
+    if data is None and not names:
         raise UsageError("Say what to explain the model on: --data DATA, or --images FILE.")
     _require_writable(output, "--output")
     detector = Detector.load(model)
     if data is None:
-        explanation = detector.explain([str(file) for file in find_images(images or [])])
+        explanation = detector.explain([str(file) for file in find_images(names)])
     else:
-        explanation = detector.explain_dataset(open_dataset(data, split), images or [], limit=limit)
+        explanation = detector.explain_dataset(open_dataset(data, split), names, limit=limit)
     explanation.to_html(output)
     for finding in explanation.findings:
         console.print(f"- {finding}", soft_wrap=True, highlight=False)
@@ -227,6 +233,8 @@ def _require_writable(file: Path, option: str) -> None:
     """Refuse what cannot be written before the work is done."""
     if file.is_dir() or not file.parent.is_dir():
         raise UsageError(f"{option} {file} cannot be written: name a file in a folder that exists.")
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"{option} {file} cannot be written: nothing may be written in {file.parent}/, name another.")
 
 
 def unused(folder: Path) -> Path:
