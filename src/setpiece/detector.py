@@ -192,8 +192,9 @@ class Detector:
         save(self._trained(), Path(folder))
 
     def _run(self) -> Path | None:
-        """The folder of the run that this detector was loaded from, itself or as its best or last checkpoint."""
-        here = Path(self.source)
+        """The folder of the run that this detector was loaded from: itself, its best or last checkpoint or its file."""
+        source = Path(self.source)
+        here = source.parent if source.is_file() else source
         return next((folder for folder in (here, here.parent) if (folder / "run.json").is_file()), None)
 
     def _trained(self) -> Checkpoint:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NO_RUN = "The model is not in the folder of its training run, so nothing is known of its training."
+NO_IMAGE = "There is no image to explain: give at least one."
 ANATOMY_IMAGES = 4  # whose attention is shown
 NOTEBOOK_IMAGES = 4  # a page inside a notebook is saved with it
 NOTEBOOK_HEIGHT = 900  # pixels
@@ -63,14 +64,17 @@ class Explanation:
         """The page: one HTML file that needs nothing else, also written to `path` if one is given.
 
         Raises:
-            UsageError: `path` is a folder, or the folder that it names does not exist.
+            UsageError: `path` is a folder, or the folder that it names does not exist or cannot be written.
         """
         page = render(self._payload(len(self.images), self._training, self._missing))
         if path is not None:
             file = Path(path)
             if file.is_dir() or not file.parent.is_dir():
                 raise UsageError(f"{file} cannot be written: name a file in a folder that exists.")
-            write_whole(file, lambda unfinished: unfinished.write_text(page, encoding="utf-8"))
+            try:
+                write_whole(file, lambda unfinished: unfinished.write_text(page, encoding="utf-8"))
+            except OSError as error:
+                raise UsageError(f"{file} cannot be written: {error.strerror or error}.") from error
         return page
 
     def plot(self, image: int = 0) -> Figure:
@@ -126,7 +130,7 @@ def explain_outputs(
     Args:
         outputs: predictions of all layers for B images, boxes cxcywh in fractions of each image.
         targets: of the same images.
-        classes: the name of each class.
+        classes: the name of each class that has a logit; in the softmax form the last logit is no-object's.
         criterion: the loss that the model is trained with; `SetCriterion()`, the paper's, where None.
         images: HWC RGB uint8, one per image, to be shown under the boxes.
         layers: a name for each prediction set; "layer 1", ... where None.
@@ -135,6 +139,7 @@ def explain_outputs(
     Raises:
         NonFiniteCostError: a logit or box is NaN or infinite; names layer, image and query.
         DataError: a target has a class that the logits do not know.
+        UsageError: there is no image, or the arguments are not of the same images, layers and classes.
 
     Example:
         >>> import torch
@@ -145,13 +150,42 @@ def explain_outputs(
         {'image': 'image 0', 'layer': 'layer 6', 'target': 0, 'class': 'dog', 'query': 0}
     """
     criterion = criterion or SetCriterion()
+    layers = layers or _layer_names(len(outputs.boxes))
+    _require_fitting(outputs, targets, classes, criterion, images, layers)
     shown = []
     for b in range(len(targets.count)):
         one = Outputs(outputs.logits[:, b : b + 1], outputs.boxes[:, b : b + 1])
         own = Targets(targets.labels[b : b + 1], targets.boxes[b : b + 1], targets.count[b : b + 1])
         pixels = None if images is None else images[b]
         shown.append(show(f"image {b}", b, pixels, one, own, criterion))
-    return Explanation(shown, classes, layers or _layer_names(len(outputs.boxes)), title=title)
+    return Explanation(shown, classes, layers, title=title)
+
+
+def _require_fitting(
+    outputs: Outputs,
+    targets: Targets,
+    classes: Sequence[str],
+    criterion: SetCriterion,
+    images: Sequence[np.ndarray] | None,
+    layers: Sequence[str],
+) -> None:
+    L, B, _, K = outputs.logits.shape
+    C = K - 1 if criterion.form == "softmax" else K
+    if not B:
+        raise UsageError(NO_IMAGE)
+    if len(targets.count) != B:
+        raise UsageError(
+            f"There are predictions of {B} images and targets of {len(targets.count)}: give those of each."
+        )
+    if images is not None and len(images) != B:
+        raise UsageError(f"There are predictions of {B} images and {len(images)} images: give one for each.")
+    if len(layers) != L:
+        raise UsageError(f"There are predictions of {L} layers and names of {len(layers)}: give one for each.")
+    if len(classes) != C:
+        raise UsageError(
+            f"There are {K} logits per query, which are {C} classes in the {criterion.form} form, and {len(classes)} "
+            "names of classes: give one for each."
+        )
 
 
 def explain_samples(
@@ -177,7 +211,7 @@ def explain_samples(
         shown.append(show(sample.name, sample.image_id, sample.pixels, outputs, sample.targets, criterion))
         first += [(len(first), batch)] if len(first) < ANATOMY_IMAGES else []
     if not shown:
-        raise UsageError("There is no image to explain: give at least one.")
+        raise UsageError(NO_IMAGE)
     layers = _layer_names(len(shown[0].facts.boxes), proposals=isinstance(checkpoint.model, Sprint))
     training, missing = (None, [NO_RUN]) if run is None else read_timeline(run)
     return Explanation(
