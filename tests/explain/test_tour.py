@@ -204,7 +204,7 @@ def answers(payload, facts):
     assert sum(swaps) == 1
     loss = facts[0].l1_loss[LAST] + facts[0].giou_loss[LAST] + facts[0].class_loss[LAST][facts[0].match[LAST]]
     worst = loss.argmax().item()
-    assert star_under(facts, classification=3.5) != star_under(facts)
+    assert star_under(facts, classification=4.0) != star_under(facts)
 
     def edges(chosen):
         return lambda asked: choose_edges(asked, chosen)
@@ -239,7 +239,7 @@ def answers(payload, facts):
         "regret": (number(0), number(regret(tasks["regret"]))),
         "cheapest-query": (queries({(cheapest + 1) % 6}), queries({cheapest})),
         "lambda": (option(swaps.index(False)), option(swaps.index(True))),
-        "weights": (weight(5), weight(25)),
+        "weights": (weight(5), weight(25)),  # from 1.0 to 1.5, then to 4.0
         "no-object": (queries(free[0] - {2}), queries(free[0])),
         "heavier": (option(0), option(1)),
         "largest-loss": (option((worst + 1) % 3), option(worst)),
@@ -410,6 +410,12 @@ def test_the_figures_of_the_last_chapter_are_those_of_setloss(open_tour, payload
     assert value(figure, "apart-iou") == iou.item() == 0
     assert value(figure, "apart-giou") == pytest.approx(giou.item(), rel=1e-6)
     assert value(figure, "apart-l1") == pytest.approx(0.25)
+    for name, measure in {"iou": 0, "giou": 1}.items():
+        points = figure.locator(f"polyline.of-{name}").get_attribute("points").split()
+        for step in (0, 20, 40, 80, 120):  # of 120, to a shift of 0.6
+            squares[1, 0] = 0.2 + 0.6 * step / 120
+            y = float(points[step].split(",")[1])
+            assert 1 - (y - 14) / 68 == pytest.approx(overlaps(*squares)[measure].item(), abs=1e-6)
 
 
 def test_the_share_of_no_object_follows_the_sliders(open_tour):

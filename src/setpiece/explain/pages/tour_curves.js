@@ -15,7 +15,7 @@ const TourCurves = (() => {
 
   /** An empty drawing. One unit of a box is its width in both directions, so that shapes keep their ratio. */
   function canvas(height, label, ...shapes) {
-    return svg("svg.tour-canvas", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": label }, shapes);
+    return svg("svg.tour-canvas", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": label }, shapes.flat());
   }
 
   /** The shapes of a target and a prediction in their hull. */

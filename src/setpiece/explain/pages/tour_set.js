@@ -53,7 +53,7 @@ const TourSet = (() => {
   function predictions(payload) {
     const { shown, state, renumber } = renumbered(payload);
     const body = html("tbody");
-    const heads = ["<query", "<paired with", "<likeliest class", "", "∅"];
+    const heads = ["<query", "<paired with", "<says", "", "∅"];
     const table = Dom.table(heads, body, "The six predictions", "predictions");
     const told = TourParts.status("set-status");
     const picture = Picture.create({
