@@ -102,8 +102,8 @@ class Snapshot:
         scores: its probability; kept as float16.
         match: the place among the kept queries of each target's query; -1 for padding, or without a query.
         costs: of each matched pair, `TERMS` without weights, from `setloss.pair_costs`; 0 where there is none.
-        sample: boxes that every slot of the last layer predicted on S of the latest training images, augmented as they
-            were; kept to 1/255.
+        sample: boxes that every slot of the last layer predicted on S training images since the look before, augmented
+            as they were; kept to 1/255.
         sample_matched: whether that slot was matched there.
     """
 

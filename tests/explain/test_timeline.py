@@ -69,6 +69,14 @@ def test_shares_are_those_of_the_recorded_counts(run):
     np.testing.assert_allclose(unpack(matching["usage"]).sum(1), 1, rtol=1e-6)
 
 
+def test_sampled_boxes_of_several_looks_come_together(run):
+    matching = read_timeline(run)[0]["matching"]
+    looked = [epoch.snapshot for epoch in recording.read(run / "recording").epochs if epoch.snapshot]
+    boxes, flags = (np.concatenate([getattr(one, name) for one in looked]) for name in ("sample", "sample_matched"))
+    np.testing.assert_array_equal(unpack(matching["sample"]), np.rint(boxes * 255))
+    np.testing.assert_array_equal(unpack(matching["sample_matched"]), flags)
+
+
 def test_metrics_are_those_of_the_run(run):
     metrics = read_timeline(run)[0]["metrics"]
     assert metrics["epoch"] == [1, 2, 3]

@@ -6,17 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from setpiece import recording
 from setpiece.data.dataset import Example
-from setpiece.model.weights import load
+from setpiece.data.sources import open_dataset
+from setpiece.model.weights import create, load
 from setpiece.records import Batch, Outputs, Targets
 from setpiece.setloss import SetCriterion, match, pair_costs
 from setpiece.training import loop, recorder
 from setpiece.training.config import resolve
 from setpiece.training.counters import Counters, image_losses
-from setpiece.training.probes import Probes, choose, origins_of
+from setpiece.training.probes import KEPT, Probes, choose, keep, origins_of
 
 from .test_training import SETTINGS, Killed, kill_after
 
@@ -181,12 +184,10 @@ def test_a_run_records_its_start_and_every_epoch(run):
     assert last.changed.max() <= last.compared <= last.targets
     assert (np.diagonal(last.agreement) == last.targets).all()
     assert (last.matched.sum(1) == last.targets).all()
-    assert last.snapshot.sample.shape[0] == 12  # one image of every step
+    assert [len(e.snapshot.sample) for e in found.epochs] == [0, 4, 4, 4]  # one image of every step
 
 
 def test_a_snapshot_is_what_the_saved_model_predicts_and_matches(run, scenes):
-    from setpiece.data.sources import open_dataset
-
     checkpoint, found = load(run / "last"), recording.read(run / "recording")
     probes = Probes(choose(open_dataset(scenes, "valid").examples, 8, seed=0), checkpoint)
     assert [probe.name for probe in probes.describe()] == [probe.name for probe in found.header.probes]
@@ -286,6 +287,33 @@ def test_looks_at_the_probes_stay_within_their_share_but_the_last_is_made(scenes
     found = recording.read(tmp_path / "run" / "recording")
     assert len(found.header.probes) == 2
     assert [epoch.snapshot is not None for epoch in found.epochs] == [True, False, True, False, True, True]
+
+
+@given(st.integers(0, 2**31), st.integers(1, 4), st.integers(1, 3), st.integers(0, 6), st.integers(1, 300))
+def test_every_matched_query_is_kept_and_found_in_its_place(seed, L, P, T, Q):
+    generator = torch.Generator().manual_seed(seed)
+    matches = [torch.randperm(max(Q, T), generator=generator)[:T] for _ in range(L * P)]
+    matched = torch.stack(matches).view(L, P, T)
+    matched = torch.where(matched < Q, matched, -1)  # left over, where T > Q
+    queries, place = keep(matched, torch.rand(P, Q, generator=generator))
+    assert queries.shape[1] >= min(Q, KEPT)
+    for p in range(P):
+        assert len(set(queries[p].tolist())) == queries.shape[1]
+        for layer in range(L):
+            for t in range(T):
+                k = int(place[layer, p, t])
+                assert (k < 0) == (matched[layer, p, t] < 0)
+                assert k < 0 or queries[p, k] == matched[layer, p, t]
+
+
+def test_probes_without_objects_are_looked_at_all_the_same(scenes):
+    none = {"boxes_xyxy": np.zeros((0, 4), np.float32), "labels": np.zeros(0, np.int64)}
+    none |= {"crowd": np.zeros(0, bool), "areas": np.zeros(0, np.float32)}
+    examples = [replace(one, **none) for one in open_dataset(scenes, "valid").examples]
+    checkpoint = create("detr-tiny", ["a"], shortest=64)
+    found = Probes(choose(examples, 2, seed=0), checkpoint).look(checkpoint, bf16=False)
+    assert found["match"].shape == (2, 3, 0)
+    assert found["boxes"].shape == (2, 3, 60, 4)
 
 
 def test_probes_are_drawn_by_the_seed_among_images_with_objects():

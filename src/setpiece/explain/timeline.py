@@ -50,6 +50,7 @@ from setpiece.explain.arrays import array, rounded
 from setpiece.recording import TERMS, Epoch, Header, Recording, Snapshot
 
 RECENT = 5  # epochs that say what the slots do now
+SAMPLED = 6  # looks whose sampled boxes are shown
 MOST_LOOKS = 40
 MAX_NUMBERS = 150_000  # of all probes over all looks: about 0.8 MB on the page
 CURVES = ("loss", "AP", "AP50")
@@ -128,9 +129,9 @@ def _slots(epochs: list[Epoch], snapshots: list[Snapshot]) -> dict[str, Any]:
     """What the slots do now, and the images that the loss is highest on."""
     recent, last = epochs[-RECENT:], epochs[-1]
     matched = np.sum([epoch.matched for epoch in recent], 0)  # (L, Q)
-    sampled = next((s for s in reversed(snapshots) if len(s.sample)), None)
-    boxes = np.zeros((0, *last.box_mean.shape)) if sampled is None else sampled.sample
-    flags = np.zeros(boxes.shape[:2]) if sampled is None else sampled.sample_matched
+    latest = [snapshot for snapshot in snapshots if len(snapshot.sample)][-SAMPLED:]
+    boxes = np.concatenate([np.zeros((0, *last.box_mean.shape)), *(one.sample for one in latest)])
+    flags = np.concatenate([np.zeros((0, boxes.shape[1])), *(one.sample_matched for one in latest)])
     often = Counter(image for epoch in recent for image in epoch.worst_images.tolist())
     worst = zip(last.worst_names, last.worst_images.tolist(), last.worst_losses.tolist(), strict=True)
     return {

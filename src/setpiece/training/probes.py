@@ -96,7 +96,7 @@ class Probes:
         match = assign(costs.total(matching_weights(model.form)), batch.targets.count)  # (L, P, T)
         probability = _probabilities(outputs, model.form)
         scores, labels = probability.max(-1)  # (L, P, Q)
-        queries, place = _keep(match, scores[-1])
+        queries, place = keep(match, scores[-1])
         L, K = len(match), queries.shape[1]
         kept = queries.expand(L, -1, -1)  # (L, P, K)
         terms = torch.stack([costs.classification, costs.l1, costs.giou], -1)  # (L, P, T, Q, 3)
@@ -149,7 +149,7 @@ def _probabilities(outputs: Outputs, form: str) -> Float[Tensor, "L B Q C"]:
     return outputs.logits.softmax(-1)[..., :-1] if form == "softmax" else outputs.logits.sigmoid()
 
 
-def _keep(
+def keep(
     match: Int64[Tensor, "L P T"], confidence: Float[Tensor, "P Q"]
 ) -> tuple[Int64[Tensor, "P K"], Int64[Tensor, "L P T"]]:
     """The queries that are matched in some layer, then the most confident; and each target's place among them."""

@@ -31,7 +31,7 @@ from setpiece.training.probes import Probes, choose
 
 PER_PROBE = 50  # training images: so few probes, at most, that an epoch makes up for a look at them
 FEWEST_PROBES, MOST_PROBES = 2, 8
-SAMPLES = 32  # latest images whose predictions are kept whole
+SAMPLES = 8  # training images whose predictions are kept whole, for a look at the probes
 
 
 class Recorder:
@@ -124,6 +124,7 @@ class Recorder:
         matched = np.zeros(boxes.shape[:2], bool)
         for row, (some, flags) in enumerate(self.sample):
             boxes[row, : len(some)], matched[row, : len(some)] = some.numpy(), flags.numpy()
+        self.sample.clear()
         return recording.Snapshot(**looked, sample=boxes, sample_matched=matched)
 
     def _write(self, epoch: int, step: int, seconds: float, snapshot: recording.Snapshot | None) -> None:
