@@ -102,6 +102,22 @@ def test_sliders_recompute_match_and_loss_as_python_does_in_the_sigmoid_form(ope
     compare(page, facts_under(facts, changed), 2)
 
 
+@pytest.mark.parametrize("most_queries", [6, 12])
+def test_changed_weights_say_among_which_queries_the_match_was_solved_where_some_were_left_out(
+    open_page, make_payload, most_queries
+):
+    payload, _ = make_payload([3], Q=12, most_queries=most_queries)
+    kept, dropped = payload["images"][0]["boxes"]["shape"][1], payload["images"][0]["dropped"]["count"]
+    assert (dropped > 0) == (most_queries < 12)
+    page = open_page(payload, chapter="loss")
+    assert "Solved among" not in role(page, "changes").inner_text()
+    slide(page, "lambda-l1", 0.25)
+    said = f"Solved among the {kept} of 12 queries that this page keeps."
+    assert (said in role(page, "changes").inner_text()) == (dropped > 0)
+    role(page, "reset-weights").click()
+    assert "Solved among" not in role(page, "changes").inner_text()
+
+
 def test_changed_weights_are_told_in_the_matching_chapter_which_follows_them(open_page, make_payload):
     payload, (facts,) = make_payload([5], seed=11)
     page = open_page(payload, chapter="loss")

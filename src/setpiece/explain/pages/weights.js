@@ -34,7 +34,8 @@ const Weights = (() => {
         return;
       }
       const before = format(scene.image.loss[state.layer].total);
-      changes.replaceChildren(`Loss ${before} → `, Dom.number(scene.loss.total, "loss-now"), `. ${changed(scene)}`);
+      const now = Dom.number(scene.loss.total, "loss-now");
+      changes.replaceChildren(`Loss ${before} → `, now, `. ${changed(scene)}${among(scene)}`);
     }
     return { element, draw };
   }
@@ -81,6 +82,12 @@ const Weights = (() => {
         ? "The no-object weight is what a query without a target counts in the cross-entropy;"
         : "The negative weight is what saying a wrong class counts;";
     return ["Each λ acts on matching and loss.", ...differing, none, "the matching does not read it."].join(" ");
+  }
+
+  /** Another match may need a query that was left out of the page: what it is sought among has to be said. */
+  function among({ queries, queryCount }) {
+    if (queries.length === queryCount) return "";
+    return ` Solved among the ${queries.length} of ${queryCount} queries that this page keeps.`;
   }
 
   function changed(scene) {
