@@ -248,6 +248,35 @@ def test_an_image_without_attention_says_which_have_it(page):
     assert "only" not in page.text_content("[data-view=query] .stack")
 
 
+def test_a_query_that_is_held_but_not_kept_here_is_said_to_be_missing(described, make_payload, open_page):
+    model = described[1]
+    kept = unpack(model["images"][0]["queries"]).tolist()
+    other = next(query for query in range(model["queries"]) if query not in kept)
+    payload, _ = make_payload([2, 1, 0, 3], Q=model["queries"])
+    payload["findings"] = [
+        {"text": f"Query {query}.", "image": 0, "target": None, "query": query, "layer": None}
+        for query in (other, kept[3])
+    ]
+    page = open_page({**payload, "model": model})
+    missing = page.locator("[data-role=query-missing]")
+
+    def hold(query):
+        page.click("[data-role=tab-words]")
+        page.get_by_role("button", name=f"Query {query}.").click()
+        page.click("[data-role=tab-model]")
+
+    hold(other)
+    assert missing.inner_text() == f"Query {other} is not among the queries kept here."
+    page.locator("[data-role=query-chip]").nth(4).click()
+    assert missing.count() == 0
+    hold(other)
+    assert missing.count() == 1
+    hold(kept[3])
+    assert missing.count() == 0
+    chosen = page.locator("[data-role=query-chip][aria-pressed=true]")
+    assert chosen.get_attribute("data-query") == str(kept[3])
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_chapter_fits_a_telephone(described, make_payload, open_page, scheme):
     payload, _ = make_payload([2, 1, 0, 3], Q=described[1]["queries"])

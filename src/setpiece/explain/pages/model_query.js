@@ -10,13 +10,15 @@ const QueryView = (() => {
     const { model } = payload;
     if (!model.images.length) return Dom.html("div", { hidden: true });
     const zoomed = model.images[0].attention?.kind === "points"; // which lie close to the box
-    const own = State.create({ shown: state.image, image: nearest(model, state.image), k: 0, zoomed });
+    const own = State.create({ shown: state.image, image: nearest(model, state.image), k: 0, missing: null, zoomed });
     const body = Dom.html("div", { class: "stack" });
     const draw = () => body.replaceChildren(...content(payload, state, own));
     const follow = () => {
       const image = nearest(model, state.image);
-      const k = place(payload, model.images[image], state.query);
-      own.set({ shown: state.image, image, k: k < 0 ? (image === own.image ? own.k : 0) : k });
+      const held = heldQuery(payload, model.images[image], state);
+      const k = held === null ? -1 : Array.from(Data.array(model.images[image].queries).values).indexOf(held);
+      const missing = k < 0 ? held : null;
+      own.set({ shown: state.image, image, k: k < 0 ? (image === own.image ? own.k : 0) : k, missing });
     };
     own.on(draw);
     state.on((changed) => (changed.has("image") || changed.has("query")) && follow());
@@ -30,11 +32,10 @@ const QueryView = (() => {
     return Math.max(0, model.images.findIndex((entry) => entry.image === image));
   }
 
-  /** Where a kept query of the report stands among the queries that are followed here, -1 where it does not. */
-  function place(payload, entry, query) {
-    if (query === null || query < 0) return -1;
-    const number = Data.array(payload.images[entry.image].queries).values[query];
-    return Array.from(Data.array(entry.queries).values).indexOf(number);
+  /** The model's number of the query that the report looks at in this image, null where there is none. */
+  function heldQuery(payload, entry, { image, query }) {
+    if (query === null || query < 0 || image !== entry.image) return null;
+    return Data.array(payload.images[image].queries).values[query];
   }
 
   function content(payload, state, own) {
@@ -52,8 +53,17 @@ const QueryView = (() => {
             `Attention is kept for the images ${model.images.map((one) => one.image).join(", ")} only: ` +
               `this is image ${entry.image}.`,
           );
+    const missing =
+      own.missing === null
+        ? null
+        : Dom.html(
+            "p",
+            { class: "panel missing", "data-role": "query-missing" },
+            `Query ${own.missing} is not among the queries kept here.`,
+          );
     return [
       only,
+      missing,
       Dom.html("p", { class: "hint" }, explain(entry, model)),
       chips(payload, state, own, entry, image),
       Controls.choice({
@@ -109,7 +119,7 @@ const QueryView = (() => {
 
   /** Look at a query here, and in the other chapters where they have it. */
   function pick(state, own, image, number, k) {
-    own.set({ k });
+    own.set({ k, missing: null });
     const query = Array.from(Data.array(image.queries).values).indexOf(number);
     if (query < 0) return;
     const target = Array.from(Data.row(image.match, state.layer)).indexOf(query);
@@ -154,7 +164,8 @@ const QueryView = (() => {
     const order = Array.from(weights, (_, n) => n).sort((a, b) => weights[b] - weights[a]);
     return order.map((n) => {
       const [x, y] = Data.row(entry.attention.at, d, k, n);
-      return { x, y, size: Math.sqrt(weights[n] / 255), level: levels[n], weight: (weights[n] / 255) * Data.row(entry.attention.peak, d)[k] };
+      const share = weights[n] / 255; // of the largest
+      return { x, y, size: Math.sqrt(share), level: levels[n], weight: share * Data.row(entry.attention.peak, d)[k] };
     });
   }
 
@@ -254,29 +265,17 @@ const QueryView = (() => {
     if (entry.start) rows.unshift(["cell", Array.from(Data.row(entry.start, k)), null]);
     const last = rows[rows.length - 1][1];
     const heads = ["", labelOf(payload, entry, k), "centre x", "centre y", "width", "height", "IoU with the last"];
-    return Dom.html(
-      "div",
-      { class: "scroll", tabindex: 0 },
+    const body = rows.map(([name, box, score]) =>
       Dom.html(
-        "table",
-        { class: "facts", "data-role": "refinement-table" },
-        Dom.html("thead", {}, Dom.html("tr", {}, ...heads.map((head) => Dom.html("th", {}, head)))),
-        Dom.html(
-          "tbody",
-          {},
-          ...rows.map(([name, box, score]) =>
-            Dom.html(
-              "tr",
-              {},
-              Dom.html("td", { class: "text" }, name),
-              Dom.html("td", { "data-role": "score", "data-value": score ?? "" }, score === null ? "" : percent(score)),
-              ...box.map((side, i) => Dom.number(side, `side-${i}`, 3, "td")),
-              Dom.number(Boxes.overlaps(box, last).iou, "iou", 3, "td"),
-            ),
-          ),
-        ),
+        "tr",
+        {},
+        Dom.html("td", { class: "text" }, name),
+        Dom.html("td", { "data-role": "score", "data-value": score ?? "" }, score === null ? "" : percent(score)),
+        ...box.map((side, i) => Dom.number(side, `side-${i}`, 3, "td")),
+        Dom.number(Boxes.overlaps(box, last).iou, "iou", 3, "td"),
       ),
     );
+    return Dom.table(heads, Dom.html("tbody", {}, ...body), "The box after every layer", "refinement-table");
   }
 
   return { create };
