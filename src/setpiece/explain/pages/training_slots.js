@@ -8,13 +8,17 @@ const SlotView = (() => {
 
   /** @returns {HTMLElement} */
   function create(matching) {
-    const view = State.create({ layer: matching.layers.length - 1, order: "use" });
+    const view = State.create({ layer: matching.layers.length - 1, order: "use", all: false });
     const bars = Dom.html("div", { class: "slot-bars", role: "img", "data-role": "slot-bars" });
     const words = Dom.html("p", { "data-role": "slot-words" });
     const tiles = Dom.html("div", { class: "slot-tiles", "data-role": "slot-tiles" });
+    const more = Dom.button("", "all-slots", () => view.set({ all: !view.all }), { hidden: matching.queries <= TILES });
+    const numbers = numbersOf(matching, view);
     const draw = () => {
       drawBars(matching, view, bars, words);
       drawTiles(matching, view, tiles);
+      more.textContent = view.all ? `Show ${TILES} slots` : "Show all slots";
+      numbers.draw();
     };
     view.on(draw);
     draw();
@@ -32,27 +36,7 @@ const SlotView = (() => {
           : "A slot of this model is a learned vector, the same for every image. It may specialise on a place and a " +
               "size, or never be needed.",
       ),
-      Dom.html(
-        "div",
-        { class: "controls" },
-        Controls.choice({
-          label: "Layer",
-          role: "slot-layer",
-          options: matching.layers.map((name, l) => [l, name]),
-          value: view.layer,
-          onchange: (layer) => view.set({ layer }),
-        }),
-        Controls.choice({
-          label: "Order",
-          role: "slot-order",
-          options: [
-            ["use", "by use"],
-            ["slot", "by number"],
-          ],
-          value: view.order,
-          onchange: (order) => view.set({ order }),
-        }),
-      ),
+      controls(matching, view),
       words,
       bars,
       Dom.html(
@@ -63,6 +47,32 @@ const SlotView = (() => {
           "Strong marks were matched.",
       ),
       tiles,
+      more,
+      numbers.element,
+    );
+  }
+
+  function controls(matching, view) {
+    return Dom.html(
+      "div",
+      { class: "controls" },
+      Controls.choice({
+        label: "Layer",
+        role: "slot-layer",
+        options: matching.layers.map((name, l) => [l, name]),
+        value: view.layer,
+        onchange: (layer) => view.set({ layer }),
+      }),
+      Controls.choice({
+        label: "Order",
+        role: "slot-order",
+        options: [
+          ["use", "by use"],
+          ["slot", "by number"],
+        ],
+        value: view.order,
+        onchange: (order) => view.set({ order }),
+      }),
     );
   }
 
@@ -104,8 +114,45 @@ const SlotView = (() => {
   }
 
   function drawTiles(matching, view, tiles) {
-    const shown = ordered(matching, view).slice(0, TILES);
+    const shown = ordered(matching, view).slice(0, view.all ? undefined : TILES);
     tiles.replaceChildren(...shown.map(({ slot, share }) => tile(matching, slot, share)));
+  }
+
+  /** Where the boxes of every slot lie, as a table that is filled while it is open. */
+  function numbersOf(matching, view) {
+    const body = Dom.html("tbody");
+    const heads = ["slot", "share", "centre x", "centre y", "width", "height"];
+    const element = Dom.html(
+      "details",
+      { ontoggle: () => draw() },
+      Dom.html("summary", {}, "The numbers"),
+      Dom.html(
+        "p",
+        { class: "hint" },
+        "Mean ± standard deviation of all boxes that a slot of the last layer predicted in the last epoch, in " +
+          "fractions of the image.",
+      ),
+      Dom.table(heads, body, "Query slots: the numbers", "slot-numbers"),
+    );
+    const row = ({ slot, share }) => {
+      const deviations = Data.row(matching.box_deviation, slot);
+      const sides = Array.from(Data.row(matching.box_mean, slot), (mean, side) => [mean, deviations[side]]);
+      return Dom.html(
+        "tr",
+        { "data-slot": slot },
+        Dom.html("td", {}, slot),
+        Dom.html("td", {}, `${(100 * share).toFixed(1)} %`),
+        ...sides.map(([mean, deviation]) =>
+          Dom.html(
+            "td",
+            { "data-role": "slot-side", "data-value": mean, "data-deviation": deviation },
+            `${Dom.format(mean, 2)} ± ${Dom.format(deviation, 2)}`,
+          ),
+        ),
+      );
+    };
+    const draw = () => element.open && body.replaceChildren(...ordered(matching, view).map(row));
+    return { element, draw };
   }
 
   function tile(matching, slot, share) {
