@@ -6,6 +6,13 @@ import html
 
 import pytest
 
+from setpiece.explain.anatomy import anatomy
+from setpiece.explain.timeline import read_timeline
+from setpiece.model.weights import create
+
+from .test_anatomy import make_batch
+from .test_timeline import write_run
+
 CHAPTERS = ["words", "matching", "loss", "giou"]
 
 
@@ -155,12 +162,15 @@ def test_no_chapter_is_wider_than_a_narrow_screen(open_page, make_payload, schem
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, chapter
 
 
-def test_every_control_has_a_name_and_can_be_reached_by_tab(open_page, make_payload):
-    page = open_page(make_payload([3, 2])[0])
-    nameless = """() => [...document.querySelectorAll("button, input, [role=grid], [role=region], svg[role]")]
-        .filter((one) => !(one.ariaLabel || one.textContent.trim() || one.labels?.length))
+def test_every_control_has_a_name_and_can_be_reached_by_tab(open_page, make_payload, tmp_path):
+    payload, _ = make_payload([3, 2], Q=100)
+    model = anatomy(create("detr-tiny", ["a"]), [(0, make_batch())], payload["layers"])
+    page = open_page({**payload, "model": model, "training": read_timeline(write_run(tmp_path))[0]})
+    nameless = """() => [
+        ...document.querySelectorAll('button, input, [role=grid], [role=region], svg[role], [tabindex="0"]'),
+      ].filter((one) => !(one.ariaLabel || (!one.matches("div") && one.textContent.trim()) || one.labels?.length))
         .map((one) => one.outerHTML.slice(0, 200))"""
-    for chapter in CHAPTERS:
+    for chapter in [*CHAPTERS, "model", "training"]:
         role(page, f"tab-{chapter}").click()
         assert page.evaluate(nameless) == []
     role(page, "tab-matching").click()

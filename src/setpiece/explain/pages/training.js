@@ -34,8 +34,9 @@ const Training = (() => {
     const epochs = matching ? matching.epochs.shape[0] : metrics.epoch.length;
     const over = `How losses, metrics and the matching moved over ${epochs} ${epochs === 1 ? "epoch" : "epochs"}`;
     if (!matching) return `${over}. The matching itself was not recorded.`;
-    return `${over} of ${matching.images} images. Counts are over all training images as augmented; the probes are a few
-      images of the ${matching.split} split, looked at again and again by the averaged model.`;
+    return `${over} of ${matching.images} images. Counts are over the training images that the recording process saw, as
+      augmented; the probes are a few images of the ${matching.split} split, looked at again and again by the averaged
+      model.`;
   }
 
   function columns(...parts) {
@@ -140,6 +141,7 @@ const Training = (() => {
   /** Agreement of any two layers, in the last epoch. */
   function agreementTable(matching) {
     const { layers } = matching;
+    const title = "Agreement between layers, last epoch";
     const row = (l) =>
       Dom.html(
         "tr",
@@ -156,10 +158,10 @@ const Training = (() => {
     return Dom.html(
       "div",
       { class: "panel" },
-      Dom.html("h3", {}, "Agreement between layers, last epoch"),
+      Dom.html("h3", {}, title),
       Dom.html(
         "div",
-        { class: "scroll", tabindex: 0 },
+        { class: "scroll", tabindex: 0, role: "region", "aria-label": title },
         Dom.html(
           "table",
           { class: "facts heatmap" },
@@ -171,7 +173,7 @@ const Training = (() => {
           Dom.html("tbody", {}, ...layers.map((_, l) => row(l))),
         ),
       ),
-      Dom.html("p", { class: "hint" }, "Share of all targets that two layers gave to the same query."),
+      Dom.html("p", { class: "hint" }, "Share of the counted targets that two layers gave to the same query."),
     );
   }
 

@@ -20,7 +20,8 @@ const Charts = (() => {
    */
   function lines({ title, role, x, y, series, hint }) {
     const plot = Dom.html("div", { class: "chart", "data-role": role, role: "img", "aria-label": title });
-    const numbers = Dom.html("div", { class: "scroll", tabindex: 0 });
+    const region = { role: "region", "aria-label": `${title}: the numbers` };
+    const numbers = Dom.html("div", { class: "scroll", tabindex: 0, ...region });
     const details = Dom.html(
       "details",
       { ontoggle: () => fillTable() },

@@ -193,23 +193,9 @@ const ProbeTimeline = (() => {
 
   function table(payload, matching, view, looks) {
     const start = matching.slots === "ranked" ? "cell" : "slot";
-    const heads = ["target", "class", "query", start, "predicts", "class cost", "L1", "−GIoU", "changes"];
-    const texts = ["class", "predicts"];
+    const heads = ["target", "<class", "query", start, "<predicts", "class cost", "L1", "−GIoU", "changes"];
     const body = Dom.html("tbody");
-    const element = Dom.html(
-      "div",
-      { class: "scroll", tabindex: 0 },
-      Dom.html(
-        "table",
-        { class: "facts", "data-role": "probe-pairs" },
-        Dom.html(
-          "thead",
-          {},
-          Dom.html("tr", {}, ...heads.map((head) => Dom.html("th", { class: texts.includes(head) && "text" }, head))),
-        ),
-        body,
-      ),
-    );
+    const element = Dom.table(heads, body, "Targets of the probe image and their queries", "probe-pairs");
     const nameOf = (label) => payload.classes[label] ?? `class ${label}`;
 
     function draw() {
