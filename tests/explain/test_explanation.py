@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -179,6 +180,43 @@ def test_pictures_names_and_the_criterion_are_taken_over():
     assert [(image.width, image.height, image.src is not None) for image in shown.images] == [(20, 10, True)] * 2
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"classes": ["cat"]}, "3 logits per query, which are 2 classes in the softmax form, and 1 names"),
+        ({"classes": ["cat", "dog", "cow"]}, "2 classes in the softmax form, and 3 names"),
+        ({"criterion": SetCriterion(form="sigmoid")}, "3 classes in the sigmoid form, and 2 names"),
+        ({"layers": ["only"]}, "predictions of 2 layers and names of 1"),
+        ({"images": [np.zeros((8, 8, 3), dtype=np.uint8)]}, "predictions of 2 images and 1 images"),
+        ({"targets": 3}, "predictions of 2 images and targets of 3"),
+        ({"B": 0, "targets": 1}, "no image to explain"),
+    ],
+)
+def test_outputs_and_names_that_do_not_fit_are_refused_in_a_sentence(change, says):
+    options = {"B": 2, "targets": 2, "classes": ["cat", "dog"], **change}
+    B, count, classes = (options.pop(name) for name in ("B", "targets", "classes"))
+    one = {"labels": torch.tensor([0]), "boxes": torch.full((1, 4), 0.5)}
+    outputs = Outputs(torch.zeros(2, B, 5, 3), torch.full((2, B, 5, 4), 0.5))
+    with pytest.raises(UsageError, match=says):
+        explain_outputs(outputs, Targets.from_list([one] * count), classes, **options)
+
+
+def test_a_loss_that_is_no_number_does_not_keep_the_page_from_being_written():
+    none = {"labels": torch.zeros(0, dtype=torch.int64), "boxes": torch.zeros(0, 4)}
+    outputs = Outputs(torch.zeros(2, 1, 5, 3), torch.full((2, 1, 5, 4), 0.5))
+    criterion = SetCriterion(no_object_weight=0.0)  # then nothing has a weight in an image without objects: 0 / 0
+    explanation = explain_outputs(outputs, Targets.from_list([none]), ["cat", "dog"], criterion=criterion)
+    [said] = payload_of(explanation.to_html())["images"]
+    assert said["loss"][-1]["no_object"] is said["loss"][-1]["total"] is None
+
+
+def test_what_the_system_refuses_to_write_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.replace", Mock(side_effect=PermissionError(13, "Permission denied")))
+    with pytest.raises(UsageError, match=r"report\.html cannot be written: Permission denied\.$"):
+        some(1).to_html(tmp_path / "report.html")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_page_is_written_whole_or_refused(tmp_path):
     explanation = some(1)
     assert explanation.to_html(tmp_path / "report.html") == (tmp_path / "report.html").read_text()
@@ -211,7 +249,7 @@ def test_the_figure_shows_boxes_lines_and_costs(targets, tmp_path):
         ({"metrics.jsonl": "no json\n"}, "metrics.jsonl"),
     ],
 )
-@pytest.mark.parametrize("checkpoint", ["", "best"])
+@pytest.mark.parametrize("checkpoint", ["", "best", "best/model.safetensors"])
 def test_a_run_without_a_whole_recording_is_explained_all_the_same(image, tmp_path, left, says, checkpoint):
     run = tmp_path / "run"
     Detector("", create("detr-tiny", CLASSES, shortest=64)).save(run / "best")

@@ -1,12 +1,13 @@
 """Numbers as the page reads them.
 
 An array is `{"shape": [...], "dtype": "f4" | "i4" | "u1", "data": base64 of its values, little endian, row by row}`; a
-number on its own has the digits of a float32.
+number on its own has the digits of a float32, and is null where it is NaN or infinite, which JSON cannot say.
 """
 
 from __future__ import annotations
 
 import base64
+import math
 from typing import Any
 
 import numpy as np
@@ -39,14 +40,14 @@ def unpack(packed: dict[str, Any]) -> np.ndarray:
 
 
 def rounded(value: Any) -> Any:
-    """The same number, list or dictionary, every float in it cut to the digits of a float32.
+    """The same number, list or dictionary, every float in it cut to the digits of a float32; None if it is not finite.
 
     Example:
-        >>> rounded({"a": [1 / 3], "b": None})
+        >>> rounded({"a": [1 / 3], "b": float("nan")})
         {'a': [0.333333333], 'b': None}
     """
     if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
     if isinstance(value, dict):
         return {name: rounded(part) for name, part in value.items()}
     return [rounded(part) for part in value] if isinstance(value, list) else value

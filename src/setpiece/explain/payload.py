@@ -18,7 +18,6 @@ from torch import Tensor
 from setpiece.explain.arrays import array, rounded, unpack
 from setpiece.explain.facts import ImageFacts
 from setpiece.explain.kinds import Finding
-from setpiece.explain.pairs import pair
 from setpiece.explain.shown import ShownImage
 from setpiece.setloss import SetCriterion, matching_weights
 
@@ -52,8 +51,6 @@ def report_payload(
     shown, left_out = images_payload(images, MAX_BYTES - others)
     if model is not None:
         model = {**model, "images": [looked for looked in model["images"] if looked["image"] < len(shown)]}
-    for index, image in enumerate(shown):
-        image["findings"] = [finding.text for finding in findings if finding.image == index]
     return {
         "format": 1,
         "kind": "report",
@@ -72,7 +69,7 @@ def report_payload(
 
 def criterion_payload(criterion: SetCriterion) -> dict[str, Any]:
     """The settings of a loss."""
-    return {
+    settings = {
         "form": criterion.form,
         "weights": asdict(criterion.weights),
         "cost_weights": asdict(criterion.cost_weights or matching_weights(criterion.form)),
@@ -80,6 +77,7 @@ def criterion_payload(criterion: SetCriterion) -> dict[str, Any]:
         "quality_power": criterion.quality_power,
         "negative_weight": criterion.negative_weight,
     }
+    return dict(rounded(settings))
 
 
 def images_payload(images: Sequence[ShownImage], max_bytes: int) -> tuple[list[dict[str, Any]], list[str]]:
@@ -116,7 +114,7 @@ def _size(part: Any) -> int:
 def image_payload(image: ShownImage, most_queries: int) -> dict[str, Any]:
     """What the page reads of one image, with at most so many queries, or more if they have a part in the match."""
     facts = image.facts
-    L, T, Q = facts.total.shape
+    L, Q, _ = facts.boxes.shape
     kept = _kept_queries(facts, most_queries)
     position = torch.full((Q + 1,), -1)  # its last entry is for -1, no query
     position[kept] = torch.arange(len(kept))
@@ -124,7 +122,6 @@ def image_payload(image: ShownImage, most_queries: int) -> dict[str, Any]:
     rest = _rest(facts)
     left_out = f"Only the {len(kept)} most relevant of {Q} queries are kept here." if len(kept) < Q else ""
     return {
-        "id": image.image_id,
         "name": image.name,
         "width": image.width,
         "height": image.height,
@@ -141,11 +138,8 @@ def image_payload(image: ShownImage, most_queries: int) -> dict[str, Any]:
         "best_label": array(facts.best_label[:, kept]),
         "best_score": array(facts.best_score[:, kept]),
         "match": array(position[facts.match]),
-        "pairs": [[_pair(facts, layer, target, position) for target in range(T)] for layer in range(L)],
         "loss": [rounded(facts.layer_loss(layer)) for layer in range(L)],
-        "greedy": array(position[facts.greedy]),
         "duplicates": _duplicates(facts, position),
-        "findings": [],
     }
 
 
@@ -174,11 +168,6 @@ def _rest(facts: ImageFacts) -> Tensor:
     if facts.criterion.form == "softmax":
         return facts.scores[..., -1]
     return (facts.scores.sigmoid() ** facts.criterion.quality_power * F.softplus(facts.scores)).sum(-1)
-
-
-def _pair(facts: ImageFacts, layer: int, target: int, position: Tensor) -> dict[str, Any]:
-    row = pair(facts, layer, target)
-    return rounded(row) | {name: int(position[row[name]]) for name in ("query", "runner_up")}
 
 
 def _duplicates(facts: ImageFacts, position: Tensor) -> list[dict[str, Any]]:
