@@ -210,7 +210,9 @@ def test_an_error_is_one_line_and_leaves_nothing_behind(
     assert left_in(tmp_path) == before
 
 
-@pytest.mark.parametrize("command", ["explain nowhere --images one.png --output", "eval nowhere nowhere --json"])
+@pytest.mark.parametrize(
+    "command", ["explain nowhere --images one.png --output", "eval nowhere nowhere --json", "tour --output"]
+)
 def test_a_folder_that_cannot_be_written_is_refused_before_the_work(setpiece, monkeypatch, command):
     monkeypatch.setattr("os.access", lambda _, mode: not mode & os.W_OK)
     done = setpiece(*command.split(), "report")

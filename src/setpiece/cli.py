@@ -180,6 +180,7 @@ def tour(
     """Learn set prediction from nothing: a guided page with examples to play with, no model needed."""
     from setpiece.explain import write_tour
 
+    _require_writable(output, "--output")
     write_tour(output)
     console.print(f"The tour is {output}: open it in a browser.")
 
