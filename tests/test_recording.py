@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 from setpiece import recording
 from setpiece.errors import DataError
 
-L, Q, P, T, K, S, M = 3, 7, 2, 4, 5, 6, 2
+L, Q, P, T, K, S, M = 3, 7, 2, 2, 5, 6, 2
 
 
 def make_header(**changes):
@@ -150,6 +150,19 @@ def test_an_epoch_that_does_not_fit_its_header_is_damaged(folder, name, change):
         arrays[name] = change(array)
     save_file(arrays, file, metadata)
     assert len(recording.read(folder).damaged) == 1
+
+
+def test_looks_at_probes_of_other_targets_than_the_headers_are_damaged(folder):
+    probe = recording.Probe(4, "a.jpg", 40, 30, [1], [[0.5, 0.5, 0.1, 0.2]])
+    recording.write_header(folder, make_header(probes=[probe] * P))
+    assert all("damaged" in sentence for sentence in recording.read(folder).damaged)
+    assert all(epoch.snapshot is None for epoch in recording.read(folder).epochs)
+
+
+def test_a_recording_is_known_by_its_header(folder, tmp_path):
+    assert recording.has_header(folder, make_header())
+    assert not recording.has_header(folder, make_header(images=10))
+    assert not recording.has_header(tmp_path / "none", make_header())
 
 
 def test_a_later_format_is_not_read(folder):

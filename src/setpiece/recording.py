@@ -204,8 +204,17 @@ class Recording:
 def write_header(folder: Path, header: Header) -> None:
     """Begin a recording, or replace the header of the one in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"format": FORMAT, **asdict(header)}, indent=1) + "\n"
-    write_whole(folder / HEADER, lambda path: path.write_text(text))
+    write_whole(folder / HEADER, lambda path: path.write_text(_header_text(header)))
+
+
+def has_header(folder: Path, header: Header) -> bool:
+    """Whether the recording in `folder`, if there is one, has this very header."""
+    file = folder / HEADER
+    return file.is_file() and file.read_text(errors="replace") == _header_text(header)
+
+
+def _header_text(header: Header) -> str:
+    return json.dumps({"format": FORMAT, **asdict(header)}, indent=1) + "\n"
 
 
 def write_epoch(folder: Path, epoch: Epoch) -> None:
@@ -260,7 +269,10 @@ def _read_header(file: Path) -> Header:
         content = json.loads(file.read_text())
         if content["format"] != FORMAT:
             raise DataError(f"{file} is of another format than {FORMAT}: read it with the version that wrote it.")
-        return TypeAdapter(Header).validate_python(content)
+        header = TypeAdapter(Header).validate_python(content)
+        if not header.layers or any(len(probe.boxes) != len(probe.labels) for probe in header.probes):
+            raise ValueError("layers or probes")
+        return header
     except FileNotFoundError as error:
         raise DataError(f"There is no {file}: the run was not recorded.") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -288,6 +300,8 @@ def _read_epoch(file: Path, header: Header) -> Epoch:
         snapshot = None
         if any(name.startswith("snapshot.") for name in arrays):
             snapshot = Snapshot(**_unpack(arrays, SNAPSHOT, "snapshot.", sizes))
+            if snapshot.match.shape[2] != max((len(probe.labels) for probe in header.probes), default=0):
+                raise ValueError("match")
             if not -1 <= snapshot.match.min(initial=-1) <= snapshot.match.max(initial=-1) < snapshot.queries.shape[1]:
                 raise ValueError("match")
         found |= _unpack(arrays, EPOCH, "", sizes)
@@ -295,7 +309,7 @@ def _read_epoch(file: Path, header: Header) -> Epoch:
         if len(names) != len(found["worst_images"]):
             raise ValueError("worst_names")
         return Epoch(**found, seconds=float(metadata["seconds"]), worst_names=names, snapshot=snapshot)
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{file.name} of the recording is damaged.") from error
 
 

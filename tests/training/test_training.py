@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from setpiece import recording
 from setpiece.data.transforms import canvas_transform
 from setpiece.errors import DataError, NonFiniteCostError, UsageError
 from setpiece.model.weights import load
@@ -150,6 +152,18 @@ def test_training_shows_smaller_images_than_the_model_is_made_for_where_the_reci
 def test_a_checkpoint_keeps_its_backbone(scenes, uninterrupted, tmp_path):
     with pytest.raises(UsageError, match="--backbone goes with a preset"):
         loop.train(resolve(scenes, str(uninterrupted), epochs=1, backbone="timm/resnet10t"), tmp_path / "run")
+
+
+def test_a_resumed_run_whose_recording_was_deleted_begins_another(scenes, tmp_path, monkeypatch):
+    config = resolve(scenes, "detr-tiny", epochs=2, **SETTINGS)
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "SAVE_SECONDS", 0)
+        kill_after(patched, "_step", 6)
+        with pytest.raises(Killed):
+            loop.train(config, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "recording")
+    loop.train(config, tmp_path / "run", resume=True)
+    assert [epoch.step for epoch in recording.read(tmp_path / "run" / "recording").epochs] == [6, 8]
 
 
 def test_a_finished_run_is_not_overwritten_and_resuming_it_changes_nothing(scenes, uninterrupted):

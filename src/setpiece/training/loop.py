@@ -181,7 +181,7 @@ class Trainer:
             steps_per_epoch=self.sampler.batches_per_epoch,
             bf16=self.bf16,
         )
-        if recorded is not None:
+        if recorded is not None and recorder.goes_on():
             recorder.load_state_dict(recorded)
         else:
             recorder.begin(self.position.epoch, self.position.step, self.watch.elapsed)

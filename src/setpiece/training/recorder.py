@@ -82,7 +82,8 @@ class Recorder:
         )
 
     def begin(self, epoch: int, step: int, seconds: float) -> None:
-        """Start a recording, with a look at the probes before the first step of it."""
+        """Start a recording, in the place of one that is there, with a look at the probes before its first step."""
+        recording.cut(self.folder, -1)
         recording.write_header(self.folder, self.header)
         self.probes.write_pictures(self.folder)
         self._write(epoch, step, seconds, self._look())
@@ -140,6 +141,10 @@ class Recorder:
             "sample": list(self.sample),
             "counters": self.counters.state_dict(),
         }
+
+    def goes_on(self) -> bool:
+        """Whether the recording in the folder is of these probes and this model, so that it can be continued."""
+        return recording.has_header(self.folder, self.header)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up what `state_dict` returned."""
