@@ -14,6 +14,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,37 +36,37 @@ Step = Callable[[], float]
 
 def d_fine_n() -> DFineForObjectDetection:
     """D-FINE-N as its authors configure it (HGNetV2-B0, two maps, three decoder layers), with random weights."""
-    backbone = HGNetV2Config(
-        stem_channels=[3, 16, 16],
-        stage_in_channels=[16, 64, 256, 512],
-        stage_mid_channels=[16, 32, 64, 128],
-        stage_out_channels=[64, 256, 512, 1024],
-        stage_num_blocks=[1, 1, 2, 1],
-        stage_numb_of_layers=[3, 3, 3, 3],
-        use_learnable_affine_block=True,
-        depths=[1, 1, 2, 1],
-        hidden_sizes=[64, 256, 512, 1024],
-        out_indices=[3, 4],
-    )
-    config = DFineConfig(
-        backbone_config=backbone,
-        freeze_backbone_batch_norms=False,
-        encoder_hidden_dim=128,
-        encoder_in_channels=[512, 1024],
-        encoder_ffn_dim=512,
-        encode_proj_layers=[1],
-        feat_strides=[16, 32],
-        hidden_expansion=0.34,
-        depth_mult=0.5,
-        d_model=128,
-        decoder_in_channels=[128, 128],
-        decoder_ffn_dim=512,
-        num_feature_levels=2,
-        decoder_n_points=[6, 6],
-        decoder_layers=3,
-        num_labels=len(CLASSES),
-    )
-    return DFineForObjectDetection(config).train()
+    backbone: dict[str, Any] = {
+        "stem_channels": [3, 16, 16],
+        "stage_in_channels": [16, 64, 256, 512],
+        "stage_mid_channels": [16, 32, 64, 128],
+        "stage_out_channels": [64, 256, 512, 1024],
+        "stage_num_blocks": [1, 1, 2, 1],
+        "stage_numb_of_layers": [3, 3, 3, 3],
+        "use_learnable_affine_block": True,
+        "depths": [1, 1, 2, 1],
+        "hidden_sizes": [64, 256, 512, 1024],
+        "out_indices": [3, 4],
+    }
+    config: dict[str, Any] = {
+        "backbone_config": HGNetV2Config(**backbone),
+        "freeze_backbone_batch_norms": False,
+        "encoder_hidden_dim": 128,
+        "encoder_in_channels": [512, 1024],
+        "encoder_ffn_dim": 512,
+        "encode_proj_layers": [1],
+        "feat_strides": [16, 32],
+        "hidden_expansion": 0.34,
+        "depth_mult": 0.5,
+        "d_model": 128,
+        "decoder_in_channels": [128, 128],
+        "decoder_ffn_dim": 512,
+        "num_feature_levels": 2,
+        "decoder_n_points": [6, 6],
+        "decoder_layers": 3,
+        "num_labels": len(CLASSES),
+    }
+    return DFineForObjectDetection(DFineConfig(**config)).train()
 
 
 def problem(batch: int, size: int) -> tuple[Tensor, list[dict[str, Tensor]]]:

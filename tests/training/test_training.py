@@ -122,11 +122,12 @@ def test_two_processes_train_as_one_on_the_same_global_batch(scenes, tmp_path):
 
 
 def test_minutes_end_a_run_by_its_own_clock(scenes, tmp_path):
-    loop.train(resolve(scenes, "detr-tiny", minutes=0.03, **SETTINGS), tmp_path / "run")
+    config = resolve(scenes, "detr-tiny", minutes=0.03, **SETTINGS)
+    loop.train(config, tmp_path / "run")
     line = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
     assert line["seconds"] >= 1.8
     assert "AP" in line  # the end is always evaluated
-    assert line["lr"] < 1e-5
+    assert line["lr"] < config.learning_rate  # it has fallen; how far depends on when the last step began
 
 
 def test_fine_tuning_starts_from_the_weights_of_a_run(scenes, uninterrupted, tmp_path):

@@ -111,7 +111,8 @@ def _timm_features(network: str, *, pretrained: bool) -> Any:
     if not timm.is_model(network):
         raise UsageError(f"timm has no network {network!r}.")
     try:
-        strides = timm.create_model(network, features_only=True).feature_info.reduction()
+        features: Any = timm.create_model(network, features_only=True)
+        strides = features.feature_info.reduction()
         chosen = [strides.index(stride) for stride in STRIDES]
     except (RuntimeError, ValueError, AttributeError) as error:
         raise UsageError(_no_maps(network)) from error
