@@ -1,11 +1,12 @@
 """What recording costs: training steps of sprint-n with and without it, in turn, on random images and targets.
 
-    python benchmarks/recording.py [--steps 60] [--batch-size 8] [--images 205] [--objects 13] [--model sprint-n]
+    python benchmarks/recording.py [--steps 64] [--batch-size 8] [--images 205] [--objects 13] [--model sprint-n]
 
 Every step runs forward, loss, backward, clipping, AdamW and the moving average, and then the recorder or not. Printed:
-medians, what recording a step takes by itself (timed around the recorder alone, since the difference of two medians is
-smaller than their spread), the look at the probes and the epoch's file, and all of it as a share of an epoch's
-steps. By default an epoch is that of a small data set: its end is then reached, and paid for, most often.
+the median steps; what recording a step takes by itself (timed around the recorder alone, since the difference of the
+steps is smaller than their spread; the mean, since it counts several steps at a time); the look at the probes, the
+epoch's file, and all of it as a share of the steps. By default an epoch is that of a small data set: its end is then
+reached, and paid for, most often.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from setpiece.training.config import resolve
 from setpiece.training.memory import keep_freed_memory
 from setpiece.training.optimiser import make_average, make_optimiser
 from setpiece.training.precision import autocast, uses_bf16
-from setpiece.training.recorder import PER_PROBE, Recorder
+from setpiece.training.recorder import JOINED, PER_PROBE, Recorder
 
 
 class Run:
@@ -109,7 +110,7 @@ class Run:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=60, help="of each kind")
+    parser.add_argument("--steps", type=int, default=64, help="of each kind")
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--images", type=int, default=205, help="of an epoch")
     parser.add_argument("--objects", type=int, default=13, help="in each image")
@@ -133,12 +134,21 @@ def main() -> None:
                 alone.append(time.perf_counter() - stepped)
             else:
                 plain.append(stepped - start)
-            if index % 10 == 9:
+            if index % (4 * JOINED) == 4 * JOINED - 1:  # all steps until here are counted
                 looks.append(seconds_of(lambda: run.recorder.end_epoch(1, 1, 0.0, final=True)))
                 files.append(seconds_of(lambda: run.recorder.end_epoch(2, 1, 0.0, final=False)))  # no look is due
     steps = options.images // options.batch_size
     between = PER_PROBE * len(run.recorder.probes.examples) / options.batch_size
-    report(steps, max(steps, between), *(statistics.median(times) for times in (plain, recorded, alone, looks, files)))
+    median = statistics.median
+    report(
+        steps,
+        max(steps, between),
+        median(plain),
+        median(recorded),
+        statistics.fmean(alone),
+        median(looks),
+        median(files),
+    )
 
 
 def seconds_of(work: Callable[[], object]) -> float:

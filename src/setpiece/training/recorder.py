@@ -26,11 +26,12 @@ from setpiece.model.sprint import Ranking
 from setpiece.model.weights import Checkpoint
 from setpiece.records import Batch, Losses, Outputs
 from setpiece.setloss import SetCriterion
-from setpiece.training.counters import Counters
+from setpiece.training.counters import Counters, Seen, join
 from setpiece.training.probes import Probes, choose
 
 PER_PROBE = 50  # training images: so few probes, at most, that an epoch makes up for a look at them
 FEWEST_PROBES, MOST_PROBES = 2, 8
+JOINED = 8  # steps that are counted at a time
 SAMPLES = 8  # training images whose predictions are kept whole, for a look at the probes
 
 
@@ -67,6 +68,7 @@ class Recorder:
         self.probes = Probes(choose(valid.examples if valid else examples, count, seed), checkpoint)
         L = self.probes.layers(checkpoint)
         self.counters = Counters(L, checkpoint.model.num_queries, examples)
+        self.waiting: list[Seen] = []
         self.sample: deque[tuple[Tensor, Tensor]] = deque(maxlen=SAMPLES)
         ranked = any(isinstance(module, Ranking) for module in checkpoint.model.modules())
         self.header = recording.Header(
@@ -90,15 +92,24 @@ class Recorder:
 
     def step(self, outputs: Outputs, batch: Batch, losses: Losses) -> None:
         """Count a step that was made."""
-        self.counters.add(outputs, batch, losses, self.criterion)
+        seen = Seen.of_step(outputs, batch, losses)
+        if self.waiting and self.waiting[0].boxes.shape[1] != seen.boxes.shape[1]:
+            self._count()
+        self.waiting.append(seen)
+        if len(self.waiting) == JOINED:
+            self._count()
         if self.steps % self.every == 0:
-            boxes = outputs.boxes[-1, 0].detach().cpu()  # (Q, 4)
-            slots = losses.match[-1, 0].cpu()
+            boxes, slots = seen.boxes[0].cpu(), seen.match[-1, 0].cpu()  # (Q, 4), (T,)
             self.sample.append(
                 (boxes, torch.zeros(len(boxes), dtype=torch.bool).index_fill(0, slots[slots >= 0], True))
             )
         self.steps += 1
         self.images += len(batch.image_ids)
+
+    def _count(self) -> None:
+        if self.waiting:
+            self.counters.add(join(self.waiting), self.criterion)
+            self.waiting.clear()
 
     def end_epoch(self, epoch: int, step: int, seconds: float, *, final: bool) -> None:
         """Write what an epoch left.
@@ -109,6 +120,7 @@ class Recorder:
             seconds: of training done in all.
             final: whether the run ends with it.
         """
+        self._count()
         snapshot = None
         if final or self.images >= PER_PROBE * len(self.probes.examples):
             snapshot, self.images = self._look(), 0
@@ -134,7 +146,8 @@ class Recorder:
         recording.write_epoch(self.folder, written)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs to go on as if it had not been interrupted."""
+        """What a resumed run needs to go on as if it had not been interrupted, up to rounding in its sums."""
+        self._count()
         return {
             "steps": self.steps,
             "images": self.images,
