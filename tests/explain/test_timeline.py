@@ -267,5 +267,7 @@ def test_a_run_without_recording_shows_its_metrics_alone(run, make_payload, open
     payload, _ = make_payload([1])
     training = {**read_timeline(run)[0], "matching": None}
     page = open_page({**payload, "training": training}, chapter="training")
-    page.wait_for_selector(".js-plotly-plot")
-    assert page.locator("[data-view=training] .panel").count() == 1
+    page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length === 2")
+    assert page.locator("[data-view=training] .panel").count() == 2
+    drawn = page.evaluate("document.querySelector('[data-role=chart-total]').data[0].y")
+    assert drawn == pytest.approx([9.0, 4.5, 3.0])

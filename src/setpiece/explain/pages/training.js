@@ -18,7 +18,7 @@ const Training = (() => {
         Dom.html("h2", {}, "Training"),
         Dom.html("p", { class: "lead" }, summary(metrics, matching)),
       ),
-      ...(metrics || matching ? [columns(metrics && precision(metrics), matching && lossTerms(matching))] : []),
+      ...(metrics || matching ? [columns(metrics && precision(metrics), matching ? lossTerms(matching) : totalLoss(metrics))] : []),
     );
     if (!matching) return;
     element.append(
@@ -32,9 +32,9 @@ const Training = (() => {
 
   function summary(metrics, matching) {
     const epochs = matching ? matching.epochs.shape[0] : metrics.epoch.length;
-    const over = `How losses, metrics and the matching moved over ${epochs} ${epochs === 1 ? "epoch" : "epochs"}`;
-    if (!matching) return `${over}. The matching itself was not recorded.`;
-    return `${over} of ${matching.images} images. Counts are over the training images that the recording process saw, as
+    const over = `moved over ${epochs} ${epochs === 1 ? "epoch" : "epochs"}`;
+    if (!matching) return `How loss and metrics ${over}. The matching was not recorded.`;
+    return `How losses, metrics and the matching ${over} of ${matching.images} images. Counts are over the training images that the recording process saw, as
       augmented; the probes are a few images of the ${matching.split} split, looked at again and again by the averaged
       model.`;
   }
@@ -72,6 +72,17 @@ const Training = (() => {
         { name: "AP50", values: at(metrics.AP50) },
       ],
       hint: "Of the averaged weights on the validation images: the mean over IoU thresholds 0.50 to 0.95, and at 0.50.",
+    }).element;
+  }
+
+  function totalLoss(metrics) {
+    return Charts.lines({
+      title: "Loss",
+      role: "chart-total",
+      x: { title: "epoch", values: metrics.epoch },
+      y: { title: "", percent: false },
+      series: [{ name: "loss", values: metrics.loss }],
+      hint: "Mean over the steps of an epoch: the weighted sum of all terms and layers.",
     }).element;
   }
 

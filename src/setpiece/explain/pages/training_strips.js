@@ -55,7 +55,6 @@ const Strips = (() => {
           ...parts.map(({ origin, length }) => {
             if (!known.has(origin)) known.set(origin, known.size);
             const kind = origin < 0 ? "none" : `of-${known.get(origin) % 6}`;
-            const text = origin < 0 ? "none" : origin;
             const what = origin < 0 ? "no query" : `${matching.slots === "ranked" ? "cell" : "query"} ${origin}`;
             return Dom.html(
               "i",
@@ -66,7 +65,7 @@ const Strips = (() => {
                 "data-length": length,
                 "data-origin": origin,
               },
-              length / looks.length > 0.09 ? text : "",
+              Dom.html("span", {}, origin < 0 ? "none" : origin),
             );
           }),
         ),
