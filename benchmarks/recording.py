@@ -32,7 +32,7 @@ from setpiece.records import Batch, Losses, Outputs, Targets
 from setpiece.setloss import SetCriterion
 from setpiece.training.config import resolve
 from setpiece.training.memory import keep_freed_memory
-from setpiece.training.optimiser import make_average, make_optimiser
+from setpiece.training.optimiser import make_average, make_optimisers
 from setpiece.training.precision import autocast, uses_bf16
 from setpiece.training.recorder import JOINED, PER_PROBE, Recorder
 
@@ -48,8 +48,8 @@ class Run:
         self.model = checkpoint.model.to(self.device).to(memory_format=torch.channels_last).train()
         self.average = make_average(self.model, config.ema_decay)
         self.criterion = SetCriterion(form=self.model.form)
-        self.optimiser = make_optimiser(self.model, config)
         self.bf16 = uses_bf16("auto", self.device)
+        self.optimisers = make_optimisers(self.model, config, bf16=self.bf16)
         size = InputSize(checkpoint.shortest, checkpoint.longest).scaled(config.train_scale)
         self.size, self.batch_size = size.longest, batch_size
         picture = folder / "random.png"  # of all images: only the probes are read
@@ -101,8 +101,9 @@ class Run:
         losses = self.criterion(outputs, batch.targets)
         losses.total.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+        for optimiser in self.optimisers:
+            optimiser.step()
+            optimiser.zero_grad()
         self.average.update_parameters(self.model)
         losses.total.item()  # the loop reads its losses here
         return outputs, losses

@@ -2,10 +2,10 @@
 
     python benchmarks/training.py [--size 320] [--batch 8] [--seconds 60]
 
-A step is forward, loss, backward, gradient clipping and AdamW, on images and targets that are there already (no
-decoding and no augmentation, for either); ours also averages its weights. Both start from random weights. Ours computes
-as training does (bfloat16 where the hardware has it); the peer is timed in float32, its default, and under the same
-autocast. Also printed: where our step's time goes.
+A step is forward, loss, backward, gradient clipping and the optimiser (ours: Muon and AdamW; the peer's: AdamW), on
+images and targets that are there already (no decoding and no augmentation, for either); ours also averages its weights.
+Both start from random weights. Ours computes as training does (bfloat16 where the hardware has it); the peer is timed
+in float32, its default, and under the same autocast. Also printed: where our step's time goes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from setpiece.records import Targets
 from setpiece.setloss import SetCriterion
 from setpiece.training.config import resolve
 from setpiece.training.memory import keep_freed_memory
-from setpiece.training.optimiser import make_average, make_optimiser
+from setpiece.training.optimiser import make_average, make_optimisers
 from setpiece.training.precision import autocast, uses_bf16
 
 CLASSES = ("platelets", "red", "white")
@@ -84,8 +84,8 @@ def ours(images: Tensor, targets: list[dict[str, Tensor]]) -> tuple[nn.Module, S
     """`sprint-n` and its step, as `setpiece.training.loop` takes it."""
     model = create("sprint-n", CLASSES).model.train().to(memory_format=torch.channels_last)
     config = resolve("-", "sprint-n", minutes=1.0)
-    optimiser, average = make_optimiser(model, config), make_average(model, config.ema_decay)
     criterion, bf16 = SetCriterion(form=model.form), uses_bf16("auto", CPU)
+    optimisers, average = make_optimisers(model, config, bf16=bf16), make_average(model, config.ema_decay)
     images = images.contiguous(memory_format=torch.channels_last)
     padding = torch.zeros(len(images), *images.shape[2:], dtype=torch.bool)
     padded = Targets.from_list(targets)
@@ -96,8 +96,9 @@ def ours(images: Tensor, targets: list[dict[str, Tensor]]) -> tuple[nn.Module, S
             outputs = model(images, padding)
         criterion(outputs, padded).total.backward()
         nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-        optimiser.step()
-        optimiser.zero_grad()
+        for optimiser in optimisers:
+            optimiser.step()
+            optimiser.zero_grad()
         average.update_parameters(model)
         return time.perf_counter() - start
 

@@ -144,11 +144,10 @@ def train_transform(
     )
 
 
-class RandomPlacement(v2.Transform):
-    """Scale an image at random and place it at random on a square canvas; what lies outside is cut off.
+class RandomView(v2.Transform):
+    """Scale an image at random, and cut a random part out of it where it is larger than a square canvas.
 
-    The canvas has the side `size.longest`. A scale of 1 makes the image fit; smaller ones leave a margin, which
-    is filled with the colour that normalisation takes to 0, as the padding of evaluation is. All items have one shape.
+    The canvas has the side `size.longest`; a scale of 1 makes the image fit.
 
     Args:
         size: the input size of the model.
@@ -163,31 +162,48 @@ class RandomPlacement(v2.Transform):
         self.stretch = stretch
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """The part of the image that is seen, its size on the canvas, and the margins around it, in pixels."""
+        """The part of the image that is seen, and its size on the canvas, in pixels."""
         height, width = v2.query_size(flat_inputs)
         low, high = (math.log(scale) for scale in self.scales)
         scale = math.exp(_uniform(low, high)) * self.side / max(height, width)
         skew = math.exp(_uniform(-0.5, 0.5) * math.log(self.stretch))
-        top, bottom, above, below = self._place(height, scale * skew)
-        left, right, before, after = self._place(width, scale / skew)
-        return {
-            "crop": {"top": top, "left": left, "height": bottom - top, "width": right - left},
-            "size": [self.side - above - below, self.side - before - after],
-            "padding": [before, above, after, below],
-        }
+        top, seen_height, new_height = self._look(height, scale * skew)
+        left, seen_width, new_width = self._look(width, scale / skew)
+        part = {"top": top, "left": left, "height": seen_height, "width": seen_width}
+        return {**part, "size": [new_height, new_width]}
 
-    def _place(self, length: int, scale: float) -> tuple[int, int, int, int]:
-        """Along one axis: the pixels [start, end) of the image that are seen, and the margins before and after them."""
+    def _look(self, length: int, scale: float) -> tuple[int, int, int]:
+        """Along one axis: the first pixel of the image that is seen, how many are, and how many those become."""
         seen = min(length, max(1, round(self.side / scale)))
-        start = _below(length - seen + 1)
-        margin = max(0, self.side - max(1, round(seen * scale)))
-        before = _below(margin + 1)
-        return start, start + seen, before, margin - before
+        return _below(length - seen + 1), seen, min(self.side, max(1, round(seen * scale)))
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Crop, resize and pad one image or set of boxes."""
-        resized = F.resized_crop(inpt, **params["crop"], size=params["size"], antialias=True)
-        return F.pad(resized, params["padding"], fill=MEAN_COLOUR if isinstance(inpt, tv_tensors.Image) else 0)
+        """Crop and resize one image or set of boxes."""
+        return F.resized_crop(inpt, **params, antialias=True)
+
+
+class RandomMargin(v2.Transform):
+    """Place an image at random on a square canvas that is no smaller.
+
+    The margin has the colour that normalisation takes to 0, as the padding of evaluation has. All items have one shape.
+
+    Args:
+        size: the input size of the model; the canvas has the side `size.longest`.
+    """
+
+    def __init__(self, size: InputSize) -> None:
+        super().__init__()
+        self.side = size.longest
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """The margins at the left, above, at the right and below, in pixels."""
+        height, width = v2.query_size(flat_inputs)
+        above, before = _below(self.side - height + 1), _below(self.side - width + 1)
+        return {"padding": [before, above, self.side - width - before, self.side - height - above]}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """Pad one image or set of boxes."""
+        return F.pad(inpt, params["padding"], fill=MEAN_COLOUR if isinstance(inpt, tv_tensors.Image) else 0)
 
 
 class RandomTranspose(v2.Transform):
@@ -253,16 +269,17 @@ def canvas_transform(
 
     Args:
         size: the input size of the model; images come out square, with its longest side.
-        scales: see `RandomPlacement`.
-        stretch: see `RandomPlacement`.
+        scales: see `RandomView`.
+        stretch: see `RandomView`.
         turns: whether up and down, rows and columns are exchanged too, and not left and right alone.
     """
     return v2.Compose(
         [
+            RandomView(size, scales, stretch),  # first, so that the others have fewer pixels to work on
+            RandomColour(),  # before the margin, which has to keep its colour
+            RandomMargin(size),
             v2.RandomHorizontalFlip(),
             *([v2.RandomVerticalFlip(), RandomTranspose()] if turns else []),
-            RandomColour(),  # before the margin, which has to keep its colour
-            RandomPlacement(size, scales, stretch),
             v2.ClampBoundingBoxes(),
             v2.SanitizeBoundingBoxes(min_size=1),
         ]

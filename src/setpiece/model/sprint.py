@@ -43,6 +43,9 @@ class Sprint(SetModel):
         backbone: image -> maps of stride 8, 16 and 32.
         fusion: the maps see each other; all come out with the same width D.
         layers: decoder layers.
+        heads: of all their attention.
+        points: that each head looks at in each map, around a query's box.
+        hidden: width inside the feed-forward networks.
         classes: C.
         queries: Q, the largest number of objects that can be found in one image.
 
@@ -62,6 +65,7 @@ class Sprint(SetModel):
         *,
         layers: int,
         heads: int,
+        points: int,
         hidden: int,
         classes: int,
         queries: int,
@@ -73,7 +77,7 @@ class Sprint(SetModel):
         self.fusion = fusion
         self.proposal = nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width))
         self.ranking = Ranking(queries)
-        self.layers = nn.ModuleList(SamplingLayer(width, heads, hidden) for _ in range(layers))
+        self.layers = nn.ModuleList(SamplingLayer(width, heads, points, hidden) for _ in range(layers))
         self.box_position = nn.Sequential(nn.Linear(4, 2 * width), nn.ReLU(inplace=True), nn.Linear(2 * width, width))
         self.class_heads = nn.ModuleList(_class_head(width, classes) for _ in range(1 + layers))
         self.box_heads = nn.ModuleList(_box_head(width) for _ in range(1 + layers))
@@ -142,11 +146,11 @@ class Ranking(nn.Module):
 class SamplingLayer(nn.Module):
     """Self-attention among the queries, sampling attention to the maps, then a feed-forward network."""
 
-    def __init__(self, width: int, heads: int, hidden: int) -> None:
+    def __init__(self, width: int, heads: int, points: int, hidden: int) -> None:
         super().__init__()
         self.self_attention = Attention(width, heads, dropout=0.0)
         self.self_attention_norm = nn.LayerNorm(width)
-        self.sampling = SamplingAttention(width, heads, levels=3, points=4)
+        self.sampling = SamplingAttention(width, heads, levels=3, points=points)
         self.sampling_norm = nn.LayerNorm(width)
         self.feed_forward = FeedForward(width, hidden, dropout=0.0)
         self.feed_forward_norm = nn.LayerNorm(width)
@@ -214,10 +218,11 @@ def sprint_n(classes: int, *, queries: int = 100, backbone: PyramidBackbone | No
     backbone = backbone or SmallCNN(stem=16, channels=(32, 48, 96, 128), blocks=(1, 2, 2, 1))
     return Sprint(
         backbone=backbone,
-        fusion=Fusion(backbone.channels, width=128, heads=8, hidden=256),
+        fusion=Fusion(backbone.channels, width=96, heads=8, hidden=192),
         layers=2,
         heads=8,
-        hidden=256,
+        points=2,
+        hidden=192,
         classes=classes,
         queries=queries,
     )
@@ -231,6 +236,7 @@ def sprint_s(classes: int, *, queries: int = 200, backbone: PyramidBackbone | No
         fusion=Fusion(backbone.channels, width=192, heads=8, hidden=512),
         layers=3,
         heads=8,
+        points=4,
         hidden=512,
         classes=classes,
         queries=queries,
@@ -245,6 +251,7 @@ def sprint_m(classes: int, *, queries: int = 300, backbone: PyramidBackbone | No
         fusion=Fusion(backbone.channels, width=256, heads=8, hidden=1024),
         layers=4,
         heads=8,
+        points=4,
         hidden=1024,
         classes=classes,
         queries=queries,

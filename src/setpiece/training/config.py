@@ -35,6 +35,7 @@ class Recipe:
         warmup_steps: over which the learning rates rise linearly; at most a twentieth of the run.
         ema_decay: of the averaged weights that are evaluated and shipped, after its own warm-up.
         beta2: of AdamW: how slowly its estimate of the gradient's size follows.
+        optimiser: "adamw" for everything, or "muon" for the matrices within the network (AdamW trains the rest).
         augmentation: "paper" (flip, resize, crop, colour) or "canvas" (placement, all turns, colour; square batches).
         train_scale: share of the input size that images have in training, in (0, 1]. Below 1 a step is cheaper, and
             evaluation shows more pixels than training did (compare Touvron et al., arXiv 1906.06423).
@@ -48,6 +49,7 @@ class Recipe:
     warmup_steps: int
     ema_decay: float
     beta2: float = 0.999
+    optimiser: Literal["adamw", "muon"] = "adamw"
     augmentation: Literal["paper", "canvas"] = "paper"
     train_scale: float = 1.0
 
@@ -73,6 +75,7 @@ def sprint_recipe() -> Recipe:
         warmup_steps=100,
         ema_decay=0.998,
         beta2=0.99,
+        optimiser="muon",
         augmentation="canvas",
         train_scale=0.8,
     )
@@ -137,6 +140,7 @@ class TrainConfig(BaseModel):
     warmup_steps: NonNegativeInt
     ema_decay: float = Field(ge=0, lt=1)
     beta2: float = Field(gt=0, lt=1)
+    optimiser: Literal["adamw", "muon"]
     augmentation: Literal["paper", "canvas"]
     train_scale: float = Field(gt=0, le=1)
 

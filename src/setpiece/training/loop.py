@@ -33,7 +33,7 @@ from setpiece.setloss import SetCriterion
 from setpiece.training.config import TrainConfig
 from setpiece.training.display import Display, duration
 from setpiece.training.memory import keep_freed_memory
-from setpiece.training.optimiser import make_average, make_optimiser, scale_learning_rates
+from setpiece.training.optimiser import make_average, make_optimisers, scale_learning_rates
 from setpiece.training.pictures import write_pictures
 from setpiece.training.precision import autocast, uses_bf16
 from setpiece.training.recorder import Recorder
@@ -150,10 +150,10 @@ class Trainer:
         model.to(memory_format=torch.channels_last)
         self.average = make_average(model, config.ema_decay)
         self.checkpoint = replace(checkpoint, model=cast(SetModel, self.average.module))
-        optimiser = make_optimiser(model, config)
+        optimisers = make_optimisers(model, config, bf16=self.bf16)
         together = accelerator.num_processes > 1 and accelerator.device.type == "cuda"
         trained = nn.SyncBatchNorm.convert_sync_batchnorm(model) if together else model
-        self.model, self.optimiser = accelerator.prepare(trained, optimiser)
+        self.model, *self.optimisers = accelerator.prepare(trained, *optimisers)
         self.sampler = EpochSampler(
             len(images),
             config.batch_size,
@@ -229,15 +229,16 @@ class Trainer:
 
     def _step(self, batch: Batch) -> None:
         position, progress = self.position, self._progress()
-        scale_learning_rates(self.optimiser, learning_rate_factor(position.step, progress, self.config.warmup_steps))
+        scale_learning_rates(self.optimisers, learning_rate_factor(position.step, progress, self.config.warmup_steps))
         torch.manual_seed(stable_seed(self.config.seed, self.accelerator.process_index, position.step))  # dropout
         with autocast(self.accelerator.device, self.bf16):
             outputs = self.model(batch.images.contiguous(memory_format=torch.channels_last), batch.padding)
         losses = self._losses(outputs, batch)
         self.accelerator.backward(losses.total)
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+        for optimiser in self.optimisers:
+            optimiser.step()
+            optimiser.zero_grad()
         self.average.update_parameters(self.accelerator.unwrap_model(self.model))
         position.step += 1
         position.batch += 1
@@ -279,7 +280,7 @@ class Trainer:
         )
 
     def _learning_rate(self) -> float:
-        return self.optimiser.param_groups[0]["lr"]
+        return self.optimisers[-1].param_groups[0]["lr"]
 
     def _end_epoch(self, speed: dict[str, float]) -> None:
         position, progress = self.position, self._progress()
@@ -325,7 +326,7 @@ class Trainer:
             tensors = {
                 "model": self.accelerator.unwrap_model(self.model).state_dict(),
                 "average": self.average.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
+                "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             }
             if self.recorder is not None:
                 tensors["recording"] = self.recorder.state_dict()
@@ -345,6 +346,7 @@ class Trainer:
         self.watch.seconds = self.position.seconds
         self.accelerator.unwrap_model(self.model).load_state_dict(tensors["model"])
         self.average.load_state_dict(tensors["average"])
-        self.optimiser.load_state_dict(tensors["optimiser"])
+        for optimiser, optimiser_state in zip(self.optimisers, tensors["optimisers"], strict=True):
+            optimiser.load_state_dict(optimiser_state)
         self.display.say(f"Resumed after {self.position.step} steps, in epoch {self.position.epoch + 1}.")
         return tensors.get("recording")

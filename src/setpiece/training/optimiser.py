@@ -1,4 +1,4 @@
-"""Parameters -> AdamW, and the moving average of the weights."""
+"""Parameters -> their optimisers, and the moving average of the weights."""
 
 from __future__ import annotations
 
@@ -9,32 +9,56 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from setpiece.training.config import TrainConfig
+from setpiece.training.muon import Muon
+
+FEATURES = 28  # the fewest rows and columns of a matrix that maps features to features
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
-def make_optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW over everything that trains: the CNN at its own learning rate, weight decay on matrices alone.
+def make_optimisers(model: nn.Module, config: TrainConfig, *, bf16: bool) -> list[torch.optim.Optimizer]:
+    """What trains the model: AdamW, for all of it or, beside Muon, for what is not a matrix within the network.
 
-    Biases, norms and other vectors are not decayed: they do not multiply, so a small norm does not regularise them.
+    The CNN has its own learning rate, and only matrices and convolutions are decayed: vectors (biases, norms) do not
+    multiply, so a small norm does not regularise them. Muon leaves to AdamW what Jordan et al. leave to it, the first
+    and the last layers, whose rows or columns are channels of an image, classes or sides of a box and not features.
+
+    Args:
+        model: its CNN is called `backbone`.
+        config: `optimiser`, the learning rates, weight decay and beta2.
+        bf16: whether Muon computes in bfloat16.
     """
-    groups: list[dict[str, Any]] = []
+    muon: list[dict[str, Any]] = []
+    adamw: list[dict[str, Any]] = []
     for in_backbone, rate in ((False, config.learning_rate), (True, config.backbone_learning_rate)):
-        members = [
-            parameter
-            for name, parameter in model.named_parameters()
-            if parameter.requires_grad and name.startswith("backbone.") == in_backbone
-        ]
-        for decayed, decay in ((True, config.weight_decay), (False, 0.0)):
-            chosen = [parameter for parameter in members if (parameter.ndim > 1) == decayed]
-            groups.append({"params": chosen, "lr": rate, "initial_lr": rate, "weight_decay": decay})
-    return torch.optim.AdamW([group for group in groups if group["params"]], betas=(0.9, config.beta2), fused=True)
+        members: dict[str, list[Tensor]] = {"within": [], "other": [], "vector": []}
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad and name.startswith("backbone.") == in_backbone:
+                members[_kind(name, parameter)].append(parameter)
+        for kind, group in members.items():
+            trained_by = muon if kind == "within" and config.optimiser == "muon" else adamw
+            decay = 0.0 if kind == "vector" else config.weight_decay
+            if group:
+                trained_by.append({"params": group, "lr": rate, "initial_lr": rate, "weight_decay": decay})
+    by_adamw = torch.optim.AdamW(adamw, betas=(0.9, config.beta2), fused=True)
+    if not muon:
+        return [by_adamw]
+    return [Muon(muon, config.learning_rate, dtype=torch.bfloat16 if bf16 else torch.float32), by_adamw]
 
 
-def scale_learning_rates(optimiser: torch.optim.Optimizer, factor: float) -> None:
+def _kind(name: str, parameter: Tensor) -> str:
+    """Whether a parameter is a matrix "within" the network, any "other" matrix, or a "vector"."""
+    if parameter.ndim < 2:
+        return "vector"
+    smaller_side = min(len(parameter), parameter[0].numel())
+    return "other" if smaller_side < FEATURES or "class_head" in name else "within"
+
+
+def scale_learning_rates(optimisers: list[torch.optim.Optimizer], factor: float) -> None:
     """Set every learning rate to its initial value times a factor."""
-    for group in optimiser.param_groups:
-        group["lr"] = group["initial_lr"] * factor
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = group["initial_lr"] * factor
 
 
 def make_average(model: nn.Module, decay: float) -> AveragedModel:

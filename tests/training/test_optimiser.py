@@ -1,0 +1,143 @@
+"""Which parameters are trained by what, and what one step of Muon does."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from setpiece.model.weights import create
+from setpiece.training.config import resolve
+from setpiece.training.muon import ADAMS_SIZE, Muon, polar
+from setpiece.training.optimiser import make_optimisers, scale_learning_rates
+
+
+def parameters_of(optimiser):
+    return [parameter for group in optimiser.param_groups for parameter in group["params"]]
+
+
+@pytest.mark.parametrize("model", ["sprint-n", "detr-tiny"])
+def test_every_parameter_is_trained_exactly_once(model):
+    network = create(model, ["a", "b"]).model
+    optimisers = make_optimisers(network, resolve("-", model), bf16=False)
+    trained = [id(parameter) for optimiser in optimisers for parameter in parameters_of(optimiser)]
+    assert sorted(trained) == sorted(id(p) for p in network.parameters() if p.requires_grad)
+
+
+def test_muon_trains_what_maps_features_to_features_and_adamw_the_rest():
+    network = create("sprint-n", ["a", "b"]).model
+    muon, adamw = make_optimisers(network, resolve("-", "sprint-n"), bf16=False)
+    assert isinstance(muon, Muon) and isinstance(adamw, torch.optim.AdamW)
+    within = {id(parameter) for parameter in parameters_of(muon)}
+    names = {name for name, parameter in network.named_parameters() if id(parameter) in within}
+    assert {"fusion.finer.0.0.weight", "layers.0.feed_forward.0.weight", "box_heads.0.0.weight"} <= names
+    assert not any("class_head" in name or "norm" in name or name.endswith("bias") for name in names)
+    assert "backbone.stem.0.0.weight" not in names  # its columns are colours
+    assert "box_heads.0.4.weight" not in names  # its rows are sides of a box
+
+
+def test_a_recipe_without_muon_has_adamw_alone():
+    network = create("detr-tiny", ["a", "b"]).model
+    assert [type(o) for o in make_optimisers(network, resolve("-", "detr-tiny"), bf16=False)] == [torch.optim.AdamW]
+
+
+def test_vectors_are_not_decayed_and_the_cnn_has_its_own_rate():
+    network = create("sprint-n", ["a", "b"]).model
+    config = resolve("-", "sprint-n", learning_rate=1e-3, backbone_learning_rate=1e-4, weight_decay=0.3)
+    optimisers = make_optimisers(network, config, bf16=False)
+    in_backbone = {id(parameter) for parameter in network.backbone.parameters()}
+    for group in (group for optimiser in optimisers for group in optimiser.param_groups):
+        assert {p.ndim > 1 for p in group["params"]} == {group["weight_decay"] == 0.3}
+        assert {id(p) in in_backbone for p in group["params"]} == {group["lr"] == 1e-4}
+    scale_learning_rates(optimisers, 0.5)
+    assert {group["lr"] for optimiser in optimisers for group in optimiser.param_groups} == {5e-4, 5e-5}
+
+
+@given(seed=st.integers(0, 1000), rows=st.integers(1, 40), more=st.integers(0, 60))
+def test_polar_brings_singular_values_near_one_and_keeps_directions(seed, rows, more):
+    matrix = torch.randn(rows, rows + more, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    u, s, vt = torch.linalg.svd(matrix, full_matrices=False)
+    turned = u.T @ polar(matrix[None])[0] @ vt.T  # the singular values, on the diagonal
+    assert torch.allclose(turned, turned.diagonal().diag(), atol=1e-6)
+    reached = turned.diagonal()[s > 0.01 * s.norm()]
+    assert (reached > 0.67).all() and (reached < 1.21).all()
+
+
+def test_polar_of_nothing_is_nothing():
+    assert (polar(torch.zeros(1, 3, 5)) == 0).all()
+
+
+@pytest.mark.parametrize("shape", [(40, 60), (60, 40), (16, 8, 3, 3), (32, 2, 1, 1)])
+def test_a_step_of_muon_has_the_size_of_a_step_of_adamw(shape):
+    weight = torch.zeros(shape, requires_grad=True)
+    weight.grad = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    Muon([weight], lr=0.5).step()
+    assert weight.square().mean().sqrt().item() == pytest.approx(0.5 * ADAMS_SIZE, rel=0.25)
+    assert (weight * weight.grad).sum() < 0
+
+
+def test_the_layout_of_a_convolution_does_not_change_its_step():
+    weights = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        weight = torch.ones(16, 8, 3, 3).contiguous(memory_format=layout).requires_grad_()
+        gradient = torch.randn(16, 8, 3, 3, generator=torch.Generator().manual_seed(0))
+        weight.grad = gradient.contiguous(memory_format=layout)
+        Muon([weight], lr=0.1).step()
+        weights.append(weight.detach())
+    assert torch.allclose(*weights, atol=1e-6)
+
+
+def test_matrices_of_one_shape_do_not_disturb_each_other():
+    generator = torch.Generator().manual_seed(0)
+    gradients = [torch.randn(12, 20, generator=generator), torch.randn(20, 12, generator=generator)]
+
+    def step(gradients):
+        weights = [torch.zeros_like(gradient).requires_grad_() for gradient in gradients]
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.grad = gradient.clone()
+        Muon(weights, lr=0.1).step()
+        return [weight.detach() for weight in weights]
+
+    alone = [step([gradient])[0] for gradient in gradients]
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(step(gradients), alone, strict=True))
+
+
+def test_without_a_gradient_only_decay_shrinks_a_weight():
+    weight, frozen = torch.ones(4, 4, requires_grad=True), torch.ones(4, 4, requires_grad=True)
+    weight.grad = torch.zeros(4, 4)
+    Muon([weight, frozen], lr=0.1, weight_decay=0.5).step()
+    assert torch.allclose(weight, torch.full((4, 4), 0.95))
+    assert (frozen == 1).all()
+
+
+def test_muon_fits_a_linear_map():
+    generator = torch.Generator().manual_seed(0)
+    wanted, x = torch.randn(8, 8, generator=generator), torch.randn(256, 8, generator=generator)
+    weight = torch.zeros(8, 8, requires_grad=True)
+    optimiser = Muon([weight], lr=0.1)
+    for step in range(300):
+        optimiser.param_groups[0]["lr"] = 0.3 * (1 - step / 300)
+        optimiser.zero_grad()
+        (x @ (weight - wanted)).square().mean().backward()
+        optimiser.step()
+    assert (weight - wanted).abs().max() < 0.05
+
+
+def test_its_state_can_be_saved_and_taken_up():
+    def fresh():
+        weight = torch.ones(4, 6, requires_grad=True)
+        return weight, Muon([weight], lr=0.1)
+
+    def step(weight, optimiser, seed):
+        weight.grad = torch.randn(4, 6, generator=torch.Generator().manual_seed(seed))
+        optimiser.step()
+
+    weight, optimiser = fresh()
+    step(weight, optimiser, 0)
+    other, resumed = fresh()
+    other.data.copy_(weight)
+    resumed.load_state_dict(copy.deepcopy(optimiser.state_dict()))
+    step(weight, optimiser, 1)
+    step(other, resumed, 1)
+    assert torch.equal(weight, other)
