@@ -42,7 +42,7 @@ def main() -> None:
     torch.manual_seed(0)
     checkpoint = create(options.model, dataset.classes)
     size = InputSize(checkpoint.shortest, checkpoint.longest)
-    images = TrainImages(dataset, size, transform=eval_transform(size))
+    images = TrainImages(dataset, size, augmentation=eval_transform)
     images.prepare()
     config = resolve(
         options.data, options.model, minutes=options.minutes, evaluations=20, batch_size=options.images, ema_decay=0.99

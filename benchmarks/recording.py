@@ -12,6 +12,7 @@ reached, and paid for, most often.
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import tempfile
 import time
@@ -32,7 +33,7 @@ from setpiece.records import Batch, Losses, Outputs, Targets
 from setpiece.setloss import SetCriterion
 from setpiece.training.config import resolve
 from setpiece.training.memory import keep_freed_memory
-from setpiece.training.optimiser import make_average, make_optimisers
+from setpiece.training.optimiser import make_average, make_optimisers, update_average
 from setpiece.training.precision import autocast, uses_bf16
 from setpiece.training.recorder import JOINED, PER_PROBE, Recorder
 
@@ -46,7 +47,7 @@ class Run:
         config = resolve("random", model, batch_size=batch_size)
         checkpoint = create(model, ["a", "b", "c"])
         self.model = checkpoint.model.to(self.device).to(memory_format=torch.channels_last).train()
-        self.average = make_average(self.model, config.ema_decay)
+        self.average, self.steps = make_average(self.model, config.ema_decay), itertools.count()
         self.criterion = SetCriterion(form=self.model.form)
         self.bf16 = uses_bf16("auto", self.device)
         self.optimisers = make_optimisers(self.model, config, bf16=self.bf16)
@@ -104,7 +105,7 @@ class Run:
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad()
-        self.average.update_parameters(self.model)
+        update_average(self.average, self.model, next(self.steps))
         losses.total.item()  # the loop reads its losses here
         return outputs, losses
 

@@ -11,6 +11,7 @@ in float32, its default, and under the same autocast. Also printed: where our st
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from setpiece.records import Targets
 from setpiece.setloss import SetCriterion
 from setpiece.training.config import resolve
 from setpiece.training.memory import keep_freed_memory
-from setpiece.training.optimiser import make_average, make_optimisers
+from setpiece.training.optimiser import make_average, make_optimisers, update_average
 from setpiece.training.precision import autocast, uses_bf16
 
 CLASSES = ("platelets", "red", "white")
@@ -89,6 +90,7 @@ def ours(images: Tensor, targets: list[dict[str, Tensor]]) -> tuple[nn.Module, S
     images = images.contiguous(memory_format=torch.channels_last)
     padding = torch.zeros(len(images), *images.shape[2:], dtype=torch.bool)
     padded = Targets.from_list(targets)
+    steps = itertools.count()
 
     def step() -> float:
         start = time.perf_counter()
@@ -99,7 +101,7 @@ def ours(images: Tensor, targets: list[dict[str, Tensor]]) -> tuple[nn.Module, S
         for optimiser in optimisers:
             optimiser.step()
             optimiser.zero_grad()
-        average.update_parameters(model)
+        update_average(average, model, next(steps))
         return time.perf_counter() - start
 
     return model, step

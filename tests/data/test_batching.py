@@ -12,6 +12,7 @@ from torch import Tensor
 
 from setpiece.data import EpochSampler, InputSize, TrainImages, collate, eval_loader, open_dataset, train_loader
 from setpiece.data.items import Item
+from setpiece.data.transforms import canvas_transform
 from setpiece.errors import UsageError
 from setpiece.records import Batch
 
@@ -48,19 +49,24 @@ def tensors(batch: Batch) -> list[Tensor]:
 
 def test_a_key_gives_the_same_item_whatever_happened_before(dataset):
     images = TrainImages(dataset, SIZE, seed=3)
-    first = images[4, 2]
+    first = images[4, 2, 1.0]
     torch.rand(10)
     for index in range(5):
-        images[4, index]
-    assert_same(images[4, 2], first)
-    assert_same(TrainImages(dataset, SIZE, seed=3)[4, 2], first)
+        images[4, index, 1.0]
+    assert_same(images[4, 2, 1.0], first)
+    assert_same(TrainImages(dataset, SIZE, seed=3)[4, 2, 1.0], first)
 
 
 def test_another_epoch_image_or_seed_is_augmented_otherwise(dataset):
-    one = TrainImages(dataset, SIZE, seed=0)[0, 2]
+    one = TrainImages(dataset, SIZE, seed=0)[0, 2, 1.0]
     for seed, epoch in ((0, 1), (1, 0)):
-        other = TrainImages(dataset, SIZE, seed=seed)[epoch, 2]
+        other = TrainImages(dataset, SIZE, seed=seed)[epoch, 2, 1.0]
         assert one.image.shape != other.image.shape or not torch.equal(one.image, other.image)
+
+
+def test_the_scale_of_a_key_is_the_share_of_the_input_size(dataset):
+    images = TrainImages(dataset, InputSize(64, 64), augmentation=canvas_transform)
+    assert [images[0, 2, scale].image.shape for scale in (1.0, 0.5)] == [(3, 64, 64), (3, 32, 32)]
 
 
 def test_global_generators_are_left_as_they_were(dataset):
@@ -77,26 +83,26 @@ def test_global_generators_are_left_as_they_were(dataset):
 
 def test_crowds_are_no_training_targets(dataset):
     for epoch in range(5):
-        assert len(TrainImages(dataset, SIZE)[epoch, 0].labels) <= 1
+        assert len(TrainImages(dataset, SIZE)[epoch, 0, 1.0].labels) <= 1
 
 
 def test_prepared_images_are_kept_small_and_augmented_alike(dataset):
     progress = []
     images = TrainImages(dataset, SIZE)
-    plain = images[0, 2]
+    plain = images[0, 2, 1.0]
     assert images.prepare(lambda done, total: progress.append((done, total)))
     assert progress == [(done, 5) for done in range(1, 6)]
-    assert_same(images[0, 2], plain)  # 64x48 files need no resize at 64x48
+    assert_same(images[0, 2, 1.0], plain)  # 64x48 files need no resize at 64x48
 
 
 def test_prepared_images_are_resized_with_their_boxes_and_never_enlarged(dataset):
     small, large = TrainImages(dataset, InputSize(24, 24)), TrainImages(dataset, InputSize(480, 640))
-    plain = small[0, 4]
+    plain = small[0, 4, 1.0]
     for images in (small, large):
         images.prepare()
     assert small._cache[4].shape == (3, 27, 36)
     assert large._cache[4].shape == (3, 48, 64)
-    torch.testing.assert_close(small[0, 4].boxes_cxcywh, plain.boxes_cxcywh, atol=0.1, rtol=0)
+    torch.testing.assert_close(small[0, 4, 1.0].boxes_cxcywh, plain.boxes_cxcywh, atol=0.1, rtol=0)
 
 
 def test_images_that_would_take_too_much_memory_are_not_kept(dataset):
@@ -111,7 +117,7 @@ def test_an_item_does_not_change_what_is_kept(dataset):
     images.prepare()
     kept = images._cache[2].clone()
     for epoch in range(10):
-        images[epoch, 2]
+        images[epoch, 2, 1.0]
     assert torch.equal(images._cache[2], kept)
 
 
@@ -146,7 +152,7 @@ def test_epochs_and_seeds_differ_in_order():
     def order(seed, epoch):
         sampler = EpochSampler(50, 5, seed=seed)
         sampler.set_epoch(epoch)
-        return [index for batch in sampler for _, index in batch]
+        return [index for batch in sampler for _, index, _ in batch]
 
     assert order(0, 0) == order(0, 0)
     assert order(0, 0) != order(0, 1) != order(1, 0) != order(0, 0)
@@ -183,12 +189,12 @@ def test_workers_give_the_same_batches_as_one_process(dataset):
         images, sampler = TrainImages(dataset, SIZE), EpochSampler(5, 2)
         loader = train_loader(images, sampler, MEAN, STD, workers=workers)
         for epoch in range(2):
-            sampler.set_epoch(epoch)
+            sampler.set_epoch(epoch, scale=1 - epoch / 2)
             batches[workers, epoch] = [tensors(batch) for batch in loader]
     for epoch in range(2):
         for one, other in zip(batches[0, epoch], batches[2, epoch], strict=True):
             assert all(map(torch.equal, one, other))
-    assert not torch.equal(batches[0, 0][0][2], batches[0, 1][0][2])
+    assert batches[0, 0][0][0].shape != batches[0, 1][0][0].shape
 
 
 @pytest.mark.parametrize("workers", [0, 2])

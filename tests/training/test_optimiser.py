@@ -28,7 +28,7 @@ def test_every_parameter_is_trained_exactly_once(model):
 def test_muon_trains_what_maps_features_to_features_and_adamw_the_rest():
     network = create("sprint-n", ["a", "b"]).model
     muon, adamw = make_optimisers(network, resolve("-", "sprint-n"), bf16=False)
-    assert isinstance(muon, Muon) and isinstance(adamw, torch.optim.AdamW)
+    assert (type(muon), type(adamw)) == (Muon, torch.optim.AdamW)
     within = {id(parameter) for parameter in parameters_of(muon)}
     names = {name for name, parameter in network.named_parameters() if id(parameter) in within}
     assert {"fusion.finer.0.0.weight", "layers.0.feed_forward.0.weight", "box_heads.0.0.weight"} <= names
@@ -61,7 +61,7 @@ def test_polar_brings_singular_values_near_one_and_keeps_directions(seed, rows, 
     turned = u.T @ polar(matrix[None])[0] @ vt.T  # the singular values, on the diagonal
     assert torch.allclose(turned, turned.diagonal().diag(), atol=1e-6)
     reached = turned.diagonal()[s > 0.01 * s.norm()]
-    assert (reached > 0.67).all() and (reached < 1.21).all()
+    assert ((reached > 0.725) & (reached < 1.275)).all()
 
 
 def test_polar_of_nothing_is_nothing():

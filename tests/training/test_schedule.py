@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from setpiece.training.schedule import Stopwatch, learning_rate_factor
+from setpiece.training.schedule import Stopwatch, image_scale, learning_rate_factor
 
 share = st.floats(0, 1)
 
@@ -22,6 +22,12 @@ def test_warm_up_rises_by_steps_and_never_takes_more_than_a_twentieth_of_the_run
     assert learning_rate_factor(0, 0.0, 100) == pytest.approx(0.01)
     assert learning_rate_factor(49, 0.001, 100) == pytest.approx(0.5)
     assert learning_rate_factor(0, 0.05, 100_000) == 1.0
+
+
+@given(share, share, st.floats(0.01, 1))
+def test_images_only_grow_and_end_at_their_full_size(a, b, first):
+    low, high = sorted((a, b))
+    assert first <= image_scale(low, first) <= image_scale(high, first) <= image_scale(1.0, first) == pytest.approx(1)
 
 
 def test_it_is_constant_and_then_falls_to_one_hundredth_whatever_the_length():

@@ -135,7 +135,7 @@ def test_fine_tuning_starts_from_the_weights_of_a_run(scenes, uninterrupted, tmp
     assert rows(tmp_path / "run")[0]["loss"] < rows(uninterrupted)[0]["loss"]
 
 
-def test_training_shows_smaller_images_than_the_model_is_made_for_where_the_recipe_says_so(
+def test_images_start_small_and_grow_to_the_share_of_the_input_size_that_the_recipe_names(
     scenes, tmp_path, monkeypatch
 ):
     sides = []
@@ -145,9 +145,10 @@ def test_training_shows_smaller_images_than_the_model_is_made_for_where_the_reci
         return canvas_transform(size)
 
     monkeypatch.setattr(loop, "canvas_transform", spy)
-    config = resolve(scenes, "sprint-n", epochs=1, train_scale=0.5, **SETTINGS | {"size": 128})
+    settings = SETTINGS | {"size": 128, "evaluations": 1}
+    config = resolve(scenes, "sprint-n", epochs=3, train_scale=0.5, first_scale=0.5, **settings)
     assert load(loop.train(config, tmp_path / "run")).longest == 128
-    assert sides == [64]
+    assert sides == [32, 64]
 
 
 def test_a_checkpoint_keeps_its_backbone(scenes, uninterrupted, tmp_path):

@@ -42,26 +42,32 @@ class Item:
 
 
 class TrainImages(torch.utils.data.Dataset[Item]):
-    """Augmented images for training, by key (epoch, image index).
+    """Augmented images for training, by key (epoch, image index, scale).
 
     The augmentation is drawn from (seed, epoch, image index) alone, whichever process draws it and whatever was
-    drawn before; no global generator is left changed.
+    drawn before; no global generator is left changed. The scale is the share of the input size to augment for.
 
     Args:
         dataset: crowds are left out.
-        size: the input size of the model.
+        size: the input size at scale 1.
         seed: of the augmentation.
-        transform: over (image, {"boxes", "labels"}), drawing from torch's generator alone; by default
-            `train_transform(size)`.
+        augmentation: an input size -> a transform over (image, {"boxes", "labels"}), which draws from torch's
+            generator alone.
     """
 
     def __init__(
-        self, dataset: Dataset, size: InputSize, *, seed: int = 0, transform: v2.Transform | None = None
+        self,
+        dataset: Dataset,
+        size: InputSize,
+        *,
+        seed: int = 0,
+        augmentation: Callable[[InputSize], v2.Transform] = train_transform,
     ) -> None:
         self.examples = dataset.examples
         self.size = size
         self.seed = seed
-        self.transform = transform if transform is not None else train_transform(size)
+        self.augmentation = augmentation
+        self._transforms: dict[float, v2.Transform] = {}
         self._cache: list[Tensor] = []
 
     def prepare(self, progress: Callable[[int, int], None] | None = None, *, limit: int = CACHE_LIMIT) -> bool:
@@ -96,13 +102,15 @@ class TrainImages(torch.utils.data.Dataset[Item]):
         return len(self.examples)
 
     def __getitem__(self, key: Key) -> Item:
-        epoch, index = key
+        epoch, index, scale = key
+        if scale not in self._transforms:
+            self._transforms[scale] = self.augmentation(self.size.scaled(scale))
         example = self.examples[index]
         image = self._cache[index] if self._cache else _decode(example)
         with torch.random.fork_rng(devices=[]):
             # Not torch.manual_seed, which would seed the accelerator's generators too.
             torch.default_generator.manual_seed(stable_seed(self.seed, epoch, index))
-            return _item(example, image, self.transform)
+            return _item(example, image, self._transforms[scale])
 
 
 class EvalImages(torch.utils.data.Dataset[Item]):

@@ -10,7 +10,7 @@ from torch.utils.data import Sampler
 
 from setpiece.errors import UsageError
 
-Key = tuple[int, int]  # (epoch, image index)
+Key = tuple[int, int, float]  # (epoch, image index, share of the input size)
 
 
 def stable_seed(*numbers: int) -> int:
@@ -25,7 +25,7 @@ def stable_seed(*numbers: int) -> int:
 
 
 class EpochSampler(Sampler[list[Key]]):
-    """Batches of keys (epoch, image index), every image at most once in an epoch.
+    """Batches of keys (epoch, image index, scale), every image at most once in an epoch.
 
     The images are permuted by (seed, epoch) and cut into batches of `batch_size`, of which each of `world_size`
     processes takes its share; the images left over sit the epoch out. A data set smaller than a batch makes one
@@ -44,8 +44,8 @@ class EpochSampler(Sampler[list[Key]]):
     Example:
         >>> sampler = EpochSampler(length=5, batch_size=2)
         >>> sampler.set_epoch(3, start_batch=1)
-        >>> [len(batch) for batch in sampler], next(iter(sampler))[0][0]
-        ([2], 3)
+        >>> [len(batch) for batch in sampler], next(iter(sampler))[0][::2]
+        ([2], (3, 1.0))
     """
 
     def __init__(self, length: int, batch_size: int, *, seed: int = 0, rank: int = 0, world_size: int = 1) -> None:
@@ -67,18 +67,26 @@ class EpochSampler(Sampler[list[Key]]):
         """Batches of a whole epoch."""
         return self.length // self.batch_size
 
-    def set_epoch(self, epoch: int, start_batch: int = 0) -> None:
-        """Choose the epoch to iterate over next, and how many of its batches to skip."""
+    def set_epoch(self, epoch: int, start_batch: int = 0, scale: float = 1.0) -> None:
+        """Choose the epoch to iterate over next, how many of its batches to skip, and the size of its images.
+
+        Args:
+            epoch: from 0.
+            start_batch: from 0.
+            scale: share of the input size, in (0, 1].
+        """
         self.epoch = epoch
         self.start_batch = start_batch
+        self.scale = scale
 
     def __iter__(self) -> Iterator[list[Key]]:
         generator = torch.Generator().manual_seed(stable_seed(self.seed, self.epoch))
         order = torch.randperm(self.length, generator=generator).tolist()
-        epoch = self.epoch  # fixed here, while a loader that fetches ahead may outlive the next set_epoch
+        # Fixed here, since a loader that fetches ahead may outlive the next set_epoch.
+        epoch, scale = self.epoch, self.scale
         for batch in range(self.start_batch, self.batches_per_epoch):
             indices = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-            yield [(epoch, index) for index in indices[self.rank :: self.world_size]]
+            yield [(epoch, index, scale) for index in indices[self.rank :: self.world_size]]
 
     def __len__(self) -> int:
         """Batches that are left of the epoch."""

@@ -144,115 +144,132 @@ def train_transform(
     )
 
 
-class RandomView(v2.Transform):
-    """Scale an image at random, and cut a random part out of it where it is larger than a square canvas.
+class RandomCanvas(v2.Transform):
+    """Show an image at random on a square canvas: scaled, cut or surrounded by a margin, turned, in other colours.
 
-    The canvas has the side `size.longest`; a scale of 1 makes the image fit.
+    The canvas has the side S = `size.longest`, so that all items have one shape. In one pass, since a small model
+    would wait for a pipeline of torchvision's: a part of the image is cut out and resized, once; its colours are
+    changed by one affine map; the margin has the colour that normalisation takes to 0, as the padding of evaluation
+    has; flips of both axes and their exchange make all eight turns.
 
     Args:
         size: the input size of the model.
-        scales: the smallest and the largest scale, drawn log-uniformly.
+        scales: the smallest and the largest scale, drawn log-uniformly; at 1 the image's longer side is S.
         stretch: the largest ratio between the scales of width and height.
+        turns: whether up and down, rows and columns are exchanged too, and not left and right alone.
     """
 
-    def __init__(self, size: InputSize, scales: tuple[float, float], stretch: float) -> None:
+    def __init__(self, size: InputSize, scales: tuple[float, float], stretch: float, *, turns: bool) -> None:
         super().__init__()
         self.side = size.longest
         self.scales = scales
         self.stretch = stretch
+        self.turns = turns
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """The part of the image that is seen, and its size on the canvas, in pixels."""
+        """What is seen of the image, where it goes on the canvas, its turn and its colours."""
         height, width = v2.query_size(flat_inputs)
         low, high = (math.log(scale) for scale in self.scales)
         scale = math.exp(_uniform(low, high)) * self.side / max(height, width)
         skew = math.exp(_uniform(-0.5, 0.5) * math.log(self.stretch))
-        top, seen_height, new_height = self._look(height, scale * skew)
-        left, seen_width, new_width = self._look(width, scale / skew)
-        part = {"top": top, "left": left, "height": seen_height, "width": seen_width}
-        return {**part, "size": [new_height, new_width]}
+        colour_matrix, colour_offset = random_colour()
+        return {
+            "rows": self._look(height, scale * skew),
+            "columns": self._look(width, scale / skew),
+            "flipped": [axis for axis in ((-2, -1) if self.turns else (-1,)) if _below(2)],
+            "transposed": self.turns and _below(2) == 1,
+            "colour_matrix": colour_matrix,
+            "colour_offset": colour_offset,
+        }
 
-    def _look(self, length: int, scale: float) -> tuple[int, int, int]:
-        """Along one axis: the first pixel of the image that is seen, how many are, and how many those become."""
+    def _look(self, length: int, scale: float) -> _Span:
         seen = min(length, max(1, round(self.side / scale)))
-        return _below(length - seen + 1), seen, min(self.side, max(1, round(seen * scale)))
+        shown = min(self.side, max(1, round(seen * scale)))
+        return _Span(_below(length - seen + 1), seen, _below(self.side - shown + 1), shown)
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Crop and resize one image or set of boxes."""
-        return F.resized_crop(inpt, **params, antialias=True)
-
-
-class RandomMargin(v2.Transform):
-    """Place an image at random on a square canvas that is no smaller.
-
-    The margin has the colour that normalisation takes to 0, as the padding of evaluation has. All items have one shape.
-
-    Args:
-        size: the input size of the model; the canvas has the side `size.longest`.
-    """
-
-    def __init__(self, size: InputSize) -> None:
-        super().__init__()
-        self.side = size.longest
-
-    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """The margins at the left, above, at the right and below, in pixels."""
-        height, width = v2.query_size(flat_inputs)
-        above, before = _below(self.side - height + 1), _below(self.side - width + 1)
-        return {"padding": [before, above, self.side - width - before, self.side - height - above]}
-
-    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Pad one image or set of boxes."""
-        return F.pad(inpt, params["padding"], fill=MEAN_COLOUR if isinstance(inpt, tv_tensors.Image) else 0)
-
-
-class RandomTranspose(v2.Transform):
-    """Exchange rows and columns, with a probability of a half: with flips, all eight turns of an image.
-
-    Boxes are exchanged with their pixels.
-    """
-
-    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:  # noqa: ARG002 (torchvision's signature)
-        """Whether to."""
-        return {"transpose": _uniform(0.0, 1.0) < 0.5}
-
-    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Exchange the axes of one image or set of boxes."""
-        if not params["transpose"]:
-            return inpt
+        """Bring one image or set of boxes onto the canvas."""
         if isinstance(inpt, tv_tensors.BoundingBoxes):
-            height, width = inpt.canvas_size
-            return tv_tensors.wrap(inpt[:, [1, 0, 3, 2]], like=inpt, canvas_size=(width, height))
-        return tv_tensors.wrap(inpt.transpose(-1, -2).contiguous(), like=inpt)
+            return self._move(inpt, **params)
+        return self._draw(inpt, **params) if isinstance(inpt, tv_tensors.Image) else inpt
+
+    def _draw(
+        self,
+        image: UInt8[Tensor, "3 H W"],
+        rows: _Span,
+        columns: _Span,
+        flipped: list[int],
+        transposed: bool,
+        colour_matrix: Float32[Tensor, "3 3"],
+        colour_offset: float,
+    ) -> tv_tensors.Image:
+        part = image.as_subclass(Tensor)[:, rows.source, columns.source]
+        seen = F.resize(part, [rows.shown, columns.shown], antialias=True)
+        coloured = torch.addmm(torch.tensor(colour_offset), colour_matrix, seen.flatten(1).float()).clamp_(0, 255)
+        canvas = torch.tensor(MEAN_COLOUR, dtype=torch.uint8)[:, None, None].repeat(1, self.side, self.side)
+        canvas[:, rows.target, columns.target] = coloured.view(seen.shape)
+        turned = canvas.flip(flipped) if flipped else canvas
+        return tv_tensors.Image(turned.transpose(-1, -2) if transposed else turned)
+
+    def _move(
+        self,
+        boxes_xyxy: Float32[Tensor, "N 4"],
+        rows: _Span,
+        columns: _Span,
+        flipped: list[int],
+        transposed: bool,
+        **_: Any,
+    ) -> tv_tensors.BoundingBoxes:
+        left, top, right, bottom = boxes_xyxy.as_subclass(Tensor).unbind(-1)
+        x, y = columns.move(torch.stack([left, right])), rows.move(torch.stack([top, bottom]))  # (2, N) each
+        x, y = (
+            (self.side - at).flip(0) if axis in flipped else at  # what was the left side is the right one
+            for at, axis in ((x, -1), (y, -2))
+        )
+        x, y = (y, x) if transposed else (x, y)
+        moved = torch.stack([x[0], y[0], x[1], y[1]], -1)
+        return tv_tensors.wrap(moved, like=boxes_xyxy, canvas_size=(self.side, self.side))
 
 
-class RandomColour(v2.Transform):
-    """Random brightness, contrast, saturation and hue, as one affine map of the colours.
+@dataclass(frozen=True)
+class _Span:
+    """Along one axis, in pixels: the part of an image that is seen, and the part of a canvas that shows it."""
+
+    first: int
+    seen: int
+    offset: int
+    shown: int
+
+    @property
+    def source(self) -> slice:
+        return slice(self.first, self.first + self.seen)
+
+    @property
+    def target(self) -> slice:
+        return slice(self.offset, self.offset + self.shown)
+
+    def move(self, at: Float32[Tensor, "*N"]) -> Float32[Tensor, "*N"]:
+        """From the image's pixels to the canvas's."""
+        return self.offset + (at - self.first) * (self.shown / self.seen)
+
+
+def random_colour() -> tuple[Float32[Tensor, "3 3"], float]:
+    """Random brightness, contrast, saturation and hue, as one affine map of RGB in [0, 255]: a matrix and an offset.
 
         x' = b (c (s I + (1 - s) 1 lᵀ) R_θ x + (1 - c) m),
 
     with brightness b in [7/8, 9/8], contrast c and saturation s in [1/2, 3/2], hue θ within 18 degrees (the ranges
     of SSD), l the luma weights, R_θ the rotation about the grey axis, and m mid-grey. Torchvision's four
-    adjustments, whose hue goes through HSV, take ten times as long; a small model would wait for them.
+    adjustments, whose hue goes through HSV, take ten times as long.
 
     References:
         Liu et al. 2016, SSD: Single Shot MultiBox Detector (arXiv 1512.02325).
     """
-
-    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:  # noqa: ARG002 (torchvision's signature)
-        """The matrix and the offset."""
-        brightness, contrast, saturation = _uniform(7 / 8, 9 / 8), _uniform(0.5, 1.5), _uniform(0.5, 1.5)
-        luma = torch.tensor([0.299, 0.587, 0.114])
-        saturate = saturation * torch.eye(3) + (1 - saturation) * luma.expand(3, 3)
-        matrix = brightness * contrast * saturate @ _turn_hue(math.radians(_uniform(-18.0, 18.0)))
-        return {"matrix": matrix, "offset": brightness * (1 - contrast) * 127.5}
-
-    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Colour one image; boxes stay as they are."""
-        if not isinstance(inpt, tv_tensors.Image):
-            return inpt
-        colours = torch.addmm(torch.tensor(params["offset"]), params["matrix"], inpt.flatten(1).float())
-        return tv_tensors.wrap(colours.clamp_(0, 255).to(torch.uint8).view(inpt.shape), like=inpt)
+    brightness, contrast, saturation = _uniform(7 / 8, 9 / 8), _uniform(0.5, 1.5), _uniform(0.5, 1.5)
+    luma = torch.tensor([0.299, 0.587, 0.114])
+    saturate = saturation * torch.eye(3) + (1 - saturation) * luma.expand(3, 3)
+    matrix = brightness * contrast * saturate @ _turn_hue(math.radians(_uniform(-18.0, 18.0)))
+    return matrix, brightness * (1 - contrast) * 127.5
 
 
 def _turn_hue(angle: float) -> Float32[Tensor, "3 3"]:
@@ -265,21 +282,13 @@ def _turn_hue(angle: float) -> Float32[Tensor, "3 3"]:
 def canvas_transform(
     size: InputSize, *, scales: tuple[float, float] = (0.6, 1.5), stretch: float = 1.2, turns: bool = True
 ) -> v2.Transform:
-    """Augmentation for training from scratch on few images: placement on a canvas, flips and turns, colour.
+    """Augmentation for training from scratch on few images: see `RandomCanvas`.
 
-    Args:
-        size: the input size of the model; images come out square, with its longest side.
-        scales: see `RandomView`.
-        stretch: see `RandomView`.
-        turns: whether up and down, rows and columns are exchanged too, and not left and right alone.
+    Boxes are clipped to the canvas; what is left of one is kept unless it is under a pixel a side.
     """
     return v2.Compose(
         [
-            RandomView(size, scales, stretch),  # first, so that the others have fewer pixels to work on
-            RandomColour(),  # before the margin, which has to keep its colour
-            RandomMargin(size),
-            v2.RandomHorizontalFlip(),
-            *([v2.RandomVerticalFlip(), RandomTranspose()] if turns else []),
+            RandomCanvas(size, scales, stretch, turns=turns),
             v2.ClampBoundingBoxes(),
             v2.SanitizeBoundingBoxes(min_size=1),
         ]

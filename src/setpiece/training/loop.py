@@ -18,7 +18,7 @@ from rich.console import Console
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
-from setpiece.data.batching import EpochSampler, TrainImages, train_loader
+from setpiece.data.batching import STRIDE, EpochSampler, TrainImages, train_loader
 from setpiece.data.dataset import Dataset
 from setpiece.data.sampling import stable_seed
 from setpiece.data.sources import available_splits, open_dataset
@@ -33,12 +33,12 @@ from setpiece.setloss import SetCriterion
 from setpiece.training.config import TrainConfig
 from setpiece.training.display import Display, duration
 from setpiece.training.memory import keep_freed_memory
-from setpiece.training.optimiser import make_average, make_optimisers, scale_learning_rates
+from setpiece.training.optimiser import make_average, make_optimisers, scale_learning_rates, update_average
 from setpiece.training.pictures import write_pictures
 from setpiece.training.precision import autocast, uses_bf16
 from setpiece.training.recorder import Recorder
 from setpiece.training.run import Position, RunFolder
-from setpiece.training.schedule import Stopwatch, learning_rate_factor
+from setpiece.training.schedule import Stopwatch, image_scale, learning_rate_factor
 from setpiece.training.validation import evaluate
 
 SAVE_SECONDS = 60.0  # a kill loses at most this much
@@ -69,8 +69,8 @@ def train(config: TrainConfig, output: Path, *, resume: bool = False, console: C
     torch.manual_seed(config.seed)
     checkpoint = _start(config, dataset)
     size = InputSize(checkpoint.shortest, checkpoint.longest).scaled(config.train_scale)
-    transform = canvas_transform(size) if config.augmentation == "canvas" else train_transform(size)
-    images = TrainImages(dataset, size, seed=config.seed, transform=transform)
+    augmentation = canvas_transform if config.augmentation == "canvas" else train_transform
+    images = TrainImages(dataset, size, seed=config.seed, augmentation=augmentation)
     with display:
         kept = images.prepare(lambda done, total: display.show("decoding", done / total, f"{done} images"))
         run = RunFolder(output)
@@ -143,6 +143,7 @@ class Trainer:
     ) -> None:
         self.config, self.accelerator, self.valid = config, accelerator, valid
         self.run_folder, self.display = run, display
+        self.size = images.size
         self.examples = {example.image_id: example for example in images.examples}
         self.bf16 = uses_bf16(config.precision, accelerator.device)
         self.criterion = SetCriterion(form=checkpoint.model.form)
@@ -205,9 +206,17 @@ class Trainer:
             torch.distributed.broadcast(seconds, src=0)
         return min(1.0, seconds.item() / (60 * self.config.minutes))
 
+    def _image_scale(self) -> float:
+        """Of all images of this epoch, so that their longest side divides by the stride (or is the full one)."""
+        config, longest = self.config, self.size.longest
+        # Of the epoch's start, so that an epoch taken up again goes on with the size that it had.
+        progress = self._progress() if config.epochs is None else self.position.epoch / config.epochs
+        strides = round(longest * image_scale(progress, config.first_scale) / STRIDE)
+        return min(1.0, max(1, strides) * STRIDE / longest)
+
     def _epoch(self) -> None:
         position = self.position
-        self.sampler.set_epoch(position.epoch, position.batch)
+        self.sampler.set_epoch(position.epoch, position.batch, self._image_scale())
         started_at, seconds = position.batch, self.watch.elapsed
         self.model.train()
         self.watch.start()
@@ -239,7 +248,7 @@ class Trainer:
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad()
-        self.average.update_parameters(self.accelerator.unwrap_model(self.model))
+        update_average(self.average, self.accelerator.unwrap_model(self.model), position.step)
         position.step += 1
         position.batch += 1
         self._count(losses)

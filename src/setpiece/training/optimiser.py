@@ -13,6 +13,8 @@ from setpiece.training.muon import Muon
 
 FEATURES = 28  # the fewest rows and columns of a matrix that maps features to features
 
+AVERAGED_EVERY = 4  # steps
+
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
@@ -62,17 +64,30 @@ def scale_learning_rates(optimisers: list[torch.optim.Optimizer], factor: float)
 
 
 def make_average(model: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of weights and buffers: `e += (1 - d) (w - e)` after every step.
+    """An exponential moving average of weights and buffers, for `update_average`.
 
-    After n steps d = min(`decay`, (1 + n) / (10 + n)), so that a short run is not averaged with its random start.
+    Each update is `e += (1 - d) (w - e)`, where d is `decay` to the power of the steps between two updates. After n
+    steps `decay` is at most (1 + n) / (10 + n), so that a short run is not averaged with its random start.
     """
 
     @torch.no_grad()
     def average(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
-        n = int(count)
+        n = int(count) * AVERAGED_EVERY
         if averaged[0].is_floating_point():
-            torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + n) / (10 + n)))
+            torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + n) / (10 + n)) ** AVERAGED_EVERY)
         else:  # counters of batch norms
             torch._foreach_copy_(averaged, current)
 
     return AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+
+
+def update_average(average: AveragedModel, model: nn.Module, step: int) -> None:
+    """Let the average follow the model, in every fourth step: it changes little in between.
+
+    Args:
+        average: of `model`.
+        model: just updated.
+        step: from 0.
+    """
+    if step % AVERAGED_EVERY == 0:
+        average.update_parameters(model)

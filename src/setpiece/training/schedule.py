@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 CONSTANT = 0.4  # share of the run at the full learning rate
+GROWN = 0.7  # share of the run from which on images have their full size
 FLOOR = 0.01  # of the full learning rate, at the end
 WARMUP_AT_MOST = 0.05  # share of the run
 
@@ -28,6 +29,20 @@ def learning_rate_factor(step: int, progress: float, warmup_steps: int) -> float
         warm = min(1.0, max((step + 1) / warmup_steps, progress / WARMUP_AT_MOST))
     fall = max(0.0, progress - CONSTANT) / (1 - CONSTANT)
     return warm * (FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi * fall)) / 2)
+
+
+def image_scale(progress: float, first: float) -> float:
+    """What share of their full size images have: it grows linearly from `first`, and is 1 from 70 % of the run on.
+
+    Args:
+        progress: share of the run that is done, in [0, 1].
+        first: in (0, 1]; 1 for images of one size.
+
+    Example:
+        >>> [round(image_scale(p, 0.5), 2) for p in (0.0, 0.35, 0.7, 1.0)]
+        [0.5, 0.75, 1.0, 1.0]
+    """
+    return first + (1 - first) * min(1.0, progress / GROWN)
 
 
 @dataclass
