@@ -4,7 +4,7 @@
         [--table runs/convergence.md] [--set learning_rate=2e-3 ...]
 
 Every run is one of its own with its own schedule. The table gets a row per call: AP and AP50 on the validation images,
-as the median over seeds with the lowest and the highest, and the images per second of training.
+as the median over seeds with the lowest and the highest, and the median steps and images per second of training.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from pathlib import Path
 from setpiece.training.config import resolve
 from setpiece.training.loop import train
 
-HEADER = "| data | name | minutes | seeds | AP | AP50 | images/s |\n|---|---|---|---|---|---|---|\n"
+HEADER = """| data | name | settings | minutes | seeds | AP | AP50 | steps | images/s |
+|---|---|---|---|---|---|---|---|---|
+"""
 
 
 def main() -> None:
@@ -33,18 +35,20 @@ def main() -> None:
     options = parser.parse_args()
 
     settings = dict(setting.split("=", 1) for setting in options.set)
+    given = " ".join(f"{name}={value}" for name, value in settings.items())
     rows = []
     for seed in range(options.seeds):
         with tempfile.TemporaryDirectory() as folder:
-            config = resolve(options.data, options.model, minutes=options.minutes, seed=seed, evaluations=1, **settings)
+            config = resolve(options.data, options.model, minutes=options.minutes, evaluations=1, seed=seed, **settings)
             train(config, Path(folder) / "run")
-            lines = [json.loads(line) for line in (Path(folder) / "run" / "metrics.jsonl").read_text().splitlines()]
-        rate = statistics.median(line["images_per_second"] for line in lines)
-        rows.append((lines[-1]["AP"], lines[-1]["AP50"], rate))
-        print(f"seed {seed}: AP {rows[-1][0]:.3f} AP50 {rows[-1][1]:.3f} at {rate:.0f} images/s", flush=True)
-    ap, ap50, rates = zip(*rows, strict=True)
-    what = f"| {options.data.name} | {options.model} {options.name} | {options.minutes:g} | {options.seeds} "
-    row = f"{what}| {spread(ap)} | {spread(ap50)} | {statistics.median(rates):.0f} |\n"
+            last = json.loads((Path(folder) / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+        rows.append((last["AP"], last["AP50"], last["step"], last["step"] * config.batch_size / last["seconds"]))
+        print("seed {}: AP {:.3f} AP50 {:.3f} in {} steps, {:.0f} images/s".format(seed, *rows[-1]), flush=True)
+    ap, ap50, steps, rates = zip(*rows, strict=True)
+    row = (
+        f"| {options.data.name} | {options.model} {options.name} | {given} | {options.minutes:g} | {options.seeds} "
+        f"| {spread(ap)} | {spread(ap50)} | {statistics.median(steps):.0f} | {statistics.median(rates):.0f} |\n"
+    )
     options.table.parent.mkdir(parents=True, exist_ok=True)
     if not options.table.exists():
         options.table.write_text(HEADER)

@@ -45,7 +45,13 @@ def main() -> None:
     images = TrainImages(dataset, size, augmentation=eval_transform)
     images.prepare()
     config = resolve(
-        options.data, options.model, minutes=options.minutes, evaluations=20, batch_size=options.images, ema_decay=0.99
+        options.data,
+        options.model,
+        minutes=options.minutes,
+        evaluations=20,
+        batch_size=options.images,
+        ema_decay=0.99,
+        first_scale=1.0,
     )
     with tempfile.TemporaryDirectory() as folder, Display(Console()) as display:
         run = RunFolder(Path(folder) / "run")

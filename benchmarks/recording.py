@@ -1,11 +1,11 @@
 """What recording costs: training steps of sprint-n with and without it, in turn, on random images and targets.
 
-    python benchmarks/recording.py [--steps 64] [--batch-size 8] [--images 205] [--objects 13] [--model sprint-n]
+    python benchmarks/recording.py [--steps 64] [--batch-size 16] [--images 205] [--objects 13] [--model sprint-n]
 
-Every step runs forward, loss, backward, clipping, AdamW and the moving average, and then the recorder or not. Printed:
-the median steps; what recording a step takes by itself (timed around the recorder alone, since the difference of the
-steps is smaller than their spread; the mean, since it counts several steps at a time); the look at the probes, the
-epoch's file, and all of it as a share of the steps. By default an epoch is that of a small data set: its end is then
+Every step runs forward, loss, backward, clipping, the optimisers and the moving average, and then the recorder or not.
+Printed: the mean steps; what recording a step takes by itself (timed around the recorder alone, since the difference of
+the steps is smaller than their spread; the mean, since it counts several steps at a time); the median look at the probes
+and file of an epoch, and all of it as a share of the steps. By default an epoch is that of a small data set: its end is then
 reached, and paid for, most often.
 """
 
@@ -33,7 +33,7 @@ from setpiece.records import Batch, Losses, Outputs, Targets
 from setpiece.setloss import SetCriterion
 from setpiece.training.config import resolve
 from setpiece.training.memory import keep_freed_memory
-from setpiece.training.optimiser import make_average, make_optimisers, update_average
+from setpiece.training.optimiser import AVERAGED_EVERY, make_average, make_optimisers, update_average
 from setpiece.training.precision import autocast, uses_bf16
 from setpiece.training.recorder import JOINED, PER_PROBE, Recorder
 
@@ -113,7 +113,7 @@ class Run:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=64, help="of each kind")
-    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--images", type=int, default=205, help="of an epoch")
     parser.add_argument("--objects", type=int, default=13, help="in each image")
     parser.add_argument("--model", default="sprint-n")
@@ -122,7 +122,7 @@ def main() -> None:
     keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         run = Run(options.model, options.images, options.objects, options.batch_size, Path(folder))
-        for _ in range(5):
+        for _ in range(2 * AVERAGED_EVERY):
             run.step(run.batch())  # warm-up
         plain, recorded, alone, looks, files = [], [], [], [], []
         for index in range(2 * options.steps):
@@ -130,7 +130,7 @@ def main() -> None:
             start = time.perf_counter()
             outputs, losses = run.step(batch)
             stepped = time.perf_counter()
-            if index % 2:
+            if index // AVERAGED_EVERY % 2:  # in blocks, so that both kinds average equally often
                 run.recorder.step(outputs, batch, losses)
                 recorded.append(time.perf_counter() - start)
                 alone.append(time.perf_counter() - stepped)
@@ -145,8 +145,8 @@ def main() -> None:
     report(
         steps,
         max(steps, between),
-        median(plain),
-        median(recorded),
+        statistics.fmean(plain),
+        statistics.fmean(recorded),
         statistics.fmean(alone),
         median(looks),
         median(files),
@@ -161,7 +161,7 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def report(steps: int, between: float, plain: float, recorded: float, alone: float, look: float, file: float) -> None:
-    """Print medians in milliseconds, and shares of the steps: those of an epoch, and those between two looks."""
+    """Print milliseconds, and shares of the steps: those of an epoch, and those between two looks."""
     recording, writing, looking = alone / plain, file / plain / steps, (look - file) / plain / between
     print(f"step without recording {plain * 1e3:.1f} ms, with it {recorded * 1e3:.1f} ms")
     print(f"recording a step {alone * 1e3:.2f} ms: {recording:.2%} of the step")

@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from setpiece.data import EpochSampler, InputSize, TrainImages, collate, eval_loader, open_dataset, train_loader
+from setpiece.data.canvas import canvas_transform
 from setpiece.data.items import Item
-from setpiece.data.transforms import canvas_transform
 from setpiece.errors import UsageError
 from setpiece.records import Batch
 
@@ -65,8 +65,10 @@ def test_another_epoch_image_or_seed_is_augmented_otherwise(dataset):
 
 
 def test_the_scale_of_a_key_is_the_share_of_the_input_size(dataset):
-    images = TrainImages(dataset, InputSize(64, 64), augmentation=canvas_transform)
-    assert [images[0, 2, scale].image.shape for scale in (1.0, 0.5)] == [(3, 64, 64), (3, 32, 32)]
+    images = TrainImages(dataset, InputSize(128, 128), augmentation=canvas_transform)
+    small, large = (images[0, 2, scale] for scale in (0.5, 1.0))
+    assert (small.image.shape, large.image.shape) == ((3, 64, 64), (3, 128, 128))
+    torch.testing.assert_close(small.boxes_cxcywh, large.boxes_cxcywh, atol=0.05, rtol=0)  # the same draw
 
 
 def test_global_generators_are_left_as_they_were(dataset):
@@ -186,15 +188,15 @@ def test_images_are_padded_right_and_bottom_to_a_multiple_of_32():
 def test_workers_give_the_same_batches_as_one_process(dataset):
     batches = {}
     for workers in (0, 2):
-        images, sampler = TrainImages(dataset, SIZE), EpochSampler(5, 2)
+        images, sampler = TrainImages(dataset, InputSize(96, 128)), EpochSampler(5, 2)
         loader = train_loader(images, sampler, MEAN, STD, workers=workers)
         for epoch in range(2):
-            sampler.set_epoch(epoch, scale=1 - epoch / 2)
+            sampler.set_epoch(epoch, scale=lambda batch, epoch=epoch: 1 - epoch * batch / 2)
             batches[workers, epoch] = [tensors(batch) for batch in loader]
     for epoch in range(2):
         for one, other in zip(batches[0, epoch], batches[2, epoch], strict=True):
             assert all(map(torch.equal, one, other))
-    assert batches[0, 0][0][0].shape != batches[0, 1][0][0].shape
+    assert batches[0, 1][0][0].shape != batches[0, 1][1][0].shape
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from setpiece.model.weights import create
 from setpiece.training.config import resolve
 from setpiece.training.muon import ADAMS_SIZE, Muon, polar
-from setpiece.training.optimiser import make_optimisers, scale_learning_rates
+from setpiece.training.optimiser import make_average, make_optimisers, scale_learning_rates, update_average
 
 
 def parameters_of(optimiser):
@@ -103,7 +103,7 @@ def test_matrices_of_one_shape_do_not_disturb_each_other():
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(step(gradients), alone, strict=True))
 
 
-def test_without_a_gradient_only_decay_shrinks_a_weight():
+def test_a_gradient_of_zero_leaves_decay_alone_and_none_leaves_the_weight():
     weight, frozen = torch.ones(4, 4, requires_grad=True), torch.ones(4, 4, requires_grad=True)
     weight.grad = torch.zeros(4, 4)
     Muon([weight, frozen], lr=0.1, weight_decay=0.5).step()
@@ -141,3 +141,33 @@ def test_its_state_can_be_saved_and_taken_up():
     step(weight, optimiser, 1)
     step(other, resumed, 1)
     assert torch.equal(weight, other)
+
+
+def test_muon_calls_the_closure_it_is_given():
+    weight = torch.ones(4, 4, requires_grad=True)
+    optimiser = Muon([weight], lr=0.1)
+
+    def closure():
+        loss = weight.sum()
+        loss.backward()
+        return loss
+
+    assert optimiser.step(closure) == 16
+    assert (weight < 1).all()
+
+
+def test_the_average_follows_every_fourth_step_as_if_it_had_followed_all():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+    average = make_average(model, decay=0.9)
+    expected = None
+    for step in range(200):
+        for parameter in model.parameters():
+            parameter.data.add_(1.0)
+        model[1].num_batches_tracked += 1
+        update_average(average, model, step)
+        if step % 4 == 0:
+            weight, n = model[0].weight.detach().clone(), step
+            decay = min(0.9, (1 + n) / (10 + n)) ** 4
+            expected = weight if step == 0 else decay * expected + (1 - decay) * weight
+            torch.testing.assert_close(average.module[0].weight, expected)
+            assert average.module[1].num_batches_tracked == step + 1

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from setpiece import recording
-from setpiece.data.transforms import canvas_transform
+from setpiece.data.canvas import canvas_transform
 from setpiece.errors import DataError, NonFiniteCostError, UsageError
 from setpiece.model.weights import load
 from setpiece.training import loop
@@ -95,6 +95,20 @@ def test_a_killed_and_resumed_run_ends_as_an_uninterrupted_one(
         torch.testing.assert_close(load_file(tmp_path / "run" / part / "model.safetensors"), expected, rtol=0, atol=0)
 
 
+def test_a_run_of_sprint_resumes_within_an_epoch_whose_images_grow(scenes, tmp_path, monkeypatch):
+    config = resolve(scenes, "sprint-n", epochs=2, **SETTINGS | {"size": 150})
+    loop.train(config, tmp_path / "whole")
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0)
+    with monkeypatch.context() as patched:
+        kill_after(patched, "_step", 6)
+        with pytest.raises(Killed):
+            loop.train(config, tmp_path / "run")
+    loop.train(config, tmp_path / "run", resume=True)
+    assert rows(tmp_path / "run") == rows(tmp_path / "whole")
+    expected = load_file(tmp_path / "whole" / "last" / "model.safetensors")
+    torch.testing.assert_close(load_file(tmp_path / "run" / "last" / "model.safetensors"), expected, rtol=0, atol=0)
+
+
 def test_a_run_killed_by_the_system_resumes_to_the_same_end(scenes, uninterrupted, tmp_path):
     command = [sys.executable, "-m", "setpiece.cli", "train", str(scenes), "--model", "detr-tiny", "--epochs", "3"]
     command += ["--size", "64", "--batch-size", "4", "--evaluations", "2", "--precision", "fp32"]
@@ -145,10 +159,10 @@ def test_images_start_small_and_grow_to_the_share_of_the_input_size_that_the_rec
         return canvas_transform(size)
 
     monkeypatch.setattr(loop, "canvas_transform", spy)
-    settings = SETTINGS | {"size": 128, "evaluations": 1}
-    config = resolve(scenes, "sprint-n", epochs=3, train_scale=0.5, first_scale=0.5, **settings)
-    assert load(loop.train(config, tmp_path / "run")).longest == 128
-    assert sides == [32, 64]
+    settings = SETTINGS | {"size": 150, "evaluations": 1}
+    config = resolve(scenes, "sprint-n", epochs=1, train_scale=0.85, first_scale=0.5, **settings)
+    assert load(loop.train(config, tmp_path / "run")).longest == 150
+    assert sides == [64, 96, 128]
 
 
 def test_a_checkpoint_keeps_its_backbone(scenes, uninterrupted, tmp_path):

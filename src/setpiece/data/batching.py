@@ -11,13 +11,10 @@ from torch.utils.data import DataLoader, Subset
 from setpiece.data.dataset import Dataset
 from setpiece.data.items import EvalImages, Item, TrainImages
 from setpiece.data.sampling import EpochSampler
-from setpiece.data.transforms import InputSize, normalise
+from setpiece.data.transforms import STRIDE, InputSize, normalise
 from setpiece.records import Batch, Targets
 
 __all__ = ["EpochSampler", "EvalImages", "Item", "TrainImages", "collate", "eval_loader", "train_loader"]
-
-# The coarsest feature map of a ResNet has one cell per 32 pixels.
-STRIDE = 32
 
 Colour = tuple[float, float, float]
 

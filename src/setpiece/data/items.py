@@ -44,8 +44,9 @@ class Item:
 class TrainImages(torch.utils.data.Dataset[Item]):
     """Augmented images for training, by key (epoch, image index, scale).
 
-    The augmentation is drawn from (seed, epoch, image index) alone, whichever process draws it and whatever was
-    drawn before; no global generator is left changed. The scale is the share of the input size to augment for.
+    What is random in it is drawn from (seed, epoch, image index) alone, whichever process draws it and whatever was
+    drawn before; no global generator is left changed. The scale is the share of the input size to augment for, see
+    `InputSize.scaled`.
 
     Args:
         dataset: crowds are left out.
@@ -67,7 +68,7 @@ class TrainImages(torch.utils.data.Dataset[Item]):
         self.size = size
         self.seed = seed
         self.augmentation = augmentation
-        self._transforms: dict[float, v2.Transform] = {}
+        self._transforms: dict[InputSize, v2.Transform] = {}
         self._cache: list[Tensor] = []
 
     def prepare(self, progress: Callable[[int, int], None] | None = None, *, limit: int = CACHE_LIMIT) -> bool:
@@ -103,14 +104,15 @@ class TrainImages(torch.utils.data.Dataset[Item]):
 
     def __getitem__(self, key: Key) -> Item:
         epoch, index, scale = key
-        if scale not in self._transforms:
-            self._transforms[scale] = self.augmentation(self.size.scaled(scale))
+        size = self.size.scaled(scale)
+        if size not in self._transforms:
+            self._transforms[size] = self.augmentation(size)
         example = self.examples[index]
         image = self._cache[index] if self._cache else _decode(example)
         with torch.random.fork_rng(devices=[]):
             # Not torch.manual_seed, which would seed the accelerator's generators too.
             torch.default_generator.manual_seed(stable_seed(self.seed, epoch, index))
-            return _item(example, image, self._transforms[scale])
+            return _item(example, image, self._transforms[size])
 
 
 class EvalImages(torch.utils.data.Dataset[Item]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch.utils.data import Sampler
@@ -22,6 +22,11 @@ def stable_seed(*numbers: int) -> int:
     """
     digest = hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+def full_size(batch: int) -> float:  # noqa: ARG001 (it is that of every batch)
+    """The scale of images that do not grow."""
+    return 1.0
 
 
 class EpochSampler(Sampler[list[Key]]):
@@ -67,13 +72,14 @@ class EpochSampler(Sampler[list[Key]]):
         """Batches of a whole epoch."""
         return self.length // self.batch_size
 
-    def set_epoch(self, epoch: int, start_batch: int = 0, scale: float = 1.0) -> None:
+    def set_epoch(self, epoch: int, start_batch: int = 0, scale: Callable[[int], float] = full_size) -> None:
         """Choose the epoch to iterate over next, how many of its batches to skip, and the size of its images.
 
         Args:
             epoch: from 0.
             start_batch: from 0.
-            scale: share of the input size, in (0, 1].
+            scale: number of a batch in the epoch -> share of the input size that its images have, in (0, 1]; asked
+                when the batch is drawn, which with workers is a few steps before it is trained on.
         """
         self.epoch = epoch
         self.start_batch = start_batch
@@ -86,7 +92,8 @@ class EpochSampler(Sampler[list[Key]]):
         epoch, scale = self.epoch, self.scale
         for batch in range(self.start_batch, self.batches_per_epoch):
             indices = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-            yield [(epoch, index, scale) for index in indices[self.rank :: self.world_size]]
+            share = scale(batch)
+            yield [(epoch, index, share) for index in indices[self.rank :: self.world_size]]
 
     def __len__(self) -> int:
         """Batches that are left of the epoch."""

@@ -6,14 +6,12 @@ on uint8 pixels; they draw from torch's global generator alone.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
-from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
@@ -23,7 +21,7 @@ SCALES = (480 / 800, 1.0)
 BEFORE_CROP = (400 / 800, 500 / 800, 600 / 800)
 CROP = (384 / 800, 600 / 800)
 
-MEAN_COLOUR = [124, 116, 104]  # ImageNet's mean RGB: about 0 once normalised
+STRIDE = 32  # pixels of a cell of the coarsest feature map
 
 
 @dataclass(frozen=True)
@@ -52,8 +50,23 @@ class InputSize:
         return max(1, round(height * scale)), max(1, round(width * scale))
 
     def scaled(self, factor: float) -> InputSize:
-        """Both limits times a factor, in whole pixels."""
-        return InputSize(max(1, round(self.shortest * factor)), max(1, round(self.longest * factor)))
+        """Both limits times a factor, each in whole strides and at least two; at a factor of 1 they stay as they are.
+
+        Maps of two cells a side leave batch norm something to average over in a batch of one image.
+
+        Args:
+            factor: in (0, 1].
+
+        Example:
+            >>> InputSize(352, 352).scaled(0.9)
+            InputSize(shortest=320, longest=320)
+        """
+        if factor == 1:
+            return self
+        shortest, longest = (
+            min(limit, STRIDE * max(2, round(limit * factor / STRIDE))) for limit in (self.shortest, self.longest)
+        )
+        return InputSize(shortest, longest)
 
 
 class FitSize(v2.Transform):
@@ -90,12 +103,12 @@ class RandomScaleCrop(v2.Transform):
         """The crop (top, left, height, width) in pixels, and the (height, width) to resize it to."""
         height, width = v2.query_size(flat_inputs)
         top, left, crop_height, crop_width = 0, 0, height, width
-        if _uniform(0.0, 1.0) < self.crop:
-            resized_shortest = BEFORE_CROP[_below(len(BEFORE_CROP))]
+        if uniform(0.0, 1.0) < self.crop:
+            resized_shortest = BEFORE_CROP[below(len(BEFORE_CROP))]
             unit = min(height, width) / resized_shortest  # pixels of the image for one `shortest` of the resized one
             crop_height, crop_width = _crop_side(height, unit), _crop_side(width, unit)
-            top, left = _below(height - crop_height + 1), _below(width - crop_width + 1)
-        size = self.size.fit(crop_height, crop_width, _uniform(*self.scales))
+            top, left = below(height - crop_height + 1), below(width - crop_width + 1)
+        size = self.size.fit(crop_height, crop_width, uniform(*self.scales))
         return {"top": top, "left": left, "height": crop_height, "width": crop_width, "size": list(size)}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
@@ -144,157 +157,6 @@ def train_transform(
     )
 
 
-class RandomCanvas(v2.Transform):
-    """Show an image at random on a square canvas: scaled, cut or surrounded by a margin, turned, in other colours.
-
-    The canvas has the side S = `size.longest`, so that all items have one shape. In one pass, since a small model
-    would wait for a pipeline of torchvision's: a part of the image is cut out and resized, once; its colours are
-    changed by one affine map; the margin has the colour that normalisation takes to 0, as the padding of evaluation
-    has; flips of both axes and their exchange make all eight turns.
-
-    Args:
-        size: the input size of the model.
-        scales: the smallest and the largest scale, drawn log-uniformly; at 1 the image's longer side is S.
-        stretch: the largest ratio between the scales of width and height.
-        turns: whether up and down, rows and columns are exchanged too, and not left and right alone.
-    """
-
-    def __init__(self, size: InputSize, scales: tuple[float, float], stretch: float, *, turns: bool) -> None:
-        super().__init__()
-        self.side = size.longest
-        self.scales = scales
-        self.stretch = stretch
-        self.turns = turns
-
-    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """What is seen of the image, where it goes on the canvas, its turn and its colours."""
-        height, width = v2.query_size(flat_inputs)
-        low, high = (math.log(scale) for scale in self.scales)
-        scale = math.exp(_uniform(low, high)) * self.side / max(height, width)
-        skew = math.exp(_uniform(-0.5, 0.5) * math.log(self.stretch))
-        colour_matrix, colour_offset = random_colour()
-        return {
-            "rows": self._look(height, scale * skew),
-            "columns": self._look(width, scale / skew),
-            "flipped": [axis for axis in ((-2, -1) if self.turns else (-1,)) if _below(2)],
-            "transposed": self.turns and _below(2) == 1,
-            "colour_matrix": colour_matrix,
-            "colour_offset": colour_offset,
-        }
-
-    def _look(self, length: int, scale: float) -> _Span:
-        seen = min(length, max(1, round(self.side / scale)))
-        shown = min(self.side, max(1, round(seen * scale)))
-        return _Span(_below(length - seen + 1), seen, _below(self.side - shown + 1), shown)
-
-    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Bring one image or set of boxes onto the canvas."""
-        if isinstance(inpt, tv_tensors.BoundingBoxes):
-            return self._move(inpt, **params)
-        return self._draw(inpt, **params) if isinstance(inpt, tv_tensors.Image) else inpt
-
-    def _draw(
-        self,
-        image: UInt8[Tensor, "3 H W"],
-        rows: _Span,
-        columns: _Span,
-        flipped: list[int],
-        transposed: bool,
-        colour_matrix: Float32[Tensor, "3 3"],
-        colour_offset: float,
-    ) -> tv_tensors.Image:
-        part = image.as_subclass(Tensor)[:, rows.source, columns.source]
-        seen = F.resize(part, [rows.shown, columns.shown], antialias=True)
-        coloured = torch.addmm(torch.tensor(colour_offset), colour_matrix, seen.flatten(1).float()).clamp_(0, 255)
-        canvas = torch.tensor(MEAN_COLOUR, dtype=torch.uint8)[:, None, None].repeat(1, self.side, self.side)
-        canvas[:, rows.target, columns.target] = coloured.view(seen.shape)
-        turned = canvas.flip(flipped) if flipped else canvas
-        return tv_tensors.Image(turned.transpose(-1, -2) if transposed else turned)
-
-    def _move(
-        self,
-        boxes_xyxy: Float32[Tensor, "N 4"],
-        rows: _Span,
-        columns: _Span,
-        flipped: list[int],
-        transposed: bool,
-        **_: Any,
-    ) -> tv_tensors.BoundingBoxes:
-        left, top, right, bottom = boxes_xyxy.as_subclass(Tensor).unbind(-1)
-        x, y = columns.move(torch.stack([left, right])), rows.move(torch.stack([top, bottom]))  # (2, N) each
-        x, y = (
-            (self.side - at).flip(0) if axis in flipped else at  # what was the left side is the right one
-            for at, axis in ((x, -1), (y, -2))
-        )
-        x, y = (y, x) if transposed else (x, y)
-        moved = torch.stack([x[0], y[0], x[1], y[1]], -1)
-        return tv_tensors.wrap(moved, like=boxes_xyxy, canvas_size=(self.side, self.side))
-
-
-@dataclass(frozen=True)
-class _Span:
-    """Along one axis, in pixels: the part of an image that is seen, and the part of a canvas that shows it."""
-
-    first: int
-    seen: int
-    offset: int
-    shown: int
-
-    @property
-    def source(self) -> slice:
-        return slice(self.first, self.first + self.seen)
-
-    @property
-    def target(self) -> slice:
-        return slice(self.offset, self.offset + self.shown)
-
-    def move(self, at: Float32[Tensor, "*N"]) -> Float32[Tensor, "*N"]:
-        """From the image's pixels to the canvas's."""
-        return self.offset + (at - self.first) * (self.shown / self.seen)
-
-
-def random_colour() -> tuple[Float32[Tensor, "3 3"], float]:
-    """Random brightness, contrast, saturation and hue, as one affine map of RGB in [0, 255]: a matrix and an offset.
-
-        x' = b (c (s I + (1 - s) 1 lᵀ) R_θ x + (1 - c) m),
-
-    with brightness b in [7/8, 9/8], contrast c and saturation s in [1/2, 3/2], hue θ within 18 degrees (the ranges
-    of SSD), l the luma weights, R_θ the rotation about the grey axis, and m mid-grey. Torchvision's four
-    adjustments, whose hue goes through HSV, take ten times as long.
-
-    References:
-        Liu et al. 2016, SSD: Single Shot MultiBox Detector (arXiv 1512.02325).
-    """
-    brightness, contrast, saturation = _uniform(7 / 8, 9 / 8), _uniform(0.5, 1.5), _uniform(0.5, 1.5)
-    luma = torch.tensor([0.299, 0.587, 0.114])
-    saturate = saturation * torch.eye(3) + (1 - saturation) * luma.expand(3, 3)
-    matrix = brightness * contrast * saturate @ _turn_hue(math.radians(_uniform(-18.0, 18.0)))
-    return matrix, brightness * (1 - contrast) * 127.5
-
-
-def _turn_hue(angle: float) -> Float32[Tensor, "3 3"]:
-    """The rotation of RGB about its grey axis (Rodrigues' formula)."""
-    turned, kept = math.sin(angle) / math.sqrt(3), (1 - math.cos(angle)) / 3
-    cross = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])
-    return math.cos(angle) * torch.eye(3) + turned * cross + kept * torch.ones(3, 3)
-
-
-def canvas_transform(
-    size: InputSize, *, scales: tuple[float, float] = (0.6, 1.5), stretch: float = 1.2, turns: bool = True
-) -> v2.Transform:
-    """Augmentation for training from scratch on few images: see `RandomCanvas`.
-
-    Boxes are clipped to the canvas; what is left of one is kept unless it is under a pixel a side.
-    """
-    return v2.Compose(
-        [
-            RandomCanvas(size, scales, stretch, turns=turns),
-            v2.ClampBoundingBoxes(),
-            v2.SanitizeBoundingBoxes(min_size=1),
-        ]
-    )
-
-
 def eval_transform(size: InputSize) -> v2.Transform:
     """Resize to the input size, of an image alone or with its boxes.
 
@@ -327,14 +189,16 @@ def normalise(
     return images_uint8.float().sub_(offset).mul_(factor)
 
 
-def _uniform(low: float, high: float) -> float:
+def uniform(low: float, high: float) -> float:
+    """A random number in [low, high)."""
     return low + (high - low) * torch.rand(()).item()
 
 
-def _below(count: int) -> int:
+def below(count: int) -> int:
+    """A random one of 0 to count - 1."""
     return int(torch.randint(count, ()))
 
 
 def _crop_side(side: int, unit: float) -> int:
     smallest, largest = (min(fraction * unit, float(side)) for fraction in CROP)
-    return max(1, round(_uniform(smallest, largest)))
+    return max(1, round(uniform(smallest, largest)))

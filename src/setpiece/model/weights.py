@@ -49,7 +49,7 @@ def presets() -> dict[str, Preset]:
         "detr-r101": Preset(detr_r101, 800, 1333, True),
         "detr-r101-dc5": Preset(detr_r101_dc5, 800, 1333, True),
         "detr-tiny": Preset(detr_tiny, 256, 256, False),
-        "sprint-n": Preset(sprint_n, 400, 400, False),
+        "sprint-n": Preset(sprint_n, 352, 352, False),
         "sprint-s": Preset(sprint_s, 512, 512, True),
         "sprint-m": Preset(sprint_m, 640, 640, True),
     }

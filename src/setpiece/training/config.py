@@ -30,16 +30,17 @@ class Recipe:
         batch_size: images per step over all processes.
         learning_rate: of everything but the CNN, after warm-up.
         backbone_learning_rate: of the CNN.
-        weight_decay: of AdamW, on matrices and convolutions only.
+        weight_decay: on matrices and convolutions only.
         clip_norm: the largest gradient norm; larger ones are scaled down to it.
         warmup_steps: over which the learning rates rise linearly; at most a twentieth of the run.
         ema_decay: of the averaged weights that are evaluated and shipped, after its own warm-up.
         beta2: of AdamW: how slowly its estimate of the gradient's size follows.
         optimiser: "adamw" for everything, or "muon" for the matrices within the network (AdamW trains the rest).
         augmentation: "paper" (flip, resize, crop, colour) or "canvas" (placement, all turns, colour; square batches).
-        train_scale: share of the input size that images have in training, in (0, 1]. Below 1 a step is cheaper, and
-            evaluation shows more pixels than training did (compare Touvron et al., arXiv 1906.06423).
-        first_scale: share of that size which images have in the first epoch; it grows over the run
+        train_scale: share of the input size that images have in training, in (0, 1]; see `InputSize.scaled`. Below 1 a
+            step is cheaper, and evaluation shows more pixels than training did (compare Touvron et al., arXiv
+            1906.06423).
+        first_scale: share of that size which images have at first, in (0, 1]; it grows over the run
             (`schedule.image_scale`). Below 1 there are more, coarser steps early.
     """
 
@@ -80,7 +81,7 @@ def sprint_recipe() -> Recipe:
         beta2=0.99,
         optimiser="muon",
         augmentation="canvas",
-        train_scale=0.8,
+        train_scale=0.9,
         first_scale=0.6,
     )
 
@@ -88,10 +89,17 @@ def sprint_recipe() -> Recipe:
 def sprint_finetuning_recipe() -> Recipe:
     """For `sprint` on a CNN that starts from ImageNet weights: a lower learning rate, and a tenth of it for the CNN.
 
-    Those weights were not trained by Muon, which is reported to tune weights of other optimisers less well than AdamW
-    (Liu et al. 2025, arXiv 2502.16982).
+    Not measured. Those weights were not trained by Muon, which is reported to tune weights of other optimisers less
+    well than AdamW (Liu et al. 2025, arXiv 2502.16982).
     """
-    return replace(sprint_recipe(), learning_rate=4e-4, backbone_learning_rate=4e-5, ema_decay=0.999, optimiser="adamw")
+    return replace(
+        sprint_recipe(),
+        learning_rate=4e-4,
+        backbone_learning_rate=4e-5,
+        ema_decay=0.999,
+        optimiser="adamw",
+        first_scale=1.0,
+    )
 
 
 def recipe_of(model: str) -> Recipe:

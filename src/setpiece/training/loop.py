@@ -18,11 +18,12 @@ from rich.console import Console
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
-from setpiece.data.batching import STRIDE, EpochSampler, TrainImages, train_loader
+from setpiece.data.batching import EpochSampler, TrainImages, train_loader
+from setpiece.data.canvas import canvas_transform
 from setpiece.data.dataset import Dataset
 from setpiece.data.sampling import stable_seed
 from setpiece.data.sources import available_splits, open_dataset
-from setpiece.data.transforms import InputSize, canvas_transform, train_transform
+from setpiece.data.transforms import InputSize, train_transform
 from setpiece.errors import NonFiniteCostError, SetpieceError, UsageError
 from setpiece.evaluation import CocoMetrics
 from setpiece.model.base import SetModel
@@ -143,7 +144,6 @@ class Trainer:
     ) -> None:
         self.config, self.accelerator, self.valid = config, accelerator, valid
         self.run_folder, self.display = run, display
-        self.size = images.size
         self.examples = {example.image_id: example for example in images.examples}
         self.bf16 = uses_bf16(config.precision, accelerator.device)
         self.criterion = SetCriterion(form=checkpoint.model.form)
@@ -206,17 +206,16 @@ class Trainer:
             torch.distributed.broadcast(seconds, src=0)
         return min(1.0, seconds.item() / (60 * self.config.minutes))
 
-    def _image_scale(self) -> float:
-        """Of all images of this epoch, so that their longest side divides by the stride (or is the full one)."""
-        config, longest = self.config, self.size.longest
-        # Of the epoch's start, so that an epoch taken up again goes on with the size that it had.
-        progress = self._progress() if config.epochs is None else self.position.epoch / config.epochs
-        strides = round(longest * image_scale(progress, config.first_scale) / STRIDE)
-        return min(1.0, max(1, strides) * STRIDE / longest)
+    def _image_scale(self, batch: int) -> float:
+        """Of a batch of this epoch: by its number where the run's length is in epochs, else by the clock."""
+        progress = self._progress()
+        if self.config.epochs is not None:  # of the batch, which with workers is drawn ahead of its step
+            progress = (self.position.epoch + batch / self.sampler.batches_per_epoch) / self.config.epochs
+        return image_scale(progress, self.config.first_scale)
 
     def _epoch(self) -> None:
         position = self.position
-        self.sampler.set_epoch(position.epoch, position.batch, self._image_scale())
+        self.sampler.set_epoch(position.epoch, position.batch, self._image_scale)
         started_at, seconds = position.batch, self.watch.elapsed
         self.model.train()
         self.watch.start()

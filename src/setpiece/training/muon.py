@@ -26,11 +26,13 @@ class Muon(torch.optim.Optimizer):
 
     Matrices of one shape are made orthogonal together. Torch's own `Muon` takes matrices alone, one by one.
 
+    Where a gradient is 0 the step keeps its size, in the direction of M; where there is none, the matrix stays.
+
     Args:
-        params: matrices and convolutions.
-        lr: η.
-        momentum: μ.
-        weight_decay: λ.
+        params: matrices (r, c) and convolutions (channels out, channels in, height, width).
+        lr: η, above 0.
+        momentum: μ, in [0, 1).
+        weight_decay: λ, at least 0.
         dtype: to compute the polar factor in; bfloat16 suffices, and is faster where the hardware has it.
 
     References:
@@ -60,6 +62,8 @@ class Muon(torch.optim.Optimizer):
                 loss = closure()
         for group in self.param_groups:
             params = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if not params:
+                continue
             directions = self._directions(params, group["momentum"])
             torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
             by_shape = defaultdict(list)
@@ -92,6 +96,12 @@ def polar(matrices: Float[Tensor, "N r c"]) -> Float[Tensor, "N r c"]:
 
     Args:
         matrices: r at most c, for the sake of speed.
+
+    Returns:
+        Matrices of the same shape and dtype.
+
+    References:
+        Björck and Bowie 1971, An iterative algorithm for computing the best estimate of an orthogonal matrix.
 
     Example:
         >>> turned = polar(torch.tensor([[[3.0, 0.0], [0.0, -0.5]]]))

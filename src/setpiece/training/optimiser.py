@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 from setpiece.training.config import TrainConfig
 from setpiece.training.muon import Muon
 
-FEATURES = 28  # the fewest rows and columns of a matrix that maps features to features
+FEATURES = 28  # the fewest rows and columns of what Muon trains: a 3×3 convolution of RGB has 27 columns
 
 AVERAGED_EVERY = 4  # steps
 
@@ -23,7 +23,7 @@ def make_optimisers(model: nn.Module, config: TrainConfig, *, bf16: bool) -> lis
 
     The CNN has its own learning rate, and only matrices and convolutions are decayed: vectors (biases, norms) do not
     multiply, so a small norm does not regularise them. Muon leaves to AdamW what Jordan et al. leave to it, the first
-    and the last layers, whose rows or columns are channels of an image, classes or sides of a box and not features.
+    and the last layers: class heads, and whatever has few rows or columns, such as colours or the sides of a box.
 
     Args:
         model: its CNN is called `backbone`.
@@ -87,7 +87,7 @@ def update_average(average: AveragedModel, model: nn.Module, step: int) -> None:
     Args:
         average: of `model`.
         model: just updated.
-        step: from 0.
+        step: from 0. The average lags behind by up to three steps, at the end of a run those of least learning rate.
     """
     if step % AVERAGED_EVERY == 0:
         average.update_parameters(model)

@@ -42,7 +42,7 @@ def image_scale(progress: float, first: float) -> float:
         >>> [round(image_scale(p, 0.5), 2) for p in (0.0, 0.35, 0.7, 1.0)]
         [0.5, 0.75, 1.0, 1.0]
     """
-    return first + (1 - first) * min(1.0, progress / GROWN)
+    return 1.0 if progress >= GROWN else first + (1 - first) * progress / GROWN
 
 
 @dataclass

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torchvision import tv_tensors
+
+from setpiece.data import InputSize
+from setpiece.data.canvas import canvas_transform, random_colouring, turn_hue
+
+from .rectangle import scene_with_a_rectangle
+
+SIZE = InputSize(96, 128)
+
+
+def test_every_canvas_is_square_and_shows_a_small_image_whole():
+    for seed in range(20):
+        torch.manual_seed(seed)
+        transform = canvas_transform(SIZE, scales=(0.5, 0.8), stretch=1.0)
+        image, target = transform(*scene_with_a_rectangle(120, 160, (40, 30, 100, 66)))
+        assert image.shape == (3, 128, 128)
+        [[left, top, right, bottom]] = target["boxes"].tolist()
+        long, short = sorted((right - left, bottom - top), reverse=True)
+        assert long / short == pytest.approx(60 / 36, abs=0.15)
+        assert 0.45 * 60 * 128 / 160 < long < 0.85 * 60 * 128 / 160
+
+
+def test_a_canvas_is_turned_in_all_eight_ways_and_without_turns_in_two():
+    image, target = scene_with_a_rectangle(128, 128, (16, 8, 64, 40))
+    for turns, ways in ((True, 8), (False, 2)):
+        transform = canvas_transform(SIZE, scales=(1.0, 1.0), stretch=1.0, turns=turns)
+        seen = set()
+        for seed in range(60):
+            torch.manual_seed(seed)
+            seen.add(tuple(transform(image, target)[1]["boxes"][0].tolist()))
+        assert len(seen) == ways
+        assert (16, 8, 64, 40) in seen
+        assert (64, 8, 112, 40) in seen
+        assert ((8, 16, 40, 64) in seen) == turns
+
+
+def test_colours_change_but_grey_stays_grey():
+    for seed in range(10):
+        torch.manual_seed(seed)
+        colours = random_colouring()
+        red, green, blue = colours(torch.full((3, 1, 1), 100, dtype=torch.uint8)).flatten().tolist()
+        assert green == pytest.approx(red, abs=0.1)
+        assert blue == pytest.approx(red, abs=0.1)
+        assert not torch.allclose(colours.matrix, torch.eye(3), atol=0.05)
+
+
+def test_a_third_of_a_turn_of_hue_takes_red_to_green_and_a_whole_one_back():
+    red, green = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0])
+    torch.testing.assert_close(turn_hue(2 * math.pi / 3) @ red, green, atol=1e-6, rtol=0)
+    torch.testing.assert_close(turn_hue(2 * math.pi), torch.eye(3), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 2000), (2000, 1), (20, 30), (700, 300)])
+@pytest.mark.parametrize("count", [0, 50])
+def test_boxes_stay_within_the_canvas_whatever_the_image(height, width, count):
+    image = tv_tensors.Image(torch.zeros(3, height, width, dtype=torch.uint8))
+    corners = torch.rand(count, 2, 2) * torch.tensor([width, height])
+    boxes_xyxy = torch.cat([corners.amin(1), corners.amax(1)], 1)
+    boxes = tv_tensors.BoundingBoxes(boxes_xyxy, format="XYXY", canvas_size=(height, width))
+    for seed in range(5):
+        torch.manual_seed(seed)
+        drawn, target = canvas_transform(SIZE)(image, {"boxes": boxes, "labels": torch.arange(count)})
+        assert drawn.shape == (3, 128, 128)
+        left_top, right_bottom = target["boxes"].as_subclass(torch.Tensor).view(-1, 2, 2).unbind(1)
+        assert (left_top >= 0).all()
+        assert (right_bottom <= 128).all()
+        assert (right_bottom - left_top >= 1).all()
+        assert len(target["labels"]) == len(left_top)
+
+
+def test_one_seed_shows_the_same_at_every_size():
+    shown = []
+    for side in (64, 128):
+        torch.manual_seed(3)
+        _, target = canvas_transform(InputSize(side, side))(*scene_with_a_rectangle(120, 160, (40, 30, 100, 66)))
+        shown.append(target["boxes"].as_subclass(torch.Tensor) / side)
+    torch.testing.assert_close(*shown, atol=0.02, rtol=0)
