@@ -4,9 +4,9 @@
 
 Every step runs forward, loss, backward, clipping, the optimisers and the moving average, and then the recorder or not.
 Printed: the mean steps; what recording a step takes by itself (timed around the recorder alone, since the difference of
-the steps is smaller than their spread; the mean, since it counts several steps at a time); the median look at the probes
-and file of an epoch, and all of it as a share of the steps. By default an epoch is that of a small data set: its end is then
-reached, and paid for, most often.
+the steps is smaller than their spread; the mean, since it counts several steps at a time); the median look at the
+probes and file of an epoch, and all of it as a share of the steps. By default an epoch is that of a small data set: its
+end is then reached, and paid for, most often.
 """
 
 from __future__ import annotations

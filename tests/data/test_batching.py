@@ -66,9 +66,7 @@ def test_another_epoch_image_or_seed_is_augmented_otherwise(dataset):
 
 def test_the_scale_of_a_key_is_the_share_of_the_input_size(dataset):
     images = TrainImages(dataset, InputSize(128, 128), augmentation=canvas_transform)
-    small, large = (images[0, 2, scale] for scale in (0.5, 1.0))
-    assert (small.image.shape, large.image.shape) == ((3, 64, 64), (3, 128, 128))
-    torch.testing.assert_close(small.boxes_cxcywh, large.boxes_cxcywh, atol=0.05, rtol=0)  # the same draw
+    assert [images[0, 2, scale].image.shape for scale in (0.5, 1.0)] == [(3, 64, 64), (3, 128, 128)]
 
 
 def test_global_generators_are_left_as_they_were(dataset):

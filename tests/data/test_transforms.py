@@ -77,7 +77,7 @@ def test_a_scaled_size_is_in_whole_strides_unless_it_is_the_size_itself(shortest
     for limit, new in ((size.shortest, scaled.shortest), (size.longest, scaled.longest)):
         assert new == limit or (new % STRIDE == 0 and 2 * STRIDE <= new < limit)
         assert new == limit or abs(new - limit * factor) <= STRIDE / 2 or new == 2 * STRIDE
-    assert size.scaled(1) == size
+    assert size.scaled(1.0) == size
 
 
 def test_evaluation_resizes_boxes_with_the_image():

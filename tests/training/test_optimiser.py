@@ -150,7 +150,7 @@ def test_muon_calls_the_closure_it_is_given():
     def closure():
         loss = weight.sum()
         loss.backward()
-        return loss
+        return loss.item()
 
     assert optimiser.step(closure) == 16
     assert (weight < 1).all()
