@@ -1,4 +1,4 @@
-"""One run, alone or as one of several processes: `python distributed_run.py DATA OUTPUT`.
+"""One run, alone or as one of several processes: `python distributed_run.py DATA OUTPUT MODEL`.
 
 Batch norm computes its statistics per process on CPU, so it is frozen here; nothing else differs from a user's run.
 """
@@ -33,8 +33,9 @@ def start_frozen(config, dataset):
 if __name__ == "__main__":
     loop._start = start_frozen
     torch.set_num_threads(1)
-    data, output = sys.argv[1:]
-    settings = {"size": 64, "batch_size": 4, "evaluations": 2, "precision": "fp32", "learning_rate": 1e-4}
-    loop.train(resolve(data, "detr-tiny", epochs=2, **settings), Path(output))
+    data, output, model = sys.argv[1:]
+    settings = {"size": 64, "batch_size": 4, "evaluations": 2, "precision": "fp32"}
+    settings |= {"learning_rate": 1e-4, "backbone_learning_rate": 1e-4}
+    loop.train(resolve(data, model, epochs=2, **settings), Path(output))
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

@@ -122,13 +122,14 @@ def test_a_run_killed_by_the_system_resumes_to_the_same_end(scenes, uninterrupte
     assert rows(tmp_path / "run") == rows(uninterrupted)
 
 
-def test_two_processes_train_as_one_on_the_same_global_batch(scenes, tmp_path):
+@pytest.mark.parametrize("model", ["detr-tiny", "sprint-n"])
+def test_two_processes_train_as_one_on_the_same_global_batch(scenes, tmp_path, model):
     script = [os.path.join(os.path.dirname(__file__), "distributed_run.py"), str(scenes)]
     quiet = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1"}
     one = [sys.executable, *script, str(tmp_path / "one")]
     two = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     for command in (one, [*two, *script, str(tmp_path / "two")]):
-        subprocess.run(command, env=quiet, check=True, capture_output=True, timeout=300)
+        subprocess.run([*command, model], env=quiet, check=True, capture_output=True, timeout=300)
     for alone, together in zip(rows(tmp_path / "one"), rows(tmp_path / "two"), strict=True):
         assert alone.keys() == together.keys()
         measured = [name for name, value in alone.items() if value is not None]  # no small objects: no APs
