@@ -166,16 +166,16 @@ def test_sampling_points_are_where_the_decoder_looks(described):
     at, levels = torch.from_numpy(unpack(attention["at"]).copy()), unpack(attention["levels"])
     weights = torch.from_numpy(unpack(attention["weights"]) / 255 * unpack(attention["peak"])[..., None]).float()
     extent = torch.tensor([80 / 96, 1.0])
-    heads = 8
+    heads, width = 8, checkpoint.model.fusion.width
     for d in range(2):
-        found = torch.zeros(len(queries), 128)
+        found = torch.zeros(len(queries), heads, width // heads)
         for n in range(at.shape[2]):
             head = n // (len(levels) // heads)
             per_head = maps[d][levels[n]].unflatten(1, (heads, -1))[:, head]
             grid = (2 * at[d, :, n] * extent - 1)[None, None]  # (1, 1, K, 2)
             values = F.grid_sample(per_head, grid, align_corners=False)[0, :, 0].T  # (K, D/heads)
-            found[:, head * 16 : head * 16 + 16] += heads * weights[d, :, n, None] * values
-        torch.testing.assert_close(found, seen[d][0, queries], atol=0.02, rtol=0.02)
+            found[:, head] += heads * weights[d, :, n, None] * values
+        torch.testing.assert_close(found.flatten(1), seen[d][0, queries], atol=0.02, rtol=0.02)
 
 
 def test_a_query_starts_from_its_cell(described):

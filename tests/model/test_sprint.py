@@ -62,7 +62,7 @@ def test_boxes_are_fractions_of_the_image_and_not_of_its_padding():
 def test_attention_on_the_coarsest_map_sees_nothing_of_the_padding():
     torch.manual_seed(0)
     fusion = sprint_n(1).fusion.eval()
-    cells = torch.randn(1, 128, 2, 3)
+    cells = torch.randn(1, fusion.width, 2, 3)
     padding = no_padding(1, 128, 160)
     padding[:, 64:] = True
     padding[:, :, 96:] = True
