@@ -3,17 +3,18 @@
 ```
 image -> backbone -> maps of stride 8, 16, 32 -> fusion -> cells of all three maps
       -> proposals: a class and a box per cell; the best Q become queries (content, reference box)
-      -> decoder layers: queries see each other, sample the maps around their reference box, refine it
+      -> decoder layers: queries see each other, near and better ones first, sample the maps around their box, refine it
 ```
 
 The proposals are the first prediction set, each decoder layer is a further one; all are trained by the same set loss.
-What makes it fast: queries start from where the image says something is, look only around their box, and a box is
-corrected layer by layer instead of being found anew.
+What makes it fast: queries start from where the image says something is, look only around their box, are told which
+others may be after the same object, and a box is corrected layer by layer instead of being found anew.
 
 References:
     Zhu et al., Deformable DETR, arXiv 2010.04159 (sampling attention, refinement, queries from proposals).
     Zhao et al., DETRs Beat YOLOs on Real-time Object Detection, arXiv 2304.08069 (encoder on the coarsest map, fusion).
     Peng et al., D-FINE, arXiv 2410.13842 (sampling attention without a value projection).
+    For what queries are told about each other see `model.relation`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from torchvision.models import resnet18, resnet50
 from setpiece.model.base import SetModel
 from setpiece.model.fusion import Fusion
 from setpiece.model.pyramid import PyramidBackbone, ResNetPyramid, SmallCNN
+from setpiece.model.relation import relation_bias
 from setpiece.model.sampling import SamplingAttention
 from setpiece.model.transformer import Attention, FeedForward
 from setpiece.records import Outputs
@@ -162,9 +164,10 @@ class SamplingLayer(nn.Module):
         reference: Float[Tensor, "B Q 4"],
         maps: list[Tensor],
     ) -> Float[Tensor, "B Q D"]:
-        """One step of the queries `x`, whose `reference` boxes are in fractions of the padded canvas."""
+        """One step of the queries `x`, best first, whose `reference` boxes are in fractions of the padded canvas."""
         coded = x + position
-        x = self.self_attention_norm(x + self.self_attention(coded, coded, x))
+        relation = relation_bias(reference, self.self_attention.heads)
+        x = self.self_attention_norm(x + self.self_attention(coded, coded, x, relation))
         x = self.sampling_norm(x + self.sampling(x + position, reference, maps))
         return self.feed_forward_norm(x + self.feed_forward(x))
 

@@ -72,9 +72,9 @@ class Attention(nn.Module):
         query: Float[Tensor, "B N D"],
         key: Float[Tensor, "B S D"],
         value: Float[Tensor, "B S D"],
-        present: Bool[Tensor, "B 1 1 S"] | None = None,
+        mask: Bool[Tensor, "B 1 1 S"] | Float[Tensor, "B heads N S"] | None = None,
     ) -> Float[Tensor, "B N D"]:
-        """Attend from `query` to those `key`s that are `present` (all, where it is not given)."""
+        """Attend from `query` to `key`. A boolean `mask` is True where it may; numbers are added to its logits."""
         q, k, v = (
             linear(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, N or S, D/heads)
             for linear, x in ((self.query, query), (self.key, key), (self.value, value))
@@ -83,7 +83,7 @@ class Attention(nn.Module):
         with torch.autocast(q.device.type, enabled=q.device.type != "cpu"):
             if q.device.type == "cpu":  # where its gradient takes five times as long in bfloat16 as in float32
                 q, k, v = q.float(), k.float(), v.float()
-            heads = scaled_dot_product_attention(q, k, v, attn_mask=present, dropout_p=dropout)
+            heads = scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
         return self.output(heads.transpose(1, 2).flatten(2))
 
 

@@ -1,0 +1,54 @@
+import math
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from setpiece.model.relation import relation_bias
+from setpiece.model.sprint import sprint_n
+
+centre, side = st.floats(0.1, 0.9), st.floats(0.02, 0.5)
+box = st.tuples(centre, centre, side, side)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(box, min_size=1, max_size=4))
+def test_the_bias_is_what_its_formula_says(boxes):
+    bias = relation_bias(torch.tensor([boxes]), heads=6)[0]
+    for i, (xi, yi, wi, hi) in enumerate(boxes):
+        for j, (xj, yj, wj, hj) in enumerate(boxes):
+            distance = math.log(1 + abs(xi - xj) / wi) + math.log(1 + abs(yi - yj) / hi)
+            distance += abs(math.log(wi / wj)) + abs(math.log(hi / hj))
+            better = 3.0 if j < i else 0.0
+            expected = [0.0, better, -2 * distance, better - 2 * distance, -4 * distance, better - 4 * distance]
+            torch.testing.assert_close(bias[:, i, j], torch.tensor(expected), atol=1e-3, rtol=1e-4)
+
+
+@given(st.lists(box, min_size=1, max_size=4), st.floats(0.25, 1.0))
+def test_the_bias_does_not_depend_on_how_much_padding_there_is(boxes, extent):
+    alone = torch.tensor([boxes])
+    padded = alone * torch.tensor([extent, 1.0, extent, 1.0])
+    torch.testing.assert_close(relation_bias(padded, heads=8), relation_bias(alone, heads=8), atol=1e-2, rtol=1e-3)
+
+
+def test_boxes_without_extent_give_finite_numbers():
+    boxes = torch.tensor([[[0.5, 0.5, 0.0, 0.0], [0.5, 0.5, 1.0, 1.0], [0.1, 0.5, 0.0, 0.2]]])
+    assert relation_bias(boxes, heads=8).isfinite().all()
+
+
+def test_of_two_queries_with_one_content_and_box_the_lower_rank_sees_itself_less():
+    """So that two queries on one object can come to differ."""
+    torch.manual_seed(0)
+    layer = sprint_n(1).layers[0].eval()
+    maps = [torch.zeros(1, 96, n, n) for n in (4, 2, 1)]
+    twins = torch.randn(1, 1, 96).expand(1, 2, -1)
+    stranger = torch.randn(1, 1, 96)
+    boxes = torch.tensor([[[0.3, 0.3, 0.2, 0.2], [0.3, 0.3, 0.2, 0.2], [0.8, 0.3, 0.2, 0.2]]])
+
+    def step(content: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return layer(content, torch.zeros_like(content), boxes, maps)[0]
+
+    first, second, _ = step(torch.cat([twins, stranger], 1))
+    assert (first - second).abs().max() > 0.1
