@@ -1,6 +1,6 @@
-"""Train a recipe for some minutes with several seeds, and append the metrics to a table.
+"""Train a recipe for some minutes (or epochs) with several seeds, and append the metrics to a table.
 
-    python benchmarks/convergence.py DATA --minutes 3 [--seeds 3] [--model sprint-n] [--name baseline]
+    python benchmarks/convergence.py DATA --minutes 3 | --epochs 38 [--seeds 3] [--model sprint-n] [--name baseline]
         [--table runs/convergence.md] [--set learning_rate=2e-3 ...]
 
 Every run is one of its own with its own schedule. The table gets a row per call: AP and AP50 on the validation images,
@@ -18,7 +18,7 @@ from pathlib import Path
 from setpiece.training.config import resolve
 from setpiece.training.loop import train
 
-HEADER = """| data | name | settings | minutes | seeds | AP | AP50 | steps | images/s |
+HEADER = """| data | name | settings | length | seeds | AP | AP50 | steps | images/s |
 |---|---|---|---|---|---|---|---|---|
 """
 
@@ -26,7 +26,9 @@ HEADER = """| data | name | settings | minutes | seeds | AP | AP50 | steps | ima
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--minutes", type=float, required=True)
+    length = parser.add_mutually_exclusive_group(required=True)
+    length.add_argument("--minutes", type=float)
+    length.add_argument("--epochs", type=int, help="of equal steps, whatever the machine does beside them")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--model", default="sprint-n")
     parser.add_argument("--name", default="baseline", help="what to call the recipe in the table")
@@ -34,20 +36,22 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="SETTING=VALUE", help="fields of TrainConfig")
     options = parser.parse_args()
 
-    settings = dict(setting.split("=", 1) for setting in options.set)
-    given = " ".join(f"{name}={value}" for name, value in settings.items())
+    settings: dict[str, object] = dict(setting.split("=", 1) for setting in options.set)
     rows = []
     for seed in range(options.seeds):
         with tempfile.TemporaryDirectory() as folder:
-            config = resolve(options.data, options.model, minutes=options.minutes, evaluations=1, seed=seed, **settings)
+            settings |= {"minutes": options.minutes, "epochs": options.epochs, "evaluations": 1, "seed": seed}
+            config = resolve(options.data, options.model, **settings)
             train(config, Path(folder) / "run")
             last = json.loads((Path(folder) / "run" / "metrics.jsonl").read_text().splitlines()[-1])
         rows.append((last["AP"], last["AP50"], last["step"], last["step"] * config.batch_size / last["seconds"]))
         print("seed {}: AP {:.3f} AP50 {:.3f} in {} steps, {:.0f} images/s".format(seed, *rows[-1]), flush=True)
+    what = f"{options.data.name} | {options.model} {options.name} | {' '.join(options.set)}"
+    duration = f"{options.minutes:g} minutes" if options.minutes else f"{options.epochs} epochs"
     ap, ap50, steps, rates = zip(*rows, strict=True)
     row = (
-        f"| {options.data.name} | {options.model} {options.name} | {given} | {options.minutes:g} | {options.seeds} "
-        f"| {spread(ap)} | {spread(ap50)} | {statistics.median(steps):.0f} | {statistics.median(rates):.0f} |\n"
+        f"| {what} | {duration} | {options.seeds} | {spread(ap)} | {spread(ap50)} "
+        f"| {statistics.median(steps):.0f} | {statistics.median(rates):.0f} |\n"
     )
     options.table.parent.mkdir(parents=True, exist_ok=True)
     if not options.table.exists():
