@@ -32,6 +32,13 @@ def test_a_checkpoint_with_a_named_backbone_comes_back_the_same(tmp_path, name):
     torch.testing.assert_close(again.model.eval()(*arguments).boxes, expected.boxes)
 
 
+def test_images_are_normalised_as_the_network_s_weights_expect(tmp_path):
+    checkpoint = create("sprint-n", ["a"], backbone="timm/tf_efficientnet_lite0")
+    save(checkpoint, tmp_path / "saved")
+    assert load(tmp_path / "saved").mean == checkpoint.mean == (0.5, 0.5, 0.5)
+    assert load(tmp_path / "saved").std == checkpoint.std == (0.5, 0.5, 0.5)
+
+
 def test_published_weights_are_those_of_the_network(monkeypatch):
     full = get_model("mobilenet_v3_small").state_dict()
     monkeypatch.setattr("torchvision.models.MobileNet_V3_Small_Weights.get_state_dict", lambda *_, **__: full)

@@ -31,8 +31,9 @@ def test_a_setting_out_of_range_is_named_as_the_option_it_is(given, message):
         resolve("cells", "detr-tiny", **given)
 
 
-def test_a_named_backbone_is_fine_tuned_from_its_weights_or_trained_from_scratch():
-    pretrained = resolve("cells", "sprint-n", backbone="timm/resnet10t")
-    scratch = resolve("cells", "sprint-n", backbone="timm/resnet10t", pretrained=False)
+@pytest.mark.parametrize("model", [{"model": "sprint-n", "backbone": "timm/resnet10t"}, {"model": "sprint-s"}])
+def test_a_cnn_with_published_weights_is_fine_tuned_from_them_or_trained_from_scratch(model):
+    pretrained = resolve("cells", **model)
+    scratch = resolve("cells", **model, pretrained=False)
     assert pretrained.backbone_learning_rate < pretrained.learning_rate
     assert scratch.backbone_learning_rate == scratch.learning_rate

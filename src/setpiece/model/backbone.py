@@ -16,6 +16,9 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from setpiece.errors import WeightsError
 
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in [0, 1], and
+IMAGENET_STD = (0.229, 0.224, 0.225)  # its standard deviation: how torchvision's networks get their images
+
 
 class ResNetBackbone(nn.Sequential):
     """torchvision's ResNet up to `layer4`, with frozen batch norm: (B, 3, H, W) -> (B, 2048, H/32, W/32).

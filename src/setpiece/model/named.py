@@ -82,6 +82,7 @@ class TimmPyramid(PyramidBackbone):
         self.body = _timm_features(network, pretrained=False)
         first, second, third = self.body.feature_info.channels()
         self.channels = (first, second, third)
+        self.mean, self.std = self.body.pretrained_cfg["mean"], self.body.pretrained_cfg["std"]
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
         """The maps of stride 8, 16 and 32."""

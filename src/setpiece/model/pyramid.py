@@ -9,13 +9,21 @@ from torch import Tensor, nn
 from torchvision.models import ResNet
 
 from setpiece.errors import UsageError
-from setpiece.model.backbone import imagenet_weights
+from setpiece.model.backbone import IMAGENET_MEAN, IMAGENET_STD, imagenet_weights
 
 
 class PyramidBackbone(nn.Module):
-    """A CNN that returns its maps of stride 8, 16 and 32, with `channels` each."""
+    """A CNN that returns its maps of stride 8, 16 and 32.
+
+    Attributes:
+        channels: of each map.
+        mean: what is subtracted from RGB in [0, 1],
+        std: and what the rest is divided by, before it sees them. ImageNet's, unless its weights were made for others.
+    """
 
     channels: tuple[int, int, int]
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
 
     def load_imagenet(self) -> None:
         """Start from published ImageNet weights.

@@ -21,7 +21,7 @@ from torch import Tensor
 from setpiece.atomic import write_whole
 from setpiece.errors import UsageError, WeightsError
 from setpiece.model import published
-from setpiece.model.backbone import ResNetBackbone
+from setpiece.model.backbone import IMAGENET_MEAN, IMAGENET_STD, ResNetBackbone
 from setpiece.model.base import SetModel
 from setpiece.model.detr import detr_r50, detr_r50_dc5, detr_r101, detr_r101_dc5, detr_tiny
 from setpiece.model.files import CONFIG, WEIGHTS, locate, read_json, read_pth, read_safetensors
@@ -81,7 +81,7 @@ class Checkpoint:
 
 
 class Config(BaseModel):
-    """What `config.json` holds. The defaults are ImageNet's normalisation."""
+    """What `config.json` holds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -90,8 +90,8 @@ class Config(BaseModel):
     backbone: str | None = None
     classes: tuple[str, ...] = Field(min_length=1)
     queries: PositiveInt
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.229, 0.224, 0.225)
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = IMAGENET_STD
     shortest: PositiveInt
     longest: PositiveInt
 
@@ -142,11 +142,16 @@ def create(
         model.backbone.load_imagenet()
     elif isinstance(model.backbone, ResNetBackbone):
         _log.warning("%s starts from a random CNN whose stem and batch norms are not trained.", preset)
+    mean, std = IMAGENET_MEAN, IMAGENET_STD
+    if isinstance(model.backbone, PyramidBackbone):
+        mean, std = model.backbone.mean, model.backbone.std
     config = Config(
         preset=preset,
         backbone=backbone,
         classes=tuple(classes),
         queries=model.num_queries,
+        mean=mean,
+        std=std,
         shortest=shortest,
         longest=longest,
     )

@@ -31,7 +31,7 @@ from setpiece.model.weights import Checkpoint, create, load, presets
 from setpiece.recording import cut
 from setpiece.records import Batch, Losses
 from setpiece.setloss import SetCriterion
-from setpiece.training.config import TrainConfig
+from setpiece.training.config import TrainConfig, starts_from_imagenet
 from setpiece.training.display import Display, duration
 from setpiece.training.memory import keep_freed_memory
 from setpiece.training.optimiser import make_average, make_optimisers, scale_learning_rates, update_average
@@ -119,12 +119,11 @@ def _start(config: TrainConfig, dataset: Dataset) -> Checkpoint:
             return checkpoint
         longest = round(config.size * checkpoint.longest / checkpoint.shortest)
         return replace(checkpoint, shortest=config.size, longest=longest)
-    pretrained = config.pretrained and (config.backbone is not None or presets()[config.model].pretrained)
     return create(
         config.model,
         dataset.classes,
         backbone=config.backbone,
-        pretrained_backbone=pretrained,
+        pretrained_backbone=starts_from_imagenet(config.model, config.backbone, config.pretrained),
         shortest=config.size,
     )
 
