@@ -20,7 +20,7 @@ def test_the_maps_have_strides_8_16_and_32_and_the_channels_that_are_said(name):
     ]
 
 
-@pytest.mark.parametrize("name", ["torchvision/mobilenet_v3_small", "timm/resnet10t"])
+@pytest.mark.parametrize("name", ["torchvision/mobilenet_v3_small", "timm/resnet10t", "timm/resnetblur18"])
 def test_a_checkpoint_with_a_named_backbone_comes_back_the_same(tmp_path, name):
     torch.manual_seed(0)
     checkpoint = create("sprint-n", ["a"], backbone=name)
@@ -45,6 +45,12 @@ def test_published_weights_are_those_of_the_network(monkeypatch):
     backbone = create("sprint-n", ["a"], backbone=NETWORKS[0], pretrained_backbone=True).model.backbone
     for name, tensor in backbone.body.state_dict().items():
         torch.testing.assert_close(tensor, full[name])
+
+
+def test_published_weights_of_other_names_are_one_sentence(monkeypatch):
+    monkeypatch.setattr("torchvision.models.MobileNet_V3_Small_Weights.get_state_dict", lambda *_, **__: {})
+    with pytest.raises(WeightsError, match=r"mobilenet_v3_small have other names"):
+        create("sprint-n", ["a"], backbone=NETWORKS[0], pretrained_backbone=True)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import pytest
 
 from setpiece.errors import UsageError
+from setpiece.model.weights import create, save
 from setpiece.training.config import TrainConfig, resolve
 
 
@@ -34,6 +35,13 @@ def test_a_setting_out_of_range_is_named_as_the_option_it_is(given, message):
 @pytest.mark.parametrize("model", [{"model": "sprint-n", "backbone": "timm/resnet10t"}, {"model": "sprint-s"}])
 def test_a_cnn_with_published_weights_is_fine_tuned_from_them_or_trained_from_scratch(model):
     pretrained = resolve("cells", **model)
-    scratch = resolve("cells", **model, pretrained=False)
+    scratch = resolve("cells", **model, pretrained="false")
     assert pretrained.backbone_learning_rate < pretrained.learning_rate
     assert scratch.backbone_learning_rate == scratch.learning_rate
+
+
+def test_a_checkpoint_on_a_named_backbone_is_fine_tuned_whatever_is_said_of_imagenet(tmp_path):
+    save(create("sprint-n", ["a"], backbone="timm/resnet10t"), tmp_path)
+    for pretrained in (True, False):
+        config = resolve("cells", str(tmp_path), pretrained=pretrained)
+        assert config.backbone_learning_rate < config.learning_rate

@@ -68,9 +68,19 @@ class TorchvisionPyramid(PyramidBackbone):
         return list(self.body(images).values())
 
     def load_imagenet(self) -> None:
-        """Load torchvision's best ImageNet weights; raises what `imagenet_weights` raises."""
+        """Load torchvision's best ImageNet weights.
+
+        Raises:
+            WeightsError: they cannot be fetched, or are named otherwise than the network's parameters.
+        """
         state = imagenet_weights(self.network, "DEFAULT")
-        self.body.load_state_dict({name: state[name] for name in self.body.state_dict()})
+        try:
+            self.body.load_state_dict({name: state[name] for name in self.body.state_dict() if name in state})
+        except RuntimeError as error:
+            raise WeightsError(
+                f"torchvision's weights of {self.network} have other names than its parameters: choose timm's of that "
+                "name, or train with --no-pretrained."
+            ) from error
 
 
 class TimmPyramid(PyramidBackbone):

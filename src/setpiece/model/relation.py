@@ -15,7 +15,7 @@ def relation_bias(boxes: Float[Tensor, "B Q 4"], heads: int) -> Float[Tensor, "B
 
     Of two queries on one object only one is matched, so the other must learn that it is not needed: that there is a
     query with nearly its box which ranks higher. Attention would have to learn what "nearly" and "higher" mean; here
-    it is told. With boxes (x, y, w, h), queries in the order of their rank (best first), and head k of pairs of heads,
+    it is told. With boxes (x, y, w, h), queries in the order of their proposals, and head k of pairs of heads,
 
         distance_ij = log(1 + |x_i - x_j| / w_i) + log(1 + |y_i - y_j| / h_i) + |log(w_i / w_j)| + |log(h_i / h_j)|
         bias_kij    = -slope_k · distance_ij + better_k · [j < i]
@@ -24,7 +24,7 @@ def relation_bias(boxes: Float[Tensor, "B Q 4"], heads: int) -> Float[Tensor, "B
     of it is learned: learned numbers stayed near these.
 
     Args:
-        boxes: cxcywh in fractions of the image, the best query first; no gradient flows into them.
+        boxes: cxcywh in fractions of the padded canvas, the best proposal first; no gradient flows into them.
         heads: of the attention.
 
     References:

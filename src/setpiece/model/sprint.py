@@ -142,7 +142,7 @@ class Ranking(nn.Module):
         """The cells that are most likely some class's object and have their centre inside the image."""
         inside = (first[..., :2] < 1).all(-1)
         score = logits.amax(-1).masked_fill(~inside, -torch.inf)
-        return score.topk(min(self.queries, score.shape[1]), dim=1).indices
+        return score.topk(min(self.queries, score.shape[1]), dim=1, sorted=True).indices
 
 
 class SamplingLayer(nn.Module):
@@ -164,7 +164,7 @@ class SamplingLayer(nn.Module):
         reference: Float[Tensor, "B Q 4"],
         maps: list[Tensor],
     ) -> Float[Tensor, "B Q D"]:
-        """One step of the queries `x`, best first, whose `reference` boxes are in fractions of the padded canvas."""
+        """One step of the queries `x`, best proposal first, whose `reference` boxes are in fractions of the canvas."""
         coded = x + position
         relation = relation_bias(reference, self.self_attention.heads)
         x = self.self_attention_norm(x + self.self_attention(coded, coded, x, relation))

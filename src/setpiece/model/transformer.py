@@ -42,9 +42,9 @@ def sine_positions(padding: Bool[Tensor, "B h w"], width: int) -> Float[Tensor, 
 
 
 class Attention(nn.Module):
-    """Multi-head attention: softmax(q kᵀ / √(D/heads)) v in every head, then a linear map of all heads together.
+    """Multi-head attention: softmax(q kᵀ / √(D/heads) + mask) v in every head, then a linear map of all heads together.
 
-    The weights of a layer can be recomputed from what its `query` and `key` maps give (a forward hook on each).
+    The weights of a layer can be recomputed from its mask and what its `query` and `key` maps give (by forward hooks).
 
     Args:
         width: D.
@@ -80,8 +80,9 @@ class Attention(nn.Module):
             for linear, x in ((self.query, query), (self.key, key), (self.value, value))
         )
         dropout = self.dropout if self.training else 0.0
-        with torch.autocast(q.device.type, enabled=q.device.type != "cpu"):
-            if q.device.type == "cpu":  # where its gradient takes five times as long in bfloat16 as in float32
+        on_cpu = q.device.type == "cpu"  # where its gradient takes five times as long in bfloat16 as in float32
+        with torch.autocast(q.device.type, enabled=not on_cpu and torch.is_autocast_enabled(q.device.type)):
+            if on_cpu:
                 q, k, v = q.float(), k.float(), v.float()
             heads = scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
         return self.output(heads.transpose(1, 2).flatten(2))

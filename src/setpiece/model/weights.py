@@ -280,7 +280,9 @@ def _parameter_names(preset: str) -> list[str]:
 
 
 def _assemble(config: Config, state: dict[str, Tensor], path: Path) -> SetModel:
-    with torch.device("meta"):  # nothing is drawn at random that the checkpoint would overwrite
+    # On meta nothing is drawn at random that the checkpoint would overwrite, but a named network may have buffers that
+    # no checkpoint holds.
+    with torch.device("cpu" if config.backbone else "meta"):
         model = presets()[config.preset].build(
             len(config.classes), queries=config.queries, **_with(config.preset, config.backbone)
         )

@@ -14,6 +14,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    TypeAdapter,
     ValidationError,
     model_validator,
 )
@@ -98,13 +99,16 @@ def recipe_of(model: str, backbone: str | None = None, *, pretrained: bool = Tru
     """The recipe of a preset, or of the preset that a checkpoint was built by.
 
     Args:
-        model: as in `TrainConfig`, like the others.
+        model: as in `TrainConfig`, like the others, which say nothing of a checkpoint.
 
     Raises:
         UsageError: there is neither a preset nor a checkpoint of that name.
         WeightsError: the checkpoint cannot be read.
     """
-    preset = model if model in presets() else load(model).preset
+    preset = model
+    if model not in presets():
+        checkpoint = load(model)
+        preset, backbone, pretrained = checkpoint.preset, checkpoint.backbone, True
     if preset.startswith("sprint"):
         return sprint_finetuning_recipe() if starts_from_imagenet(preset, backbone, pretrained) else sprint_recipe()
     return from_scratch_recipe() if preset == "detr-tiny" else paper_recipe()
@@ -181,7 +185,8 @@ def resolve(data: str | Path, model: str, **given: Any) -> TrainConfig:
     if "epochs" not in settings and "minutes" not in settings:
         settings["epochs"] = 50
     try:
-        recipe = recipe_of(model, settings.get("backbone"), pretrained=settings.get("pretrained", True))
+        pretrained = TypeAdapter(bool).validate_python(settings.get("pretrained", True))
+        recipe = recipe_of(model, settings.get("backbone"), pretrained=pretrained)
         return TrainConfig(data=Path(data), model=model, **(asdict(recipe) | settings))
     except ValidationError as error:
         first = error.errors()[0]
