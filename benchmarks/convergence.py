@@ -37,6 +37,8 @@ def main() -> None:
     options = parser.parse_args()
 
     settings: dict[str, object] = dict(setting.split("=", 1) for setting in options.set)
+    if ours := settings.keys() & {"minutes", "epochs", "evaluations", "seed"}:
+        parser.error(f"--set {min(ours)}: the benchmark sets this itself.")
     rows = []
     for seed in range(options.seeds):
         with tempfile.TemporaryDirectory() as folder:

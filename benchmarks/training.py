@@ -1,4 +1,4 @@
-"""Training steps per second: `sprint-n` and `transformers`' D-FINE of the same size, in turn, on the same images.
+"""Training steps per second: `sprint-n` and `transformers`' D-FINE-N, the smallest, in turn, on the same images.
 
     python benchmarks/training.py [--size 320] [--batch 16] [--seconds 60]
 

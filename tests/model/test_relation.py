@@ -37,7 +37,7 @@ def test_boxes_without_extent_give_finite_numbers():
     assert relation_bias(boxes, heads=8).isfinite().all()
 
 
-def test_of_two_queries_with_one_content_and_box_the_lower_rank_sees_itself_less():
+def test_two_queries_with_one_content_and_box_are_told_apart_by_their_rank():
     """So that two queries on one object can come to differ."""
     torch.manual_seed(0)
     layer = sprint_n(1).layers[0].eval()
