@@ -3,6 +3,7 @@ import torch
 from torchvision.models import resnet18
 
 from setpiece.errors import UsageError, WeightsError
+from setpiece.model.pyramid import PyramidBackbone
 from setpiece.model.sampling import SamplingAttention
 from setpiece.model.sprint import first_boxes, image_extent, refine, sprint_m, sprint_n, sprint_s
 from setpiece.model.weights import create, load, save
@@ -59,16 +60,44 @@ def test_boxes_are_fractions_of_the_image_and_not_of_its_padding():
     torch.testing.assert_close(outputs.boxes[0, 0, :, 0].sort().values, torch.tensor(expected), atol=1e-4, rtol=1e-4)
 
 
-def test_attention_on_the_coarsest_map_sees_nothing_of_the_padding():
+def test_the_fused_maps_of_an_image_are_what_they_are_without_its_padding():
     torch.manual_seed(0)
-    fusion = sprint_n(1).fusion.eval()
-    cells = torch.randn(1, fusion.width, 2, 3)
-    padding = no_padding(1, 128, 160)
+    backbone_channels, fusion = sprint_n(1).backbone.channels, sprint_n(1).fusion.eval()
+    maps = [torch.randn(1, c, 64 // s, 96 // s) for c, s in zip(backbone_channels, (8, 16, 32), strict=True)]
+    padded = [torch.nn.functional.pad(m, (0, m.shape[3], 0, m.shape[2]), value=7.0) for m in maps]
+    padding = no_padding(1, 128, 192)
     padding[:, 64:] = True
     padding[:, :, 96:] = True
-    padded = torch.nn.functional.pad(cells, (0, 2, 0, 2), value=7.0)
-    alone = fusion._attend(cells, no_padding(1, 64, 96))
-    torch.testing.assert_close(fusion._attend(padded, padding)[:, :, :2, :3], alone)
+    alone, beside = fusion(maps, no_padding(1, 64, 96)), fusion(padded, padding)
+    for without, within in zip(alone, beside, strict=True):
+        h, w = without.shape[2:]
+        torch.testing.assert_close(within[:, :, :h, :w], without)
+        assert within[:, :, h:].eq(0).all()
+        assert within[:, :, :, w:].eq(0).all()
+
+
+class Pooling(PyramidBackbone):
+    """Sees nothing beyond a cell, so that padding changes no other."""
+
+    channels = (3, 3, 3)
+
+    def forward(self, images):
+        return [torch.nn.functional.avg_pool2d(images, stride) for stride in (8, 16, 32)]
+
+
+def test_an_image_beside_a_larger_one_is_predicted_as_it_is_alone():
+    torch.manual_seed(0)
+    model = sprint_n(2, queries=20, backbone=Pooling()).eval()
+    for head in model.box_heads:
+        torch.nn.init.normal_(head[-1].weight, std=0.3)
+    image = torch.randn(1, 3, 64, 96)
+    canvas = torch.nn.functional.pad(image, (0, 64, 0, 128), value=5.0)
+    padding = no_padding(1, 192, 160)
+    padding[:, 64:] = True
+    padding[:, :, 96:] = True
+    alone, beside = model(image, no_padding(1, 64, 96)), model(canvas, padding)
+    torch.testing.assert_close(beside.boxes, alone.boxes, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(beside.logits, alone.logits, atol=1e-4, rtol=1e-3)
 
 
 def test_the_extent_of_an_image_is_its_share_of_the_canvas():

@@ -34,19 +34,23 @@ class Fusion(nn.Module):
         self.coarser = nn.ModuleList(_block(width, width) for _ in channels[1:])
 
     def forward(self, maps: list[Tensor], padding: Bool[Tensor, "B H W"]) -> list[Tensor]:
-        """(B, c, h, w) maps, finest first -> (B, D, h, w) maps in the same order; `padding` is that of the pixels."""
+        """(B, c, h, w) maps, finest first -> (B, D, h, w) maps in the same order, 0 where they are padding.
+
+        `padding` is that of the pixels; a cell is padding if its first pixel is. Nothing of it gets into the other
+        cells here: an image's maps come out as they would alone.
+        """
+        outside = [padding[:, :: padding.shape[-1] // m.shape[-1], :: padding.shape[-1] // m.shape[-1]] for m in maps]
+        at_fine, at_middle, at_coarse = (~cells[:, None] for cells in outside)
         fine, middle, coarse = (project(m) for project, m in zip(self.project, maps, strict=True))
-        coarse = self._attend(coarse, padding)
-        middle = self.finer[0](middle + _double(coarse))
-        fine = self.finer[1](fine + _double(middle))
-        middle = self.coarser[0](middle + self.shrink[0](fine))
-        coarse = self.coarser[1](coarse + self.shrink[1](middle))
+        coarse = self._attend(coarse, outside[2])
+        middle = self.finer[0]((middle + _double(coarse)) * at_middle) * at_middle
+        fine = self.finer[1]((fine + _double(middle)) * at_fine) * at_fine
+        middle = self.coarser[0]((middle + self.shrink[0](fine)) * at_middle) * at_middle
+        coarse = self.coarser[1]((coarse + self.shrink[1](middle)) * at_coarse) * at_coarse
         return [fine, middle, coarse]
 
-    def _attend(self, m: Tensor, padding: Bool[Tensor, "B H W"]) -> Tensor:
+    def _attend(self, m: Tensor, outside: Bool[Tensor, "B h w"]) -> Tensor:
         B, D, h, w = m.shape
-        stride = padding.shape[-1] // w
-        outside = padding[:, ::stride, ::stride]  # (B, h, w): a cell is padding if its first pixel is
         positions = sine_positions(outside, D).flatten(1, 2)
         cells = self.encoder(m.flatten(2).transpose(1, 2), positions, ~outside.flatten(1)[:, None, None])
         return cells.transpose(1, 2).reshape(B, D, h, w)
