@@ -83,6 +83,11 @@ def test_the_threshold_is_the_least_confidence_shown():
     assert len(detector.predict(paint(SIZE, BOXES_XYXY), threshold=1.0)) == 0
 
 
+def test_a_model_of_more_than_a_hundred_queries_may_find_more_than_a_hundred_objects():
+    detector = Detector("random", create("sprint-s", ["a"], shortest=128))
+    assert len(detector.predict(paint(SIZE, BOXES_XYXY), threshold=0.0)) == detector.checkpoint.model.num_queries > 100
+
+
 @pytest.mark.parametrize("threshold", [-0.1, 1.5, float("nan")])
 @pytest.mark.parametrize("images", [[], paint((8, 8), {})])
 def test_a_threshold_that_is_no_confidence_is_an_error(detector, images, threshold):

@@ -141,8 +141,10 @@ class Detector:
         batch = collate(items, checkpoint.mean, checkpoint.std).to(self.device)
         with torch.inference_mode(), autocast(self.device, uses_bf16("auto", self.device)):
             outputs = checkpoint.model(batch.images, batch.padding)
-        form = checkpoint.model.form
-        return to_detections(outputs, batch.original_sizes, checkpoint.classes, form, threshold=threshold)
+        model = checkpoint.model
+        limit = max(100, model.num_queries)  # COCO's hundred would cut where a model finds more
+        sizes = batch.original_sizes
+        return to_detections(outputs, sizes, checkpoint.classes, model.form, threshold=threshold, limit=limit)
 
     def explain(self, images: Picture | list[Picture], targets: Objects | list[Objects] | None = None) -> Explanation:
         """Show the set prediction of images: who is matched with whom, at what cost, and what it would teach.

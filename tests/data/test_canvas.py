@@ -8,6 +8,7 @@ from torchvision import tv_tensors
 
 from setpiece.data import InputSize
 from setpiece.data.canvas import canvas_transform, random_colouring, turn_hue
+from setpiece.data.transforms import normalise
 
 from .rectangle import scene_with_a_rectangle
 
@@ -38,6 +39,13 @@ def test_a_canvas_is_turned_in_all_eight_ways_and_without_turns_in_two():
         assert (16, 8, 64, 40) in seen
         assert (64, 8, 112, 40) in seen
         assert ((8, 16, 40, 64) in seen) == turns
+
+
+def test_the_margin_has_the_colour_that_normalisation_takes_to_zero():
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    transform = canvas_transform(SIZE, scales=(0.5, 0.5), stretch=1.0, margin=mean)
+    canvas, _ = transform(*scene_with_a_rectangle(100, 100, (10, 10, 90, 90)))
+    assert (normalise(canvas, mean, std).abs().amax(0) < 0.01).float().mean() > 0.7  # the image covers a quarter
 
 
 def test_colours_change_but_grey_stays_grey():

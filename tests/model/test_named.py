@@ -8,7 +8,13 @@ from setpiece.errors import UsageError, WeightsError
 from setpiece.model.named import named_pyramid
 from setpiece.model.weights import create, load, save
 
-NETWORKS = ["torchvision/mobilenet_v3_small", "torchvision/resnet18", "timm/resnet10t", "timm/mobilenetv3_small_050"]
+NETWORKS = [
+    "torchvision/mobilenet_v3_small",
+    "torchvision/resnet18",
+    "timm/resnet10t",
+    "timm/mobilenetv3_small_050",
+    "timm/mambaout_femto",  # keeps channels last
+]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -32,8 +38,10 @@ def test_a_checkpoint_with_a_named_backbone_comes_back_the_same(tmp_path, name):
     torch.testing.assert_close(again.model.eval()(*arguments).boxes, expected.boxes)
 
 
-def test_images_are_normalised_as_the_network_s_weights_expect(tmp_path):
-    checkpoint = create("sprint-n", ["a"], backbone="timm/tf_efficientnet_lite0")
+@pytest.mark.filterwarnings("ignore:The default weight initialization")
+@pytest.mark.parametrize("name", ["timm/tf_efficientnet_lite0", "torchvision/googlenet"])
+def test_images_are_normalised_as_the_network_s_weights_expect(tmp_path, name):
+    checkpoint = create("sprint-n", ["a"], backbone=name)
     save(checkpoint, tmp_path / "saved")
     assert load(tmp_path / "saved").mean == checkpoint.mean == (0.5, 0.5, 0.5)
     assert load(tmp_path / "saved").std == checkpoint.std == (0.5, 0.5, 0.5)
@@ -58,8 +66,10 @@ def test_published_weights_of_other_names_are_one_sentence(monkeypatch):
     [
         ("resnet18", "torchvision/NAME or timm/NAME"),
         ("torchvision/resnet19", "torchvision has no network 'resnet19'"),
+        ("torchvision/ssd300_vgg16", "torchvision has no network 'ssd300_vgg16'"),
         ("timm/resnet19", "timm has no network 'resnet19'"),
         ("torchvision/vit_b_16", "vit_b_16 has no feature maps"),
+        ("timm/swin_tiny_patch4_window7_224", "swin_tiny_patch4_window7_224 has no feature maps .* of any size"),
         ("timm/vit_tiny_patch16_224", "vit_tiny_patch16_224 has no feature maps"),
     ],
 )

@@ -100,6 +100,25 @@ def test_an_image_beside_a_larger_one_is_predicted_as_it_is_alone():
     torch.testing.assert_close(beside.logits, alone.logits, atol=1e-4, rtol=1e-3)
 
 
+def test_the_queries_of_an_image_come_best_proposal_first():
+    torch.manual_seed(0)
+    outputs = sprint_n(3, queries=20).eval()(torch.randn(2, 3, 64, 96), no_padding(2, 64, 96))
+    assert (outputs.logits[0].amax(-1).diff(dim=1) <= 0).all()
+
+
+def test_an_image_of_fewer_cells_than_queries_is_predicted_within_its_border():
+    padding = no_padding(1, 96, 96)
+    padding[:, 8:] = True  # a strip of 12 cells of stride 8
+    outputs = sprint_n(3, queries=50).eval()(torch.randn(1, 3, 96, 96), padding)
+    assert outputs.logits.isfinite().all()
+    assert ((outputs.boxes >= 0) & (outputs.boxes <= 1)).all()
+
+
+def test_a_size_that_does_not_divide_by_thirty_two_is_one_sentence():
+    with pytest.raises(UsageError, match=r"^Images of 64 x 100: pad both to multiples of 32\.$"):
+        sprint_n(1)(torch.randn(1, 3, 64, 100), no_padding(1, 64, 100))
+
+
 def test_the_extent_of_an_image_is_its_share_of_the_canvas():
     padding = no_padding(2, 4, 10)
     padding[1, 3:] = True

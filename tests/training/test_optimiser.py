@@ -120,6 +120,17 @@ def test_a_gradient_of_zero_leaves_decay_alone_and_none_leaves_the_weight():
     assert (frozen == 1).all()
 
 
+def test_after_a_gradient_of_zero_a_step_keeps_its_size():
+    weight = torch.zeros(8, 8, requires_grad=True)
+    optimiser = Muon([weight], lr=0.1)
+    weight.grad = torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
+    optimiser.step()
+    first = weight.detach().clone()
+    weight.grad = torch.zeros(8, 8)
+    optimiser.step()
+    torch.testing.assert_close(weight.detach(), 2 * first, rtol=1e-3, atol=1e-4)
+
+
 def test_muon_fits_a_linear_map():
     generator = torch.Generator().manual_seed(0)
     wanted, x = torch.randn(8, 8, generator=generator), torch.randn(256, 8, generator=generator)

@@ -155,9 +155,9 @@ def test_images_start_small_and_grow_to_the_share_of_the_input_size_that_the_rec
 ):
     sides = []
 
-    def spy(size):
+    def spy(size, margin):
         sides.append(size.longest)
-        return canvas_transform(size)
+        return canvas_transform(size, margin=margin)
 
     monkeypatch.setattr(loop, "canvas_transform", spy)
     settings = SETTINGS | {"size": 150, "evaluations": 1}

@@ -15,16 +15,19 @@ from torchvision.transforms.v2 import functional as F
 
 from setpiece.data.transforms import InputSize, below, uniform
 
-MEAN_COLOUR = [124, 116, 104]  # ImageNet's mean RGB: about 0 once normalised
-
 
 def canvas_transform(
-    size: InputSize, *, scales: tuple[float, float] = (0.6, 1.5), stretch: float = 1.2, turns: bool = True
+    size: InputSize,
+    *,
+    scales: tuple[float, float] = (0.6, 1.5),
+    stretch: float = 1.2,
+    turns: bool = True,
+    margin: tuple[float, float, float] = (0.5, 0.5, 0.5),
 ) -> v2.Transform:
     """A `RandomCanvas` of these arguments. Boxes are clipped to it and kept unless under a pixel a side is left."""
     return v2.Compose(
         [
-            RandomCanvas(size, scales, stretch, turns=turns),
+            RandomCanvas(size, scales, stretch, turns=turns, margin=margin),
             v2.ClampBoundingBoxes(),
             v2.SanitizeBoundingBoxes(min_size=1),
         ]
@@ -73,24 +76,34 @@ class RandomCanvas(v2.Transform):
 
     The canvas has the side S = `size.longest`, so that all items have one shape. In one pass, since a small model
     would wait for a pipeline of torchvision's: a part of the image is cut out and resized, once; its colours are
-    changed by one affine map; the margin has the colour that normalisation takes to 0, as the padding of evaluation
-    has; flips of both axes and their exchange make all eight turns.
+    changed by one affine map; flips of both axes and their exchange make all eight turns.
 
     Args:
         size: the input size of the model.
         scales: the smallest and the largest scale, above 0, drawn log-uniformly; at 1 the image's longer side is S.
         stretch: the largest ratio between the scales of width and height, at least 1.
         turns: whether up and down, rows and columns are exchanged too, and not left and right alone.
+        margin: RGB in [0, 1] of what the image does not cover. Where it is the mean that normalisation subtracts, it
+            becomes 0, as the padding of evaluation is.
     """
 
     _transformed_types = (tv_tensors.Image, tv_tensors.BoundingBoxes)
 
-    def __init__(self, size: InputSize, scales: tuple[float, float], stretch: float, *, turns: bool) -> None:
+    def __init__(
+        self,
+        size: InputSize,
+        scales: tuple[float, float],
+        stretch: float,
+        *,
+        turns: bool,
+        margin: tuple[float, float, float],
+    ) -> None:
         super().__init__()
         self.side = size.longest
         self.scales = scales
         self.stretch = stretch
         self.turns = turns
+        self.margin = (255 * torch.tensor(margin)).round().byte()[:, None, None]
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """What is seen of the image and where on the canvas, the axes that are flipped or exchanged, the colours."""
@@ -126,7 +139,7 @@ class RandomCanvas(v2.Transform):
         colours: Colouring,
     ) -> tv_tensors.Image:
         part = image.as_subclass(Tensor)[:, rows.source, columns.source]
-        canvas = torch.tensor(MEAN_COLOUR, dtype=torch.uint8)[:, None, None].repeat(1, self.side, self.side)
+        canvas = self.margin.repeat(1, self.side, self.side)
         canvas[:, rows.target, columns.target] = colours(F.resize(part, [rows.shown, columns.shown], antialias=True))
         turned = canvas.flip(flipped) if flipped else canvas
         return tv_tensors.Image(turned.transpose(-1, -2) if transposed else turned)

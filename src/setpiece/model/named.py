@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+import torchvision
 from jaxtyping import Float
-from torch import Tensor, zeros
-from torchvision.models import get_model, list_models
+from torch import Tensor
+from torchvision.models import get_model, get_model_weights, list_models
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 from setpiece.errors import UsageError, WeightsError
@@ -14,7 +16,7 @@ from setpiece.model.backbone import imagenet_weights
 from setpiece.model.pyramid import PyramidBackbone
 
 STRIDES = (8, 16, 32)
-PROBE = 64  # pixels: the smallest square on which the three strides give maps that pooling does not
+PROBE = (64, 96)  # height and width: the smallest on which the three strides give maps that pooling does not
 
 
 def named_pyramid(name: str) -> PyramidBackbone:
@@ -43,25 +45,29 @@ class TorchvisionPyramid(PyramidBackbone):
 
     def __init__(self, network: str) -> None:
         super().__init__()
-        if network not in list_models():
+        if network not in list_models(module=torchvision.models):  # those that classify
             raise UsageError(f"torchvision has no network {network!r}.")
         self.network = network
         full = get_model(network, weights=None).eval()
         nodes = get_graph_node_names(full, suppress_diff_warning=True)[1]
-        probe = zeros(1, 3, PROBE, PROBE)
         try:
-            outputs = create_feature_extractor(full, nodes, suppress_diff_warning=True)(probe)
+            outputs = create_feature_extractor(full, nodes, suppress_diff_warning=True)(torch.zeros(1, 3, *PROBE))
         except (AssertionError, RuntimeError, ValueError) as error:  # such as a transformer of one fixed size
             raise UsageError(_no_maps(network)) from error
+        strides = {_shape(stride): stride for stride in STRIDES}
         last = {
-            PROBE // out.shape[-1]: node
+            strides[out.shape[-2:]]: node
             for node, out in outputs.items()
-            if isinstance(out, Tensor) and out.ndim == 4 and out.shape[-1] in [PROBE // stride for stride in STRIDES]
+            if isinstance(out, Tensor) and out.ndim == 4 and out.shape[-2:] in strides
         }
         if set(last) != set(STRIDES):
             raise UsageError(_no_maps(network))
         self.channels = (outputs[last[8]].shape[1], outputs[last[16]].shape[1], outputs[last[32]].shape[1])
         self.body = create_feature_extractor(full, [last[s] for s in STRIDES], suppress_diff_warning=True).train()
+        weights = get_model_weights(network)["DEFAULT"].transforms()
+        self.mean, self.std = tuple(weights.mean), tuple(weights.std)
+        if hasattr(full, "transform_input"):  # published with a layer before the first that halves ImageNet's range
+            self.mean = self.std = (0.5, 0.5, 0.5)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
         """The maps of stride 8, 16 and 32."""
@@ -93,10 +99,23 @@ class TimmPyramid(PyramidBackbone):
         first, second, third = self.body.feature_info.channels()
         self.channels = (first, second, third)
         self.mean, self.std = self.body.pretrained_cfg["mean"], self.body.pretrained_cfg["std"]
+        self._require_maps()
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
         """The maps of stride 8, 16 and 32."""
-        return list(self.body(images))
+        maps: list[Tensor] = list(self.body(images))
+        return [m.movedim(-1, 1) for m in maps] if getattr(self.body, "output_fmt", None) == "NHWC" else maps
+
+    @torch.no_grad()
+    def _require_maps(self) -> None:
+        self.eval()  # that batch norm does not learn from the probe
+        try:
+            shapes = [tuple(m.shape[1:]) for m in self(torch.zeros(1, 3, *PROBE))]
+        except (AssertionError, RuntimeError, ValueError) as error:
+            raise UsageError(_no_maps(self.network)) from error
+        if shapes != [(c, *_shape(stride)) for c, stride in zip(self.channels, STRIDES, strict=True)]:
+            raise UsageError(_no_maps(self.network))
+        self.train()
 
     def load_imagenet(self) -> None:
         """Load the weights that timm fetches for this network.
@@ -130,5 +149,12 @@ def _timm_features(network: str, *, pretrained: bool) -> Any:
     return timm.create_model(network, features_only=True, pretrained=pretrained, out_indices=chosen)
 
 
+def _shape(stride: int) -> torch.Size:
+    """(height, width) of the probe's map of a stride."""
+    return torch.Size(side // stride for side in PROBE)
+
+
 def _no_maps(network: str) -> str:
-    return f"{network} has no feature maps of stride 8, 16 and 32: choose a convolutional network."
+    return (
+        f"{network} has no feature maps of stride 8, 16 and 32 for images of any size: choose a convolutional network."
+    )

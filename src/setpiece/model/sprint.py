@@ -26,6 +26,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torchvision.models import resnet18, resnet50
 
+from setpiece.errors import UsageError
 from setpiece.model.base import SetModel
 from setpiece.model.fusion import Fusion
 from setpiece.model.pyramid import PyramidBackbone, ResNetPyramid, SmallCNN
@@ -95,7 +96,12 @@ class Sprint(SetModel):
         Returns:
             Logits (1 + layers, B, Q, C) and boxes (1 + layers, B, Q, 4), cxcywh in fractions of each image without
             its padding; both float32, also under autocast.
+
+        Raises:
+            UsageError: H or W is no multiple of 32.
         """
+        if images.shape[-2] % 32 or images.shape[-1] % 32:
+            raise UsageError(f"Images of {images.shape[-2]} x {images.shape[-1]}: pad both to multiples of 32.")
         maps = self.fusion(self.backbone(images), padding)
         extent = image_extent(padding)  # (B, 4)
         content, boxes, logits = self._propose(maps, extent)
@@ -139,7 +145,10 @@ class Ranking(nn.Module):
         self.queries = queries
 
     def forward(self, logits: Float[Tensor, "B S C"], first: Float[Tensor, "B S 4"]) -> Int64[Tensor, "B Q"]:
-        """The cells that are most likely some class's object and have their centre inside the image."""
+        """The cells that are most likely some class's object, of those that have their centre inside the image.
+
+        Where fewer than Q have, cells of the padding follow, whose boxes start at the image's border.
+        """
         inside = (first[..., :2] < 1).all(-1)
         score = logits.amax(-1).masked_fill(~inside, -torch.inf)
         return score.topk(min(self.queries, score.shape[1]), dim=1, sorted=True).indices

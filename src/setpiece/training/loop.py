@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -70,7 +71,8 @@ def train(config: TrainConfig, output: Path, *, resume: bool = False, console: C
     torch.manual_seed(config.seed)
     checkpoint = _start(config, dataset)
     size = InputSize(checkpoint.shortest, checkpoint.longest).scaled(config.train_scale)
-    augmentation = canvas_transform if config.augmentation == "canvas" else train_transform
+    on_canvas = partial(canvas_transform, margin=checkpoint.mean)
+    augmentation = on_canvas if config.augmentation == "canvas" else train_transform
     images = TrainImages(dataset, size, seed=config.seed, augmentation=augmentation)
     with display:
         kept = images.prepare(lambda done, total: display.show("decoding", done / total, f"{done} images"))
