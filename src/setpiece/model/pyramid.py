@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from itertools import pairwise
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -38,21 +39,28 @@ class PyramidBackbone(nn.Module):
 class SmallCNN(PyramidBackbone):
     """A plain residual network with batch norm, made to be trained from scratch.
 
+    Up to stride 4 there are two convolutions alone: maps of that size cost most and tell least.
+
     Args:
-        stem: channels at stride 2.
-        channels: at stride 4, 8, 16 and 32.
+        stem: channels at stride 2 and 4.
+        channels: at stride 8, 16 and 32.
         blocks: residual blocks at each of these.
     """
 
-    def __init__(self, stem: int, channels: Sequence[int], blocks: Sequence[int]) -> None:
+    def __init__(self, stem: tuple[int, int], channels: tuple[int, int, int], blocks: tuple[int, int, int]) -> None:
         super().__init__()
-        self.stem = nn.Sequential(_convolution(3, stem, stride=2), nn.ReLU(inplace=True))
-        widths = (stem, *channels)
+        first, second = stem
+        self.stem = nn.Sequential(
+            _convolution(3, first, stride=2),
+            nn.ReLU(inplace=True),
+            _convolution(first, second, stride=2),
+            nn.ReLU(inplace=True),
+        )
         self.stages = nn.ModuleList(
             nn.Sequential(_Residual(narrow, wide, stride=2), *(_Residual(wide, wide) for _ in range(count - 1)))
-            for narrow, wide, count in zip(widths, widths[1:], blocks, strict=False)
+            for (narrow, wide), count in zip(pairwise((second, *channels)), blocks, strict=True)
         )
-        self.channels = (channels[1], channels[2], channels[3])
+        self.channels = channels
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
         """The maps (B, c, H/8, W/8), (B, c', H/16, W/16) and (B, c'', H/32, W/32)."""
@@ -61,7 +69,7 @@ class SmallCNN(PyramidBackbone):
         for stage in self.stages:
             x = stage(x)
             maps.append(x)
-        return maps[1:]
+        return maps
 
 
 class ResNetPyramid(PyramidBackbone):
