@@ -200,7 +200,7 @@ def demo(
 
     folder = output or unused(Path("runs") / "demo")
     scenes = folder.parent / "scenes"
-    config = resolve(scenes, "sprint-n", minutes=minutes, size=288)  # for scenes of 256 pixels
+    config = resolve(scenes, "sprint-n", minutes=minutes, size=320)  # trains at up to 256, as the scenes are
     console.print("Drawing a data set of textured scenes with overlapping shapes ...")
     write_scenes(scenes)
     best = run_training(config, folder, console=console)
