@@ -95,9 +95,7 @@ def sprint_finetuning_recipe() -> Recipe:
 
     Chosen on two CPU cores, in runs of three minutes; not measured in long runs or on a GPU.
     """
-    return replace(
-        sprint_recipe(), batch_size=16, learning_rate=1.4e-3, backbone_learning_rate=1.4e-4, train_scale=0.9
-    )
+    return replace(sprint_recipe(), batch_size=16, learning_rate=1.4e-3, backbone_learning_rate=1.4e-4, train_scale=0.9)
 
 
 def recipe_of(model: str, backbone: str | None = None, *, pretrained: bool = True) -> Recipe:
