@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from setpiece.data import EpochSampler, InputSize, TrainImages, collate, eval_loader, open_dataset, train_loader
-from setpiece.data.canvas import canvas_transform
+from setpiece.data.canvas import RandomCanvas
 from setpiece.data.items import Item
 from setpiece.errors import UsageError
 from setpiece.records import Batch
@@ -65,7 +65,7 @@ def test_another_epoch_image_or_seed_is_augmented_otherwise(dataset):
 
 
 def test_the_scale_of_a_key_is_the_share_of_the_input_size(dataset):
-    images = TrainImages(dataset, InputSize(128, 128), augmentation=canvas_transform)
+    images = TrainImages(dataset, InputSize(128, 128), augmentation=RandomCanvas)
     assert [images[0, 2, scale].image.shape for scale in (0.5, 1.0)] == [(3, 64, 64), (3, 128, 128)]
 
 

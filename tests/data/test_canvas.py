@@ -7,7 +7,7 @@ import torch
 from torchvision import tv_tensors
 
 from setpiece.data import InputSize
-from setpiece.data.canvas import canvas_transform, random_colouring, turn_hue
+from setpiece.data.canvas import RandomCanvas, random_colouring, turn_hue
 from setpiece.data.transforms import normalise
 
 from .rectangle import scene_with_a_rectangle
@@ -18,7 +18,7 @@ SIZE = InputSize(96, 128)
 def test_every_canvas_is_square_and_shows_a_small_image_whole():
     for seed in range(20):
         torch.manual_seed(seed)
-        transform = canvas_transform(SIZE, scales=(0.5, 0.8), stretch=1.0)
+        transform = RandomCanvas(SIZE, scales=(0.5, 0.8), stretch=1.0)
         image, target = transform(*scene_with_a_rectangle(120, 160, (40, 30, 100, 66)))
         assert image.shape == (3, 128, 128)
         [[left, top, right, bottom]] = target["boxes"].tolist()
@@ -30,7 +30,7 @@ def test_every_canvas_is_square_and_shows_a_small_image_whole():
 def test_a_canvas_is_turned_in_all_eight_ways_and_without_turns_in_two():
     image, target = scene_with_a_rectangle(128, 128, (16, 8, 64, 40))
     for turns, ways in ((True, 8), (False, 2)):
-        transform = canvas_transform(SIZE, scales=(1.0, 1.0), stretch=1.0, turns=turns)
+        transform = RandomCanvas(SIZE, scales=(1.0, 1.0), stretch=1.0, turns=turns)
         seen = set()
         for seed in range(60):
             torch.manual_seed(seed)
@@ -43,7 +43,7 @@ def test_a_canvas_is_turned_in_all_eight_ways_and_without_turns_in_two():
 
 def test_the_margin_has_the_colour_that_normalisation_takes_to_zero():
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    transform = canvas_transform(SIZE, scales=(0.5, 0.5), stretch=1.0, margin=mean)
+    transform = RandomCanvas(SIZE, scales=(0.5, 0.5), stretch=1.0, margin=mean)
     canvas, _ = transform(*scene_with_a_rectangle(100, 100, (10, 10, 90, 90)))
     assert (normalise(canvas, mean, std).abs().amax(0) < 0.01).float().mean() > 0.7  # the image covers a quarter
 
@@ -73,7 +73,7 @@ def test_boxes_stay_within_the_canvas_whatever_the_image(height, width, count):
     boxes = tv_tensors.BoundingBoxes(boxes_xyxy, format="XYXY", canvas_size=(height, width))
     for seed in range(5):
         torch.manual_seed(seed)
-        drawn, target = canvas_transform(SIZE)(image, {"boxes": boxes, "labels": torch.arange(count)})
+        drawn, target = RandomCanvas(SIZE)(image, {"boxes": boxes, "labels": torch.arange(count)})
         assert drawn.shape == (3, 128, 128)
         left_top, right_bottom = target["boxes"].as_subclass(torch.Tensor).view(-1, 2, 2).unbind(1)
         assert (left_top >= 0).all()

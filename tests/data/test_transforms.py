@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torchvision import tv_tensors
 
 from setpiece.data import InputSize, eval_transform, normalise, train_transform
-from setpiece.data.canvas import canvas_transform
+from setpiece.data.canvas import RandomCanvas
 from setpiece.data.transforms import STRIDE
 
 from .rectangle import scene_with_a_rectangle
@@ -19,8 +19,8 @@ AUGMENTATIONS = {
     "resize": train_transform(SIZE, crop=0.0, photometric=False),
     "crop": train_transform(SIZE, crop=1.0, photometric=False),
     "colour": train_transform(SIZE, crop=1.0),
-    "canvas": canvas_transform(SIZE, turns=False),
-    "canvas with turns": canvas_transform(SIZE),
+    "canvas": RandomCanvas(SIZE, turns=False),
+    "canvas with turns": RandomCanvas(SIZE),
 }
 
 

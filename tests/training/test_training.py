@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from setpiece import recording
-from setpiece.data.canvas import canvas_transform
+from setpiece.data.canvas import RandomCanvas
 from setpiece.errors import DataError, NonFiniteCostError, UsageError
 from setpiece.model.weights import load
 from setpiece.training import loop
@@ -157,9 +157,9 @@ def test_images_start_small_and_grow_to_the_share_of_the_input_size_that_the_rec
 
     def spy(size, margin):
         sides.append(size.longest)
-        return canvas_transform(size, margin=margin)
+        return RandomCanvas(size, margin=margin)
 
-    monkeypatch.setattr(loop, "canvas_transform", spy)
+    monkeypatch.setattr(loop, "RandomCanvas", spy)
     settings = SETTINGS | {"size": 150, "evaluations": 1}
     config = resolve(scenes, "sprint-n", epochs=1, train_scale=0.85, first_scale=0.5, **settings)
     assert load(loop.train(config, tmp_path / "run")).longest == 150

@@ -4,34 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
-from torchvision import tv_tensors
-from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
 from setpiece.data.transforms import InputSize, below, uniform
 
-
-def canvas_transform(
-    size: InputSize,
-    *,
-    scales: tuple[float, float] = (0.6, 1.5),
-    stretch: float = 1.2,
-    turns: bool = True,
-    margin: tuple[float, float, float] = (0.5, 0.5, 0.5),
-) -> v2.Transform:
-    """A `RandomCanvas` of these arguments. Boxes are clipped to it and kept unless under a pixel a side is left."""
-    return v2.Compose(
-        [
-            RandomCanvas(size, scales, stretch, turns=turns, margin=margin),
-            v2.ClampBoundingBoxes(),
-            v2.SanitizeBoundingBoxes(min_size=1),
-        ]
-    )
+IDENTITY = torch.eye(3)
+LUMA = torch.tensor([0.299, 0.587, 0.114])
+CROSS = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])  # product with the grey axis, times √3
 
 
 @dataclass(frozen=True)
@@ -71,12 +54,12 @@ class Colouring:
         return coloured.clamp_(0, 255).view(image.shape)
 
 
-class RandomCanvas(v2.Transform):
+class RandomCanvas:
     """Show an image at random on a square canvas: scaled, cut or surrounded by a margin, turned, in other colours.
 
-    The canvas has the side S = `size.longest`, so that all items have one shape. In one pass, since a small model
-    would wait for a pipeline of torchvision's: a part of the image is cut out and resized, once; its colours are
-    changed by one affine map; flips of both axes and their exchange make all eight turns.
+    The canvas has the side S = `size.longest`, so that all items have one shape. In one pass and without torchvision's
+    transforms, since a small model would wait for those: a part of the image is cut out and resized, once; its colours
+    are changed by one affine map; flips of both axes and their exchange make all eight turns.
 
     Args:
         size: the input size of the model.
@@ -87,81 +70,68 @@ class RandomCanvas(v2.Transform):
             becomes 0, as the padding of evaluation is.
     """
 
-    _transformed_types = (tv_tensors.Image, tv_tensors.BoundingBoxes)
-
     def __init__(
         self,
         size: InputSize,
-        scales: tuple[float, float],
-        stretch: float,
         *,
-        turns: bool,
-        margin: tuple[float, float, float],
+        scales: tuple[float, float] = (0.6, 1.5),
+        stretch: float = 1.2,
+        turns: bool = True,
+        margin: tuple[float, float, float] = (0.5, 0.5, 0.5),
     ) -> None:
-        super().__init__()
         self.side = size.longest
         self.scales = scales
         self.stretch = stretch
         self.turns = turns
         self.margin = (255 * torch.tensor(margin)).round().byte()[:, None, None]
 
-    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """What is seen of the image and where on the canvas, the axes that are flipped or exchanged, the colours."""
-        height, width = v2.query_size(flat_inputs)
+    def __call__(
+        self, image: UInt8[Tensor, "3 H W"], target: dict[str, Tensor]
+    ) -> tuple[UInt8[Tensor, "3 S S"], dict[str, Tensor]]:
+        """The canvas, and the boxes (xyxy, in pixels) and labels that are on it.
+
+        Boxes are clipped to the canvas, and kept unless under a pixel a side is left. All that is random is drawn
+        from torch's global generator.
+        """
+        height, width = image.shape[-2:]
         low, high = (math.log(scale) for scale in self.scales)
         scale = math.exp(uniform(low, high)) * self.side / max(height, width)
         skew = math.exp(uniform(-0.5, 0.5) * math.log(self.stretch))
-        return {
-            "rows": self._look(height, scale * skew),
-            "columns": self._look(width, scale / skew),
-            "flipped": [axis for axis in ((-2, -1) if self.turns else (-1,)) if below(2)],
-            "transposed": self.turns and below(2) == 1,
-            "colours": random_colouring(),
-        }
+        rows, columns = self._look(height, scale * skew), self._look(width, scale / skew)
+        flipped = [axis for axis in ((-2, -1) if self.turns else (-1,)) if below(2)]
+        transposed = self.turns and below(2) == 1
+        canvas = self._draw(image.as_subclass(Tensor), rows, columns, random_colouring())
+        boxes_xyxy = self._move(target["boxes"].as_subclass(Tensor), rows, columns, flipped)
+        if flipped:
+            canvas = canvas.flip(flipped)
+        if transposed:
+            canvas, boxes_xyxy = canvas.transpose(-1, -2), boxes_xyxy[:, [1, 0, 3, 2]]
+        left_top, right_bottom = boxes_xyxy.clamp_(0, self.side).split(2, 1)
+        kept = (right_bottom - left_top >= 1).all(1)
+        return canvas, {"boxes": boxes_xyxy[kept], "labels": target["labels"][kept]}
 
     def _look(self, length: int, scale: float) -> Span:
         seen = min(length, max(1, round(self.side / scale)))
         shown = min(self.side, max(1, round(seen * scale)))
         return Span(below(length - seen + 1), seen, below(self.side - shown + 1), shown)
 
-    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Bring one image or set of boxes onto the canvas."""
-        place = self._move if isinstance(inpt, tv_tensors.BoundingBoxes) else self._draw
-        return place(inpt, **params)
-
     def _draw(
-        self,
-        image: tv_tensors.Image,
-        rows: Span,
-        columns: Span,
-        flipped: list[int],
-        transposed: bool,
-        colours: Colouring,
-    ) -> tv_tensors.Image:
-        part = image.as_subclass(Tensor)[:, rows.source, columns.source]
+        self, image: UInt8[Tensor, "3 H W"], rows: Span, columns: Span, colours: Colouring
+    ) -> UInt8[Tensor, "3 S S"]:
+        part = image[:, rows.source, columns.source]
         canvas = self.margin.repeat(1, self.side, self.side)
         canvas[:, rows.target, columns.target] = colours(F.resize(part, [rows.shown, columns.shown], antialias=True))
-        turned = canvas.flip(flipped) if flipped else canvas
-        return tv_tensors.Image(turned.transpose(-1, -2) if transposed else turned)
+        return canvas
 
     def _move(
-        self,
-        boxes_xyxy: tv_tensors.BoundingBoxes,
-        rows: Span,
-        columns: Span,
-        flipped: list[int],
-        transposed: bool,
-        colours: Colouring,  # noqa: ARG002 (boxes have none)
-    ) -> tv_tensors.BoundingBoxes:
-        left, top, right, bottom = boxes_xyxy.as_subclass(Tensor).unbind(-1)
-        x, y = columns.move(torch.stack([left, right])), rows.move(torch.stack([top, bottom]))  # (2, N) each
+        self, boxes_xyxy: Float32[Tensor, "N 4"], rows: Span, columns: Span, flipped: list[int]
+    ) -> Float32[Tensor, "N 4"]:
+        x, y = columns.move(boxes_xyxy[:, 0::2]), rows.move(boxes_xyxy[:, 1::2])  # (N, 2) each
         x, y = (
-            (self.side - at).flip(0) if axis in flipped else at  # what was the left side is the right one
+            (self.side - at).flip(1) if axis in flipped else at  # what was the left side is the right one
             for at, axis in ((x, -1), (y, -2))
         )
-        x, y = (y, x) if transposed else (x, y)
-        moved = torch.stack([x[0], y[0], x[1], y[1]], -1)
-        return tv_tensors.wrap(moved, like=boxes_xyxy, canvas_size=(self.side, self.side))
+        return torch.stack([x, y], -1).flatten(1)
 
 
 def random_colouring() -> Colouring:
@@ -177,8 +147,7 @@ def random_colouring() -> Colouring:
         Liu et al. 2016, SSD: Single Shot MultiBox Detector (arXiv 1512.02325).
     """
     brightness, contrast, saturation = uniform(7 / 8, 9 / 8), uniform(0.5, 1.5), uniform(0.5, 1.5)
-    luma = torch.tensor([0.299, 0.587, 0.114])
-    saturate = saturation * torch.eye(3) + (1 - saturation) * luma.expand(3, 3)
+    saturate = saturation * IDENTITY + (1 - saturation) * LUMA.expand(3, 3)
     matrix = brightness * contrast * saturate @ turn_hue(math.radians(uniform(-18.0, 18.0)))
     return Colouring(matrix, brightness * (1 - contrast) * 127.5)
 
@@ -186,5 +155,4 @@ def random_colouring() -> Colouring:
 def turn_hue(angle: float) -> Float32[Tensor, "3 3"]:
     """The rotation of RGB about its grey axis by an angle in radians (Rodrigues' formula)."""
     turned, kept = math.sin(angle) / math.sqrt(3), (1 - math.cos(angle)) / 3
-    cross = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])
-    return math.cos(angle) * torch.eye(3) + turned * cross + kept * torch.ones(3, 3)
+    return math.cos(angle) * IDENTITY + turned * CROSS + kept

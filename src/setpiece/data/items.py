@@ -11,7 +11,6 @@ import torch.utils.data
 from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 from torchvision import tv_tensors
-from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
 from setpiece.data.dataset import Dataset, Example
@@ -22,6 +21,8 @@ from setpiece.setloss.boxes import xyxy_to_cxcywh
 
 CACHE_LIMIT = 2 * 2**30  # bytes
 DETAIL = 1.5  # augmentation enlarges parts of an image about this much; they should not be blurred by it
+
+Transform = Callable[[tv_tensors.Image, dict[str, Tensor]], tuple[Tensor, dict[str, Tensor]]]
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,13 @@ class TrainImages(torch.utils.data.Dataset[Item]):
         size: InputSize,
         *,
         seed: int = 0,
-        augmentation: Callable[[InputSize], v2.Transform] = train_transform,
+        augmentation: Callable[[InputSize], Transform] = train_transform,
     ) -> None:
         self.examples = dataset.examples
         self.size = size
         self.seed = seed
         self.augmentation = augmentation
-        self._transforms: dict[InputSize, v2.Transform] = {}
+        self._transforms: dict[InputSize, Transform] = {}
         self._cache: list[Tensor] = []
 
     def prepare(self, progress: Callable[[int, int], None] | None = None, *, limit: int = CACHE_LIMIT) -> bool:
@@ -156,7 +157,7 @@ def _decode(example: Example) -> UInt8[Tensor, "3 H W"]:
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
-def _item(example: Example, image: Tensor, transform: v2.Transform) -> Item:
+def _item(example: Example, image: Tensor, transform: Transform) -> Item:
     """Transform an image, which may have been resized since its boxes were drawn, and its boxes with it."""
     height, width = image.shape[-2:]
     wanted = ~example.crowd

@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from setpiece.data.batching import EpochSampler, TrainImages, train_loader
-from setpiece.data.canvas import canvas_transform
+from setpiece.data.canvas import RandomCanvas
 from setpiece.data.dataset import Dataset
 from setpiece.data.sampling import stable_seed
 from setpiece.data.sources import available_splits, open_dataset
@@ -71,7 +71,7 @@ def train(config: TrainConfig, output: Path, *, resume: bool = False, console: C
     torch.manual_seed(config.seed)
     checkpoint = _start(config, dataset)
     size = InputSize(checkpoint.shortest, checkpoint.longest).scaled(config.train_scale)
-    on_canvas = partial(canvas_transform, margin=checkpoint.mean)
+    on_canvas = partial(RandomCanvas, margin=checkpoint.mean)
     augmentation = on_canvas if config.augmentation == "canvas" else train_transform
     images = TrainImages(dataset, size, seed=config.seed, augmentation=augmentation)
     with display:
