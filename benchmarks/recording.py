@@ -30,7 +30,7 @@ from setpiece.data.transforms import InputSize
 from setpiece.model.base import SetModel
 from setpiece.model.weights import create
 from setpiece.records import Batch, Losses, Outputs, Targets
-from setpiece.setloss import SetCriterion
+from setpiece.setloss import training_criterion
 from setpiece.training.config import resolve
 from setpiece.training.memory import keep_freed_memory
 from setpiece.training.optimiser import AVERAGED_EVERY, make_average, make_optimisers, update_average
@@ -48,7 +48,7 @@ class Run:
         checkpoint = create(model, ["a", "b", "c"])
         self.model = checkpoint.model.to(self.device).to(memory_format=torch.channels_last).train()
         self.average, self.steps = make_average(self.model, config.ema_decay), itertools.count()
-        self.criterion = SetCriterion(form=self.model.form)
+        self.criterion = training_criterion(self.model.form)
         self.bf16 = uses_bf16("auto", self.device)
         self.optimisers = make_optimisers(self.model, config, bf16=self.bf16)
         size = InputSize(checkpoint.shortest, checkpoint.longest).scaled(config.train_scale)

@@ -26,7 +26,7 @@ from transformers import DFineConfig, DFineForObjectDetection, HGNetV2Config
 
 from setpiece.model.weights import create
 from setpiece.records import Targets
-from setpiece.setloss import SetCriterion
+from setpiece.setloss import training_criterion
 from setpiece.training.config import resolve
 from setpiece.training.memory import keep_freed_memory
 from setpiece.training.optimiser import make_average, make_optimisers, update_average
@@ -87,7 +87,7 @@ def ours(images: Tensor, targets: list[dict[str, Tensor]]) -> tuple[nn.Module, S
     """`sprint-n` and its step, as `setpiece.training.loop` takes it."""
     model = create("sprint-n", CLASSES).model.train().to(memory_format=torch.channels_last)
     config = resolve("-", "sprint-n", minutes=1.0)
-    criterion, bf16 = SetCriterion(form=model.form), uses_bf16("auto", CPU)
+    criterion, bf16 = training_criterion(model.form), uses_bf16("auto", CPU)
     optimisers, average = make_optimisers(model, config, bf16=bf16), make_average(model, config.ema_decay)
     images = images.contiguous(memory_format=torch.channels_last)
     padding = torch.zeros(len(images), *images.shape[2:], dtype=torch.bool)

@@ -21,6 +21,7 @@ def test_the_public_names_are_these():
         "match",
         "matching_weights",
         "pair_costs",
+        "training_criterion",
     ]
     for module in (setpiece, setloss):
         for name in module.__all__:

@@ -5,7 +5,7 @@ from transformers.loss.loss_for_object_detection import ForObjectDetectionLoss
 
 from setpiece.errors import DataError, NonFiniteCostError
 from setpiece.records import Outputs, Targets
-from setpiece.setloss import SetCriterion, Weights
+from setpiece.setloss import SetCriterion, Weights, training_criterion
 
 from .oracle import hungarian_loss
 from .problems import random_problem, records
@@ -156,3 +156,8 @@ def test_nan_is_never_trained_on():
         logits[0, 0, 0, 0] = float("nan")
     with pytest.raises(NonFiniteCostError, match="Layer 0, image 0, query 0"):
         SetCriterion()(*records(logits, boxes, targets))
+
+
+def test_models_are_trained_by_the_papers_loss_or_in_the_sigmoid_form_with_the_class_term_counted_twice():
+    assert training_criterion("softmax") == SetCriterion()
+    assert training_criterion("sigmoid") == SetCriterion(form="sigmoid", weights=Weights(2.0, 5.0, 2.0))

@@ -23,7 +23,7 @@ from setpiece.explain.timeline import read_timeline
 from setpiece.model.sprint import Sprint
 from setpiece.model.weights import Checkpoint
 from setpiece.records import Batch, Outputs, Targets
-from setpiece.setloss import SetCriterion
+from setpiece.setloss import SetCriterion, training_criterion
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -202,7 +202,7 @@ def explain_samples(
         DataError: an image cannot be read, or a target has a class that the model does not know.
         UsageError: there is no image.
     """
-    criterion = SetCriterion(form=checkpoint.model.form)
+    criterion = training_criterion(checkpoint.model.form)
     shown: list[ShownImage] = []
     first: list[tuple[int, Batch]] = []
     for sample in samples:

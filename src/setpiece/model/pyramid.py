@@ -39,26 +39,20 @@ class PyramidBackbone(nn.Module):
 class SmallCNN(PyramidBackbone):
     """A plain residual network with batch norm, made to be trained from scratch.
 
-    Up to stride 4 there are two convolutions alone: maps of that size cost most and tell least.
+    One 7×7 convolution leads to stride 4: maps finer than that cost most and tell least.
 
     Args:
-        stem: channels at stride 2 and 4.
+        stem: channels at stride 4.
         channels: at stride 8, 16 and 32.
         blocks: residual blocks at each of these.
     """
 
-    def __init__(self, stem: tuple[int, int], channels: tuple[int, int, int], blocks: tuple[int, int, int]) -> None:
+    def __init__(self, stem: int, channels: tuple[int, int, int], blocks: tuple[int, int, int]) -> None:
         super().__init__()
-        first, second = stem
-        self.stem = nn.Sequential(
-            _convolution(3, first, stride=2),
-            nn.ReLU(inplace=True),
-            _convolution(first, second, stride=2),
-            nn.ReLU(inplace=True),
-        )
+        self.stem = nn.Sequential(_convolution(3, stem, kernel=7, stride=4), nn.ReLU(inplace=True))
         self.stages = nn.ModuleList(
             nn.Sequential(_Residual(narrow, wide, stride=2), *(_Residual(wide, wide) for _ in range(count - 1)))
-            for (narrow, wide), count in zip(pairwise((second, *channels)), blocks, strict=True)
+            for (narrow, wide), count in zip(pairwise((stem, *channels)), blocks, strict=True)
         )
         self.channels = channels
 

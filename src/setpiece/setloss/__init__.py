@@ -5,7 +5,16 @@ Read in this order: `boxes` (geometry), `assignment` (the assignment problem), `
 """
 
 from setpiece.setloss.assignment import assign
-from setpiece.setloss.criterion import SetCriterion
+from setpiece.setloss.criterion import SetCriterion, training_criterion
 from setpiece.setloss.matching import PairCosts, Weights, match, matching_weights, pair_costs
 
-__all__ = ["PairCosts", "SetCriterion", "Weights", "assign", "match", "matching_weights", "pair_costs"]
+__all__ = [
+    "PairCosts",
+    "SetCriterion",
+    "Weights",
+    "assign",
+    "match",
+    "matching_weights",
+    "pair_costs",
+    "training_criterion",
+]

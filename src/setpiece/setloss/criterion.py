@@ -13,7 +13,7 @@ from setpiece.errors import DataError
 from setpiece.records import Losses, Outputs, Targets
 from setpiece.setloss.boxes import l1, overlaps
 from setpiece.setloss.classification import Form, class_scores, sigmoid_loss, softmax_loss
-from setpiece.setloss.matching import Weights, match_scores
+from setpiece.setloss.matching import Weights, match_scores, matching_weights
 
 
 def of_one_process(x: Tensor) -> Tensor:
@@ -129,6 +129,15 @@ class SetCriterion:
                 f"Target {target} of image {image} in the batch has class {targets.labels[image, target]}, "
                 f"but the model knows the classes 0 to {classes - 1}."
             )
+
+
+def training_criterion(form: Form) -> SetCriterion:
+    """The loss that models of a form are trained with here: its λ are those of the matching cost.
+
+    So it is the paper's in the softmax form. In the sigmoid form the class term counts twice, which tells classes apart
+    sooner in runs of a few hundred steps.
+    """
+    return SetCriterion(form=form, weights=matching_weights(form))
 
 
 def to_queries(values: Num[Tensor, "L B T"], match: Int64[Tensor, "L B T"], Q: int, fill: int) -> Num[Tensor, "L B Q"]:

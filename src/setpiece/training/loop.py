@@ -31,7 +31,7 @@ from setpiece.model.base import SetModel
 from setpiece.model.weights import Checkpoint, create, load, presets
 from setpiece.recording import cut
 from setpiece.records import Batch, Losses
-from setpiece.setloss import SetCriterion
+from setpiece.setloss import training_criterion
 from setpiece.training.config import TrainConfig, starts_from_imagenet
 from setpiece.training.display import Display, duration
 from setpiece.training.memory import keep_freed_memory
@@ -147,7 +147,7 @@ class Trainer:
         self.run_folder, self.display = run, display
         self.examples = {example.image_id: example for example in images.examples}
         self.bf16 = uses_bf16(config.precision, accelerator.device)
-        self.criterion = SetCriterion(form=checkpoint.model.form)
+        self.criterion = training_criterion(checkpoint.model.form)
         model = checkpoint.model.to(accelerator.device)
         model.to(memory_format=torch.channels_last)
         self.average = make_average(model, config.ema_decay)

@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import dataclass, field
 
-CONSTANT = 0.4  # share of the run at the full learning rate
+CONSTANT = 0.6  # share of the run at the full learning rate
 GROWN = 0.7  # share of the run from which on images have their full size
 FLOOR = 0.01  # of the full learning rate, at the end
 WARMUP_AT_MOST = 0.05  # share of the run
@@ -21,7 +21,7 @@ def learning_rate_factor(step: int, progress: float, warmup_steps: int) -> float
         warmup_steps: 0 for none.
 
     Example:
-        >>> [round(learning_rate_factor(1000, p, 100), 3) for p in (0.1, 0.4, 0.7, 1.0)]
+        >>> [round(learning_rate_factor(1000, p, 100), 3) for p in (0.1, 0.6, 0.8, 1.0)]
         [1.0, 1.0, 0.505, 0.01]
     """
     warm = 1.0
