@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 from setpiece.training.config import TrainConfig
 from setpiece.training.muon import Muon
 
-FEATURES = 28  # the fewest rows and columns of what Muon trains: a 3×3 convolution of RGB has 27 columns
+FEATURES = 28  # the fewest rows and columns of what Muon trains: the sides of a box are 4, a 3×3 patch of RGB is 27
 
 AVERAGED_EVERY = 4  # steps
 
@@ -22,8 +22,8 @@ def make_optimisers(model: nn.Module, config: TrainConfig, *, bf16: bool) -> lis
     """What trains the model: AdamW, for all of it or, beside Muon, for what is not a matrix within the network.
 
     The CNN has its own learning rate, and only matrices and convolutions are decayed: vectors (biases, norms) do not
-    multiply, so a small norm does not regularise them. Muon leaves to AdamW what Jordan et al. leave to it, the first
-    and the last layers: class heads, and whatever has few rows or columns, such as colours or the sides of a box.
+    multiply, so a small norm does not regularise them. Muon leaves class heads to AdamW, as Jordan et al. do, and
+    whatever has few rows or columns, such as the sides of a box.
 
     Args:
         model: its CNN is called `backbone`.
