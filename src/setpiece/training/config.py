@@ -72,7 +72,7 @@ def from_scratch_recipe() -> Recipe:
 def sprint_recipe() -> Recipe:
     """For `sprint` from scratch: as many steps as the minutes allow, at a high learning rate.
 
-    Chosen where a step takes longest for its pixels: two CPU cores without bfloat16.
+    Chosen where a step is dearest: two CPU cores without bfloat16.
     """
     return Recipe(
         batch_size=8,
