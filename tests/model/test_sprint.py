@@ -1,5 +1,7 @@
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torchvision.models import resnet18
 
 from setpiece.errors import UsageError, WeightsError
@@ -138,6 +140,14 @@ def test_first_boxes_lie_at_the_cells_centres_in_the_order_of_the_flattened_maps
 def test_refining_by_nothing_leaves_a_box_as_it_is():
     box = torch.tensor([[0.5, 0.25, 0.1, 0.9]])
     torch.testing.assert_close(refine(box, torch.zeros(1, 4)), box)
+
+
+@given(st.floats(0.1, 3), st.floats(-1, 1), st.lists(st.floats(-2, 2), min_size=4, max_size=4))
+def test_the_same_correction_is_right_wherever_a_box_lies_and_however_large_it_is(scale, shift, delta):
+    """Refining and then moving and scaling the image is moving and scaling it and then refining."""
+    box, delta = torch.tensor([0.4, 0.6, 0.2, 0.3]), torch.tensor(delta)
+    moved = torch.tensor([shift, shift, 0, 0])
+    torch.testing.assert_close(refine(box * scale + moved, delta), refine(box, delta) * scale + moved)
 
 
 def test_sampling_attention_is_its_formula():

@@ -123,7 +123,7 @@ class Sprint(SetModel):
         first = first_boxes(maps)[None] / extent[:, None]  # (B, S, 4) in fractions of each image
         best = self.ranking(logits.detach(), first)[..., None]  # (B, Q, 1)
         cells, logits, first = (x.gather(1, best.expand(-1, -1, x.shape[-1])) for x in (cells, logits, first))
-        return cells, refine(first, self.box_heads[0](cells)), logits
+        return cells, refine(first.clamp(max=1), self.box_heads[0](cells)), logits
 
     def replace_class_head(self, classes: int) -> None:
         """Put new, untrained heads for `classes` in the place of all class heads; all else stays."""
@@ -205,8 +205,22 @@ def first_boxes(maps: list[Tensor]) -> Float[Tensor, "S 4"]:
 
 
 def refine(reference: Float[Tensor, "*N 4"], delta: Float[Tensor, "*N 4"]) -> Float[Tensor, "*N 4"]:
-    """`sigmoid(logit(reference) + delta)`: a box corrected, and still in [0, 1]."""
-    return (reference.logit(eps=1e-4) + delta.float()).sigmoid()
+    """A box corrected in units of its own sides: centre c + s · Δc, sides s · exp(Δs).
+
+    So the same correction is right wherever in its image an object lies and however large it is. Deformable DETR's
+    sigmoid(logit(c) + Δc) moves a box less far the nearer it is to the border, which a CNN does not see.
+    The corrected box may reach past the image.
+
+    References:
+        Girshick et al., Rich feature hierarchies, arXiv 1311.2524, appendix C.
+
+    Example:
+        >>> refine(torch.tensor([0.5, 0.5, 0.2, 0.1]), torch.tensor([0.5, -0.5, 0.0, math.log(2)]))
+        tensor([0.6000, 0.4500, 0.2000, 0.2000])
+    """
+    centre, sides = reference.split(2, -1)
+    shift, growth = delta.float().split(2, -1)
+    return torch.cat([centre + sides * shift, sides * growth.exp()], -1)
 
 
 def _class_head(width: int, classes: int) -> nn.Linear:
