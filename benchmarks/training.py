@@ -26,7 +26,7 @@ from transformers import DFineConfig, DFineForObjectDetection, HGNetV2Config
 
 from setpiece.model.weights import create
 from setpiece.records import Targets
-from setpiece.setloss import training_criterion
+from setpiece.setloss import near_loss, training_criterion
 from setpiece.training.config import resolve
 from setpiece.training.memory import keep_freed_memory
 from setpiece.training.optimiser import make_average, make_optimisers, update_average
@@ -98,7 +98,9 @@ def ours(images: Tensor, targets: list[dict[str, Tensor]]) -> tuple[nn.Module, S
         start = time.perf_counter()
         with autocast(CPU, bf16):
             outputs = model(images, padding)
-        criterion(outputs, padded).total.backward()
+        losses = criterion(outputs, padded)
+        near = near_loss(outputs, padded, losses.match, criterion.weights)
+        (losses.total + config.near_weight * near).backward()
         nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
         for optimiser in optimisers:
             optimiser.step()

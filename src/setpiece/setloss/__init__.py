@@ -1,12 +1,13 @@
 """The heart: predictions and targets -> the optimal match -> the set prediction loss.
 
 Read in this order: `boxes` (geometry), `assignment` (the assignment problem), `classification` (the class term),
-`matching` (cost of every pair, and the match), `criterion` (the Hungarian loss).
+`matching` (cost of every pair, and the match), `criterion` (the Hungarian loss), `near` (the boxes beside a match).
 """
 
 from setpiece.setloss.assignment import assign
 from setpiece.setloss.criterion import SetCriterion, training_criterion
 from setpiece.setloss.matching import PairCosts, Weights, match, matching_weights, pair_costs
+from setpiece.setloss.near import near_loss
 
 __all__ = [
     "PairCosts",
@@ -15,6 +16,7 @@ __all__ = [
     "assign",
     "match",
     "matching_weights",
+    "near_loss",
     "pair_costs",
     "training_criterion",
 ]

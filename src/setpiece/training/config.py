@@ -43,6 +43,7 @@ class Recipe:
             1906.06423).
         first_scale: share of that size which images have at first, in (0, 1]; it grows over the run
             (`schedule.image_scale`). Below 1 there are more, coarser steps early.
+        near_weight: of the box loss of queries that are near a target which another query has (`setloss.near_loss`).
     """
 
     batch_size: int
@@ -57,6 +58,7 @@ class Recipe:
     augmentation: Literal["paper", "canvas"] = "paper"
     train_scale: float = 1.0
     first_scale: float = 1.0
+    near_weight: float = 0.0
 
 
 def paper_recipe() -> Recipe:
@@ -87,6 +89,7 @@ def sprint_recipe() -> Recipe:
         augmentation="canvas",
         train_scale=0.8,
         first_scale=0.6,
+        near_weight=1.0,
     )
 
 
@@ -165,6 +168,7 @@ class TrainConfig(BaseModel):
     augmentation: Literal["paper", "canvas"]
     train_scale: float = Field(gt=0, le=1)
     first_scale: float = Field(gt=0, le=1)
+    near_weight: NonNegativeFloat
 
     @model_validator(mode="after")
     def _one_length(self) -> TrainConfig:

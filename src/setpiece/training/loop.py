@@ -16,7 +16,7 @@ from typing import Any, cast
 import torch
 from accelerate import Accelerator
 from rich.console import Console
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from setpiece.data.batching import EpochSampler, TrainImages, train_loader
@@ -31,7 +31,7 @@ from setpiece.model.base import SetModel
 from setpiece.model.weights import Checkpoint, create, load, presets
 from setpiece.recording import cut
 from setpiece.records import Batch, Losses
-from setpiece.setloss import training_criterion
+from setpiece.setloss import near_loss, training_criterion
 from setpiece.training.config import TrainConfig, starts_from_imagenet
 from setpiece.training.display import Display, duration
 from setpiece.training.memory import keep_freed_memory
@@ -257,8 +257,11 @@ class Trainer:
         self._show()
 
     def _losses(self, outputs: Any, batch: Batch) -> Losses:
+        def mean_over_processes(x: Tensor) -> Tensor:
+            return cast(Tensor, self.accelerator.reduce(x, "mean"))
+
         try:
-            return self.criterion(outputs, batch.targets, lambda x: self.accelerator.reduce(x, "mean"))
+            losses = self.criterion(outputs, batch.targets, mean_over_processes)
         except NonFiniteCostError as error:
             example = self.examples[int(batch.image_ids[error.index[1]])]
             raise NonFiniteCostError(
@@ -266,6 +269,10 @@ class Trainer:
                 "--learning-rate usually helps.",
                 error.index,
             ) from error
+        if not self.config.near_weight:
+            return losses
+        near = near_loss(outputs, batch.targets, losses.match, self.criterion.weights, mean_over_processes)
+        return replace(losses, total=losses.total + self.config.near_weight * near)
 
     def _count(self, losses: Losses) -> None:
         """Add the losses of a step to the sums of the epoch: the total over layers, and the last layer's terms."""
