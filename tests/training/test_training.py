@@ -125,7 +125,7 @@ def test_a_run_killed_by_the_system_resumes_to_the_same_end(scenes, uninterrupte
 @pytest.mark.parametrize("model", ["detr-tiny", "sprint-n"])
 def test_two_processes_train_as_one_on_the_same_global_batch(scenes, tmp_path, model):
     script = [os.path.join(os.path.dirname(__file__), "distributed_run.py"), str(scenes)]
-    quiet = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1"}
+    quiet = os.environ | {"OMP_NUM_THREADS": "1"}
     one = [sys.executable, *script, str(tmp_path / "one")]
     two = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     for command in (one, [*two, *script, str(tmp_path / "two")]):

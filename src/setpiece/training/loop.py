@@ -63,7 +63,8 @@ def train(config: TrainConfig, output: Path, *, resume: bool = False, console: C
             leaves no folder.
     """
     keep_freed_memory()
-    accelerator = Accelerator(mixed_precision="no")  # autocast is ours, so that evaluation has the same
+    on_cpu = not torch.accelerator.is_available()  # which Accelerate does not find out in one of several processes
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision="no")  # autocast is ours, so that evaluation has the same
     if console is None or not accelerator.is_main_process:
         console = Console(quiet=True)
     display = Display(console)
