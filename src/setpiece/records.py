@@ -4,7 +4,7 @@
 to the largest count in the batch, `C` classes, `H` and `W` pixels.
 
 Boxes here are `cxcywh`: centre x, centre y, width, height, each a fraction of the image's own width or
-height (without the padding that batching adds); those of targets lie in [0, 1].
+height (without the padding that batching adds), so in [0, 1].
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Outputs:
     Attributes:
         logits: class scores before softmax or sigmoid; `K` is C + 1 with no-object last in the softmax
             form, and C in the sigmoid form.
-        boxes: cxcywh, with sides >= 0; a box may reach past its image.
+        boxes: cxcywh in [0, 1].
     """
 
     logits: Float[Tensor, "L B Q K"]

@@ -142,12 +142,22 @@ def test_refining_by_nothing_leaves_a_box_as_it_is():
     torch.testing.assert_close(refine(box, torch.zeros(1, 4)), box)
 
 
-@given(st.floats(0.1, 3), st.floats(-1, 1), st.lists(st.floats(-2, 2), min_size=4, max_size=4))
+@given(st.floats(0.1, 0.9), st.floats(0, 0.05), st.lists(st.floats(-0.3, 0.3), min_size=4, max_size=4))
 def test_the_same_correction_is_right_wherever_a_box_lies_and_however_large_it_is(scale, shift, delta):
     """Refining and then moving and scaling the image is moving and scaling it and then refining."""
     box, delta = torch.tensor([0.4, 0.6, 0.2, 0.3]), torch.tensor(delta)
     moved = torch.tensor([shift, shift, 0, 0])
     torch.testing.assert_close(refine(box * scale + moved, delta), refine(box, delta) * scale + moved)
+
+
+def test_a_box_cannot_leave_its_image_and_still_learns_to_come_back():
+    delta = torch.tensor([5.0, -5.0, 3.0, 0.0], requires_grad=True)
+    box = refine(torch.tensor([0.8, 0.3, 0.4, 0.5]), delta)
+    torch.testing.assert_close(box, torch.tensor([1.0, 0.0, 1.0, 0.5]))
+    (box - torch.tensor([0.7, 0.4, 0.6, 0.5])).abs().sum().backward()
+    assert delta.grad[0] > 0
+    assert delta.grad[1] < 0
+    assert delta.grad[2] > 0
 
 
 def test_sampling_attention_is_its_formula():

@@ -32,7 +32,7 @@ def to_detections(
     `limit` most probable of all pairs are kept.
 
     Args:
-        outputs: raw logits, and boxes cxcywh.
+        outputs: raw logits, and boxes cxcywh in [0, 1].
         original_sizes: (height, width) of each image, in pixels.
         classes: the name of every class index; the softmax form's no-object class is not among them.
         form: how the model scores classes.

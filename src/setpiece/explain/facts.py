@@ -29,7 +29,7 @@ class ImageFacts:
         criterion: the loss.
         labels: class of each target.
         target_boxes: cxcywh in [0, 1].
-        boxes: predicted, cxcywh.
+        boxes: predicted, cxcywh in [0, 1].
         scores: log-probabilities (softmax form) or logits (sigmoid form).
         best_label: the most likely class of each query, no-object aside.
         best_score: its probability.

@@ -205,11 +205,11 @@ def first_boxes(maps: list[Tensor]) -> Float[Tensor, "S 4"]:
 
 
 def refine(reference: Float[Tensor, "*N 4"], delta: Float[Tensor, "*N 4"]) -> Float[Tensor, "*N 4"]:
-    """A box corrected in units of its own sides: centre c + s · Δc, sides s · exp(Δs).
+    """A box corrected in units of its own sides, centre c + s · Δc and sides s · exp(Δs), each put back into [0, 1].
 
     So the same correction is right wherever in its image an object lies and however large it is. Deformable DETR's
     sigmoid(logit(c) + Δc) moves a box less far the nearer it is to the border, which a CNN does not see.
-    The corrected box may reach past the image.
+    What would leave [0, 1] is put onto its border with the gradient that it had before: one of 0 would hold it there.
 
     References:
         Girshick et al., Rich feature hierarchies, arXiv 1311.2524, appendix C.
@@ -220,7 +220,8 @@ def refine(reference: Float[Tensor, "*N 4"], delta: Float[Tensor, "*N 4"]) -> Fl
     """
     centre, sides = reference.split(2, -1)
     shift, growth = delta.float().split(2, -1)
-    return torch.cat([centre + sides * shift, sides * growth.exp()], -1)
+    box = torch.cat([centre + sides * shift, sides * growth.exp()], -1)
+    return box + (box.clamp(0, 1) - box).detach()
 
 
 def _class_head(width: int, classes: int) -> nn.Linear:

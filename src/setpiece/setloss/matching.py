@@ -30,7 +30,7 @@ class PairCosts:
 
     Attributes:
         classification: see `setloss.classification`; in [-1, 0] in the softmax form.
-        l1: `‖b - b̂‖₁` of cxcywh boxes, at least 0.
+        l1: `‖b - b̂‖₁` of cxcywh boxes, in [0, 4].
         giou: `-GIoU`, in [-1, 1].
     """
 
@@ -100,7 +100,7 @@ def match(
         Σ_t  λ_cls cost_cls(t, σ(t)) + λ_L1 ‖b_t - b̂_σ(t)‖₁ - λ_giou GIoU(b_t, b̂_σ(t)).
 
     Args:
-        outputs: predictions of all layers.
+        outputs: predictions of all layers; boxes cxcywh in [0, 1].
         targets: padded ground truth.
         form: which class term, see `setloss.classification`.
         weights: the λ; `matching_weights(form)` where None.
