@@ -92,21 +92,22 @@ def test_padding_targets_change_nothing():
     torch.testing.assert_close(near_loss(outputs, padded, more, WEIGHTS), expected)
 
 
-def test_the_mean_of_gradients_over_processes_is_the_gradient_on_the_global_batch():
-    outputs, targets = crowd((3, 1, 5, 2))
+@pytest.mark.parametrize("counts", [(3, 1, 5, 2), (0, 1, 0, 0)])
+def test_the_mean_of_gradients_over_processes_is_the_gradient_on_the_global_batch(counts):
+    outputs, targets = crowd(counts)
     match = matched_and_near(outputs, targets)
     near_loss(outputs, targets, match, WEIGHTS).backward()
     whole, outputs.boxes.grad = outputs.boxes.grad, None
-    halves = [slice(0, 2), slice(2, 4)]
-    counts = []
+    parts = [slice(i, i + 1) for i in range(4)]
 
-    def of(half, mean):
-        part = Outputs(outputs.logits[:, half], outputs.boxes[:, half])
-        own = Targets(targets.labels[half], targets.boxes[half], targets.count[half])
-        return near_loss(part, own, match[:, half], WEIGHTS, mean)
+    def of(part, mean):
+        own = Targets(targets.labels[part], targets.boxes[part], targets.count[part])
+        return near_loss(Outputs(outputs.logits[:, part], outputs.boxes[:, part]), own, match[:, part], WEIGHTS, mean)
 
-    for half in halves:
-        of(half, lambda x: counts.append(x) or x)
-    mean = torch.stack(counts).mean(0)
-    (sum(of(half, lambda _: mean) for half in halves) / 2).backward()
+    seen = []
+    for part in parts:
+        of(part, lambda x: seen.append(x) or x)
+    mean = torch.stack(seen).mean(0)
+    (sum(of(part, lambda _: mean) for part in parts) / len(parts)).backward()
+    assert whole.ne(0).any()
     torch.testing.assert_close(outputs.boxes.grad, whole)

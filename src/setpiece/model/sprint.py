@@ -123,7 +123,7 @@ class Sprint(SetModel):
         first = first_boxes(maps)[None] / extent[:, None]  # (B, S, 4) in fractions of each image
         best = self.ranking(logits.detach(), first)[..., None]  # (B, Q, 1)
         cells, logits, first = (x.gather(1, best.expand(-1, -1, x.shape[-1])) for x in (cells, logits, first))
-        return cells, refine(first.clamp(max=1), self.box_heads[0](cells)), logits
+        return cells, refine(first, self.box_heads[0](cells)), logits
 
     def replace_class_head(self, classes: int) -> None:
         """Put new, untrained heads for `classes` in the place of all class heads; all else stays."""
@@ -205,23 +205,21 @@ def first_boxes(maps: list[Tensor]) -> Float[Tensor, "S 4"]:
 
 
 def refine(reference: Float[Tensor, "*N 4"], delta: Float[Tensor, "*N 4"]) -> Float[Tensor, "*N 4"]:
-    """A box corrected in units of its own sides, centre c + s · Δc and sides s · exp(Δs), each put back into [0, 1].
+    """A box corrected: its centre c by units of its sides s, to c + s · Δc, and its sides to sigmoid(logit(s) + Δs).
 
-    So the same correction is right wherever in its image an object lies and however large it is. Deformable DETR's
-    sigmoid(logit(c) + Δc) moves a box less far the nearer it is to the border, which a CNN does not see.
-    What would leave [0, 1] is put onto its border with the gradient that it had before: one of 0 would hold it there.
-
-    References:
-        Girshick et al., Rich feature hierarchies, arXiv 1311.2524, appendix C.
+    So the same correction is right wherever in its image an object lies. Deformable DETR's sigmoid(logit(c) + Δc) moves
+    a box less far the nearer it is to the border, which a CNN does not see. A centre that would leave the image is put
+    onto its border, with the gradient that it had before: one of 0 would hold it there.
 
     Example:
-        >>> refine(torch.tensor([0.5, 0.5, 0.2, 0.1]), torch.tensor([0.5, -0.5, 0.0, math.log(2)]))
-        tensor([0.6000, 0.4500, 0.2000, 0.2000])
+        >>> refine(torch.tensor([0.5, 0.9, 0.2, 0.4]), torch.tensor([0.5, 1.0, 0.0, 0.0]))
+        tensor([0.6000, 1.0000, 0.2000, 0.4000])
     """
     centre, sides = reference.split(2, -1)
     shift, growth = delta.float().split(2, -1)
-    box = torch.cat([centre + sides * shift, sides * growth.exp()], -1)
-    return box + (box.clamp(0, 1) - box).detach()
+    moved = centre + sides * shift
+    within = moved.clamp(0, 1).detach() + (moved - moved.detach())
+    return torch.cat([within, (sides.logit(eps=1e-4) + growth).sigmoid()], -1)
 
 
 def _class_head(width: int, classes: int) -> nn.Linear:

@@ -58,13 +58,15 @@ def near_loss(
     _, giou = overlaps(outputs.boxes, wanted)
     loss = weights.l1 * l1(outputs.boxes, wanted) + weights.giou * (1 - giou)
     counts = torch.cat([targets.count.sum()[None], is_near.flatten(1).sum(-1)]).to(loss.dtype)
-    targets_count, near_count = mean_over_processes(counts).split([1, len(near)])
-    return ((loss * is_near).flatten(1).sum(-1) / torch.maximum(near_count, targets_count).clamp(min=1)).sum()
+    target_count, near_count = mean_over_processes(counts).split([1, len(near)])
+    count = torch.maximum(near_count, target_count)
+    count = torch.where(count > 0, count, 1)  # without targets the sums are 0
+    return ((loss * is_near).flatten(1).sum(-1) / count).sum()
 
 
 @torch.no_grad()
 def near_targets(outputs: Outputs, targets: Targets, match: Int64[Tensor, "L B T"]) -> Int64[Tensor, "L B Q"]:
-    """The target that each query without one is near to; -1 for the others."""
+    """The target that each query without one is near to; -1 for those near to none and for those that have one."""
     iou, _ = overlaps(outputs.boxes[:, :, :, None], targets.boxes.to(outputs.boxes.dtype)[:, None])  # (L, B, Q, T)
     iou = F.pad(iou.masked_fill(~targets.present[:, None], 0), (1, 0), value=NEAR)  # "near to none" wins up to NEAR
     matched = to_queries(torch.ones_like(match), match, outputs.boxes.shape[2], fill=0) > 0
