@@ -71,7 +71,7 @@ def test_only_queries_near_a_target_and_without_one_are_trained():
 
 @pytest.mark.parametrize("counts", [(0, 0), (2, 0)])
 def test_without_a_near_query_it_is_nought_with_finite_gradients(counts):
-    outputs, targets = crowd(counts, noise=0.0, queries=2)
+    outputs, targets = crowd(counts, noise=0.0, queries=4)
     match = matched_and_near(outputs, targets)
     loss = near_loss(Outputs(outputs.logits, outputs.boxes * 1e-3), targets, match, WEIGHTS)
     loss.backward()

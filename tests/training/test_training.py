@@ -125,7 +125,7 @@ def test_a_run_killed_by_the_system_resumes_to_the_same_end(scenes, uninterrupte
 @pytest.mark.parametrize("model", ["detr-tiny", "sprint-n"])
 def test_two_processes_train_as_one_on_the_same_global_batch(scenes, tmp_path, model):
     script = [os.path.join(os.path.dirname(__file__), "distributed_run.py"), str(scenes)]
-    quiet = os.environ | {"OMP_NUM_THREADS": "1"}
+    quiet = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     one = [sys.executable, *script, str(tmp_path / "one")]
     two = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     for command in (one, [*two, *script, str(tmp_path / "two")]):
@@ -143,6 +143,18 @@ def test_minutes_end_a_run_by_its_own_clock(scenes, tmp_path):
     assert line["seconds"] >= 1.8
     assert "AP" in line  # the end is always evaluated
     assert line["lr"] < config.learning_rate  # it has fallen; how far depends on when the last step began
+
+
+def test_the_loss_of_near_queries_counts_by_its_weight(scenes, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "near_loss", lambda *_: torch.tensor(8.0))  # a constant: the steps stay the same
+    losses = {}
+    for weight in (0.0, 0.5):
+        config = resolve(scenes, "sprint-n", epochs=1, near_weight=weight, **SETTINGS)
+        loop.train(config, tmp_path / str(weight))
+        losses[weight] = rows(tmp_path / str(weight))[0]["loss"]
+    assert losses[0.5] - losses[0.0] == pytest.approx(4, rel=1e-4)
+    assert resolve(scenes, "sprint-n").near_weight == 1
+    assert resolve(scenes, "detr-tiny").near_weight == 0
 
 
 def test_fine_tuning_starts_from_the_weights_of_a_run(scenes, uninterrupted, tmp_path):
