@@ -20,6 +20,7 @@ def test_the_public_names_are_these():
         "assign",
         "match",
         "matching_weights",
+        "near_loss",
         "pair_costs",
         "training_criterion",
     ]
