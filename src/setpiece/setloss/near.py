@@ -26,14 +26,14 @@ def near_loss(
 ) -> Float[Tensor, ""]:
     """Let the queries around an object learn its box too, while the match alone says which of them is to be it.
 
-    The Hungarian loss trains one box for each target and layer, and which query has it changes from step to step. Here
+    The Hungarian loss trains one box for each target and layer, and its query may be another one at the next step. Here
     every query q without a target learns the box of the target t(q) with which it has the largest IoU, if that is above
     0.7. With M_l those queries of layer l and N the number of targets in the batch,
 
         Σ_l  1 / max(N, |M_l|)  Σ_{q ∈ M_l}  λ_L1 ‖b_t(q) - b̂_q‖₁  +  λ_giou (1 - GIoU(b_t(q), b̂_q)).
 
-    So M weighs at most as much as the matched pairs. Classes stay one to one: M still learns "no object", so
-    predictions need no suppression of duplicates.
+    So M weighs at most as much as the matched pairs. Classes stay one to one: the class term still teaches M to say
+    "no object".
 
     Args:
         outputs: predictions of all layers.
