@@ -78,7 +78,7 @@ def test_parts_stand_in_the_order_in_which_they_run(described):
     if described[0].preset == "detr-tiny":
         expected = ["backbone", "input projection", "encoder", "queries", "decoder", "class head", "box head"]
     else:
-        expected = ["backbone", "fusion", "proposal", "class head of proposals", "ranking", "box head of proposals"]
+        expected = ["backbone", "fusion", "class head of proposals", "ranking", "proposal", "box head of proposals"]
         for n in (1, 2):
             expected += [f"layer {n}", f"class head of layer {n}", f"box head of layer {n}"]
         expected.insert(6, "box position")

@@ -34,7 +34,7 @@ class Fusion(nn.Module):
         self.encoder = EncoderLayer(width, heads, hidden, dropout=0.0)
         self.narrow = _block(width, half, kernel=1)
         self.finer = nn.ModuleList([_block(width, width), _block(half, half)])
-        self.shrink = nn.ModuleList([_block(half, width, stride=2), _block(width, width, stride=2)])
+        self.shrink = nn.ModuleList([_block(half, width, kernel=2, stride=2), _block(width, width, kernel=2, stride=2)])
         self.coarser = nn.ModuleList([_block(width, width), _block(width, width)])
         self.widen = _block(half, width, kernel=1)
 
@@ -63,7 +63,7 @@ class Fusion(nn.Module):
 
 def _block(channels_in: int, channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(channels_in, channels, kernel, stride, padding=kernel // 2, bias=False),
+        nn.Conv2d(channels_in, channels, kernel, stride, padding=(kernel - 1) // 2, bias=False),
         nn.BatchNorm2d(channels),
         nn.ReLU(inplace=True),
     )

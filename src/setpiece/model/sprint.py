@@ -118,12 +118,13 @@ class Sprint(SetModel):
         self, maps: list[Tensor], extent: Float[Tensor, "B 4"]
     ) -> tuple[Float[Tensor, "B Q D"], Float[Tensor, "B Q 4"], Float[Tensor, "B Q C"]]:
         """The content, box and logits of the Q cells that are most likely some class's object."""
-        cells = self.proposal(torch.cat([m.flatten(2).transpose(1, 2) for m in maps], 1))  # (B, S, D)
+        cells = torch.cat([m.flatten(2).transpose(1, 2) for m in maps], 1)  # (B, S, D)
         logits = self.class_heads[0](cells).float()
         first = first_boxes(maps)[None] / extent[:, None]  # (B, S, 4) in fractions of each image
         best = self.ranking(logits.detach(), first)[..., None]  # (B, Q, 1)
         cells, logits, first = (x.gather(1, best.expand(-1, -1, x.shape[-1])) for x in (cells, logits, first))
-        return cells, refine(first, self.box_heads[0](cells)), logits
+        content = self.proposal(cells)
+        return content, refine(first, self.box_heads[0](content)), logits
 
     def replace_class_head(self, classes: int) -> None:
         """Put new, untrained heads for `classes` in the place of all class heads; all else stays."""
@@ -240,7 +241,7 @@ def _box_head(width: int) -> nn.Sequential:
 
 def sprint_n(classes: int, *, queries: int = 100, backbone: PyramidBackbone | None = None) -> Sprint:
     """Small enough to be trained from scratch on two CPU cores in minutes."""
-    backbone = backbone or SmallCNN(stem=32, channels=(48, 96, 128), blocks=(2, 2, 1))
+    backbone = backbone or SmallCNN(stem=32, channels=(48, 96, 128), blocks=(1, 2, 1))
     return Sprint(
         backbone=backbone,
         fusion=Fusion(backbone.channels, width=96, heads=8, hidden=192),
