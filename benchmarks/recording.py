@@ -50,7 +50,7 @@ class Run:
         self.average, self.steps = make_average(self.model, config.ema_decay), itertools.count()
         self.criterion = training_criterion(self.model.form)
         self.bf16 = uses_bf16("auto", self.device)
-        self.optimisers = make_optimisers(self.model, config, bf16=self.bf16)
+        self.optimisers = make_optimisers(self.model, config)
         size = InputSize(checkpoint.shortest, checkpoint.longest).scaled(config.train_scale)
         self.size, self.batch_size = size.longest, batch_size
         picture = folder / "random.png"  # of all images: only the probes are read

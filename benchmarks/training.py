@@ -88,7 +88,7 @@ def ours(images: Tensor, targets: list[dict[str, Tensor]]) -> tuple[nn.Module, S
     model = create("sprint-n", CLASSES).model.train().to(memory_format=torch.channels_last)
     config = resolve("-", "sprint-n", minutes=1.0)
     criterion, bf16 = training_criterion(model.form), uses_bf16("auto", CPU)
-    optimisers, average = make_optimisers(model, config, bf16=bf16), make_average(model, config.ema_decay)
+    optimisers, average = make_optimisers(model, config), make_average(model, config.ema_decay)
     images = images.contiguous(memory_format=torch.channels_last)
     padding = torch.zeros(len(images), *images.shape[2:], dtype=torch.bool)
     padded = Targets.from_list(targets)

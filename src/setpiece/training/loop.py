@@ -153,7 +153,7 @@ class Trainer:
         model.to(memory_format=torch.channels_last)
         self.average = make_average(model, config.ema_decay)
         self.checkpoint = replace(checkpoint, model=cast(SetModel, self.average.module))
-        optimisers = make_optimisers(model, config, bf16=self.bf16)
+        optimisers = make_optimisers(model, config)
         together = accelerator.num_processes > 1 and accelerator.device.type == "cuda"
         trained = nn.SyncBatchNorm.convert_sync_batchnorm(model) if together else model
         self.model, *self.optimisers = accelerator.prepare(trained, *optimisers)

@@ -33,7 +33,6 @@ class Muon(torch.optim.Optimizer):
         lr: η, above 0.
         momentum: μ, in [0, 1).
         weight_decay: λ, at least 0.
-        dtype: to compute the polar factor in; bfloat16 suffices, and is faster where the hardware has it.
 
     References:
         Jordan et al. 2024, Muon: An optimizer for hidden layers in neural networks.
@@ -48,10 +47,8 @@ class Muon(torch.optim.Optimizer):
         *,
         momentum: float = 0.95,
         weight_decay: float = 0.0,
-        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
-        self.dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -72,7 +69,7 @@ class Muon(torch.optim.Optimizer):
             for (_, columns), pairs in by_shape.items():
                 stacked = torch.stack([direction for _, direction in pairs])
                 size = -group["lr"] * ADAMS_SIZE * columns**0.5
-                for (rows, _), turned in zip(pairs, polar(stacked, self.dtype), strict=True):
+                for (rows, _), turned in zip(pairs, polar(stacked), strict=True):
                     is_wide = len(rows) == len(turned)
                     rows.add_((turned if is_wide else turned.T).reshape(rows.shape), alpha=size)
         return loss
@@ -88,19 +85,19 @@ class Muon(torch.optim.Optimizer):
         return torch._foreach_lerp(gradients, averages, momentum)
 
 
-def polar(matrices: Float[Tensor, "N r c"], dtype: torch.dtype = torch.float32) -> Float[Tensor, "N r c"]:
-    """About U Vᵀ of each matrix U S Vᵀ, by Newton-Schulz iterations: X ← a X + b (X Xᵀ) X + c (X Xᵀ)² X.
+def polar(matrices: Float[Tensor, "N r c"]) -> Float[Tensor, "N r c"]:
+    """About U Vᵀ of each matrix X = U S Vᵀ, by Newton-Schulz iterations: X ← P X with P = a I + b X Xᵀ + c (X Xᵀ)².
 
     Each iteration maps the singular values by a σ + b σ³ + c σ⁵, starting from S over 1.01 times its Frobenius norm:
-    above 1 the iterations diverge, and bfloat16 rounds by up to 0.4 %. Those of at least 0.0101 of the norm end in
-    [0.73, 1.27]; smaller ones grow 78-fold at most.
+    above 1, where rounding could put that of a matrix of rank 1, they grow steeply. Those of at least 0.0101 of the
+    norm end in [0.73, 1.27]; smaller ones grow 78-fold at most.
+
+    Every P is a polynomial of the first X Xᵀ, so they commute, and with the product T of those so far the next X Xᵀ is
+    T (X Xᵀ) T of the first. So only the first and the last product are as wide as X. Rounding is not corrected from one
+    iteration to the next, as it would be if each took its own X: bfloat16 is too coarse for this.
 
     Args:
-        matrices: r at most c, for the sake of speed.
-        dtype: to iterate in, and of the result.
-
-    Returns:
-        Matrices of the same shape.
+        matrices: float32 or float64; r at most c, for the sake of speed.
 
     References:
         Björck and Bowie 1971, An iterative algorithm for computing the best estimate of an orthogonal matrix.
@@ -110,11 +107,19 @@ def polar(matrices: Float[Tensor, "N r c"], dtype: torch.dtype = torch.float32) 
         >>> [[round(entry, 1) for entry in row] for row in turned[0].tolist()]
         [[1.1, 0.0], [0.0, -1.2]]
     """
-    x = (matrices / (1.01 * torch.linalg.matrix_norm(matrices, keepdim=True) + 1e-7)).to(dtype)
-    for a, b, c in QUINTICS:
-        gram = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x
+    x = matrices / (1.01 * torch.linalg.matrix_norm(matrices, keepdim=True) + 1e-7)
+    gram = x @ x.mT
+    turn = _quintic(gram, *QUINTICS[0])
+    for coefficients in QUINTICS[1:]:
+        turn = _quintic(turn @ gram @ turn, *coefficients) @ turn
+    return turn @ x
+
+
+def _quintic(gram: Float[Tensor, "N r r"], a: float, b: float, c: float) -> Float[Tensor, "N r r"]:
+    """P of one iteration."""
+    factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+    factor.diagonal(dim1=-2, dim2=-1).add_(a)
+    return factor
 
 
 def _rows(weight: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ AVERAGED_EVERY = 4  # steps
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
-def make_optimisers(model: nn.Module, config: TrainConfig, *, bf16: bool) -> list[torch.optim.Optimizer]:
+def make_optimisers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
     """What trains the model: AdamW, for all of it or, beside Muon, for what is not a matrix within the network.
 
     The CNN has its own learning rate, and only matrices and convolutions are decayed: vectors (biases, norms) do not
@@ -28,7 +28,6 @@ def make_optimisers(model: nn.Module, config: TrainConfig, *, bf16: bool) -> lis
     Args:
         model: its CNN is called `backbone`.
         config: `optimiser`, the learning rates, weight decay and beta2.
-        bf16: whether Muon computes in bfloat16.
     """
     muon: list[dict[str, Any]] = []
     adamw: list[dict[str, Any]] = []
@@ -45,7 +44,7 @@ def make_optimisers(model: nn.Module, config: TrainConfig, *, bf16: bool) -> lis
     by_adamw = torch.optim.AdamW(adamw, betas=(0.9, config.beta2), fused=True)
     if not muon:
         return [by_adamw]
-    return [Muon(muon, config.learning_rate, dtype=torch.bfloat16 if bf16 else torch.float32), by_adamw]
+    return [Muon(muon, config.learning_rate), by_adamw]
 
 
 def _kind(name: str, parameter: Tensor) -> str:
