@@ -36,7 +36,7 @@ class Fusion(nn.Module):
         self.finer = nn.ModuleList([_block(width, width), _block(half, half)])
         self.shrink = nn.ModuleList([_block(half, width, kernel=2, stride=2), _block(width, width, kernel=2, stride=2)])
         self.coarser = nn.ModuleList([_block(width, width), _block(width, width)])
-        self.widen = _block(half, width, kernel=1)
+        self.widen = nn.Conv2d(half, width, kernel_size=1, bias=False)
 
     def forward(self, maps: list[Tensor], padding: Bool[Tensor, "B H W"]) -> list[Tensor]:
         """(B, c, h, w) maps, finest first -> (B, D, h, w) maps in the same order, 0 where they are padding.
@@ -52,7 +52,7 @@ class Fusion(nn.Module):
         fine = self.finer[1]((fine + _double(self.narrow(middle))) * at_fine) * at_fine
         middle = self.coarser[0]((middle + self.shrink[0](fine)) * at_middle) * at_middle
         coarse = self.coarser[1]((coarse + self.shrink[1](middle)) * at_coarse) * at_coarse
-        return [self.widen(fine) * at_fine, middle, coarse]
+        return [self.widen(fine), middle, coarse]  # of 0 the first makes 0
 
     def _attend(self, m: Tensor, outside: Bool[Tensor, "B h w"]) -> Tensor:
         B, D, h, w = m.shape

@@ -39,21 +39,21 @@ class PyramidBackbone(nn.Module):
 class SmallCNN(PyramidBackbone):
     """A plain residual network with batch norm, made to be trained from scratch.
 
-    One 7×7 convolution leads to stride 4: maps finer than that cost most and tell least. From there maps are
-    halved by 2×2 convolutions without overlap, which cost half as much as 3×3 ones and lose nothing.
+    One 7×7 convolution leads to stride 4: maps finer than that cost most and tell least. From there maps are halved by
+    2×2 convolutions without overlap, which cost half as much as 3×3 ones and lose nothing.
 
     Args:
         stem: channels at stride 4.
         channels: at stride 8, 16 and 32.
-        blocks: residual blocks at each of these.
+        depths: residual 3×3 convolutions at each of these.
     """
 
-    def __init__(self, stem: int, channels: tuple[int, int, int], blocks: tuple[int, int, int]) -> None:
+    def __init__(self, stem: int, channels: tuple[int, int, int], depths: tuple[int, int, int]) -> None:
         super().__init__()
-        self.stem = nn.Sequential(_convolution(3, stem, kernel=7, stride=4), nn.ReLU(inplace=True))
+        self.stem = _convolution(3, stem, kernel=7, stride=4)
         self.stages = nn.ModuleList(
-            nn.Sequential(_Residual(narrow, wide, halve=True), *(_Residual(wide, wide) for _ in range(count - 1)))
-            for (narrow, wide), count in zip(pairwise((stem, *channels)), blocks, strict=True)
+            nn.Sequential(_convolution(narrow, wide, kernel=2, stride=2), *(_Residual(wide) for _ in range(depth)))
+            for (narrow, wide), depth in zip(pairwise((stem, *channels)), depths, strict=True)
         )
         self.channels = channels
 
@@ -97,29 +97,23 @@ class ResNetPyramid(PyramidBackbone):
 
 
 class _Residual(nn.Module):
-    """Two convolutions beside a shortcut. The last norm starts at 0, so every block starts as its shortcut.
+    """A 3×3 convolution and its norm, added to what comes in. The norm starts at 0, so at first nothing is added."""
 
-    Both are 3×3; where the map is halved the first, like its shortcut, is 2×2.
-    """
-
-    def __init__(self, channels_in: int, channels: int, *, halve: bool = False) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        second = _convolution(channels, channels)
-        for parameter in second[1].parameters():  # weight and bias of the norm
-            nn.init.zeros_(parameter)
-        kernel, stride = (2, 2) if halve else (3, 1)
-        first = _convolution(channels_in, channels, kernel, stride)
-        self.path = nn.Sequential(first, nn.ReLU(inplace=True), second)
-        self.shortcut = _convolution(channels_in, channels, kernel, stride) if halve else nn.Identity()
+        self.convolution = nn.Conv2d(channels, channels, kernel_size=3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+        nn.init.zeros_(self.norm.weight)
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.relu(self.path(x) + self.shortcut(x))
+        return self.relu(x + self.norm(self.convolution(x)))
 
 
-def _convolution(channels_in: int, channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """A convolution and its batch norm."""
+def _convolution(channels_in: int, channels: int, kernel: int, stride: int) -> nn.Sequential:
+    """A convolution, its batch norm and a ReLU."""
     return nn.Sequential(
         nn.Conv2d(channels_in, channels, kernel, stride, padding=(kernel - 1) // 2, bias=False),
         nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
     )

@@ -241,7 +241,7 @@ def _box_head(width: int) -> nn.Sequential:
 
 def sprint_n(classes: int, *, queries: int = 100, backbone: PyramidBackbone | None = None) -> Sprint:
     """Small enough to be trained from scratch on two CPU cores in minutes."""
-    backbone = backbone or SmallCNN(stem=32, channels=(48, 96, 128), blocks=(1, 2, 1))
+    backbone = backbone or SmallCNN(stem=32, channels=(48, 96, 128), depths=(1, 3, 1))
     return Sprint(
         backbone=backbone,
         fusion=Fusion(backbone.channels, width=96, heads=8, hidden=192),
