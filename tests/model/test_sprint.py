@@ -62,9 +62,20 @@ def test_boxes_are_fractions_of_the_image_and_not_of_its_padding():
     torch.testing.assert_close(outputs.boxes[0, 0, :, 0].sort().values, torch.tensor(expected), atol=1e-4, rtol=1e-4)
 
 
+def test_only_chosen_cells_go_through_the_proposals_linear_layer():
+    model, seen = sprint_n(3, queries=20).eval(), []
+    for part in (model.class_heads[0], model.proposal, model.box_heads[0]):
+        part.register_forward_pre_hook(lambda _, args: seen.append(tuple(args[0].shape)))
+    model(torch.rand(1, 3, 64, 96), no_padding(1, 64, 96))
+    assert seen == [(1, 8 * 12 + 4 * 6 + 2 * 3, 96), (1, 20, 96), (1, 20, 96)]
+
+
 def test_the_fused_maps_of_an_image_are_what_they_are_without_its_padding():
     torch.manual_seed(0)
     backbone_channels, fusion = sprint_n(1).backbone.channels, sprint_n(1).fusion.eval()
+    for module in fusion.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):  # new ones leave 0 as it is, with or without a mask
+            torch.nn.init.normal_(module.bias)
     maps = [torch.randn(1, c, 64 // s, 96 // s) for c, s in zip(backbone_channels, (8, 16, 32), strict=True)]
     padded = [torch.nn.functional.pad(m, (0, m.shape[3], 0, m.shape[2]), value=7.0) for m in maps]
     padding = no_padding(1, 128, 192)

@@ -76,6 +76,13 @@ def test_polar_of_a_matrix_of_low_rank_stays_near_one(seed, rank):
     assert (singular[rank:] < 1e-3).all()
 
 
+def test_polar_in_float32_is_that_in_float64_where_singular_values_differ_much():
+    generator = torch.Generator().manual_seed(0)
+    u, v = (torch.linalg.qr(torch.randn(96, 96, generator=generator, dtype=torch.float64)).Q for _ in range(2))
+    matrix = ((u * torch.logspace(0, -5, 96, dtype=torch.float64)) @ v.T)[None]
+    torch.testing.assert_close(polar(matrix.float()).double(), polar(matrix), atol=1e-3, rtol=0)
+
+
 def test_polar_of_nothing_is_nothing():
     assert (polar(torch.zeros(1, 3, 5)) == 0).all()
 

@@ -2,7 +2,7 @@
 
 ```
 image -> backbone -> maps of stride 8, 16, 32 -> fusion -> cells of all three maps
-      -> proposals: a class and a box per cell; the best Q become queries (content, reference box)
+      -> proposals: a class per cell; the best Q become queries (content, reference box)
       -> decoder layers: queries see each other, near and better ones first, sample the maps around their box, refine it
 ```
 
@@ -117,7 +117,10 @@ class Sprint(SetModel):
     def _propose(
         self, maps: list[Tensor], extent: Float[Tensor, "B 4"]
     ) -> tuple[Float[Tensor, "B Q D"], Float[Tensor, "B Q 4"], Float[Tensor, "B Q C"]]:
-        """The content, box and logits of the Q cells that are most likely some class's object."""
+        """The content, box and logits of the Q cells that are most likely some class's object.
+
+        Classes are read from the maps as they are; content, which is for boxes, is computed for the Q alone.
+        """
         cells = torch.cat([m.flatten(2).transpose(1, 2) for m in maps], 1)  # (B, S, D)
         logits = self.class_heads[0](cells).float()
         first = first_boxes(maps)[None] / extent[:, None]  # (B, S, 4) in fractions of each image

@@ -25,7 +25,7 @@ from setpiece.data.dataset import Dataset
 from setpiece.data.sampling import stable_seed
 from setpiece.data.sources import available_splits, open_dataset
 from setpiece.data.transforms import InputSize, train_transform
-from setpiece.errors import NonFiniteCostError, SetpieceError, UsageError
+from setpiece.errors import NonFiniteCostError, SetpieceError, UsageError, WeightsError
 from setpiece.evaluation import CocoMetrics
 from setpiece.model.base import SetModel
 from setpiece.model.weights import Checkpoint, create, load, presets
@@ -361,7 +361,12 @@ class Trainer:
             return None
         self.position, tensors = state
         self.watch.seconds = self.position.seconds
-        self.accelerator.unwrap_model(self.model).load_state_dict(tensors["model"])
+        try:
+            self.accelerator.unwrap_model(self.model).load_state_dict(tensors["model"])
+        except RuntimeError as error:
+            raise WeightsError(
+                f"{self.run_folder.path} was begun by another version of {self.config.model}; start a new run."
+            ) from error
         self.average.load_state_dict(tensors["average"])
         for optimiser, optimiser_state in zip(self.optimisers, tensors["optimisers"], strict=True):
             optimiser.load_state_dict(optimiser_state)

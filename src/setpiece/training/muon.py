@@ -67,7 +67,7 @@ class Muon(torch.optim.Optimizer):
             for parameter, direction in zip(params, directions, strict=True):
                 by_shape[_wide(direction).shape].append((_rows(parameter), _wide(direction)))
             for (_, columns), pairs in by_shape.items():
-                stacked = torch.stack([direction for _, direction in pairs])
+                stacked = torch.stack([direction for _, direction in pairs]).float()  # `polar` needs it
                 size = -group["lr"] * ADAMS_SIZE * columns**0.5
                 for (rows, _), turned in zip(pairs, polar(stacked), strict=True):
                     is_wide = len(rows) == len(turned)
@@ -89,15 +89,18 @@ def polar(matrices: Float[Tensor, "N r c"]) -> Float[Tensor, "N r c"]:
     """About U Vᵀ of each matrix X = U S Vᵀ, by Newton-Schulz iterations: X ← P X with P = a I + b X Xᵀ + c (X Xᵀ)².
 
     Each iteration maps the singular values by a σ + b σ³ + c σ⁵, starting from S over 1.01 times its Frobenius norm:
-    above 1, where rounding could put that of a matrix of rank 1, they grow steeply. Those of at least 0.0101 of the
-    norm end in [0.73, 1.27]; smaller ones grow 78-fold at most.
+    so no rounding puts one above 1, where the polynomials rise steeply. Those of at least 0.0101 of the norm end in
+    [0.73, 1.27]; smaller ones grow 78-fold at most.
 
     Every P is a polynomial of the first X Xᵀ, so they commute, and with the product T of those so far the next X Xᵀ is
     T (X Xᵀ) T of the first. So only the first and the last product are as wide as X. Rounding is not corrected from one
-    iteration to the next, as it would be if each took its own X: bfloat16 is too coarse for this.
+    iteration to the next, as it would be if each took its own X: it grows by up to T, 78-fold.
 
     Args:
-        matrices: float32 or float64; r at most c, for the sake of speed.
+        matrices: float32 or float64, as bfloat16 or TF32 would be too coarse; r at most c, for the sake of speed.
+
+    Returns:
+        Matrices of the same shape and type.
 
     References:
         Björck and Bowie 1971, An iterative algorithm for computing the best estimate of an orthogonal matrix.
@@ -109,17 +112,17 @@ def polar(matrices: Float[Tensor, "N r c"]) -> Float[Tensor, "N r c"]:
     """
     x = matrices / (1.01 * torch.linalg.matrix_norm(matrices, keepdim=True) + 1e-7)
     gram = x @ x.mT
-    turn = _quintic(gram, *QUINTICS[0])
+    product = _polynomial(gram, *QUINTICS[0])
     for coefficients in QUINTICS[1:]:
-        turn = _quintic(turn @ gram @ turn, *coefficients) @ turn
-    return turn @ x
+        product = _polynomial(product @ gram @ product, *coefficients) @ product
+    return product @ x
 
 
-def _quintic(gram: Float[Tensor, "N r r"], a: float, b: float, c: float) -> Float[Tensor, "N r r"]:
-    """P of one iteration."""
-    factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-    factor.diagonal(dim1=-2, dim2=-1).add_(a)
-    return factor
+def _polynomial(gram: Float[Tensor, "N r r"], a: float, b: float, c: float) -> Float[Tensor, "N r r"]:
+    """P of one iteration: a I + b G + c G²."""
+    result = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+    result.diagonal(dim1=-2, dim2=-1).add_(a)
+    return result
 
 
 def _rows(weight: Tensor) -> Tensor:
