@@ -31,7 +31,7 @@ def test_images_only_grow_and_end_at_their_full_size(a, b, first):
 
 
 def test_it_is_constant_and_then_falls_to_one_hundredth_whatever_the_length():
-    assert [learning_rate_factor(500, p, 0) for p in (0.0, 0.3, 0.6)] == [1, 1, 1]
+    assert [learning_rate_factor(500, p, 0) for p in (0.0, 0.25, 0.5)] == [1, 1, 1]
     assert learning_rate_factor(500, 1.0, 0) == pytest.approx(0.01)
 
 

@@ -6,8 +6,8 @@ import math
 import time
 from dataclasses import dataclass, field
 
-CONSTANT = 0.6  # share of the run at the full learning rate
-GROWN = 0.7  # share of the run from which on images have their full size
+CONSTANT = 0.5  # share of the run at the full learning rate
+GROWN = 0.6  # share of the run from which on images have their full size
 FLOOR = 0.01  # of the full learning rate, at the end
 WARMUP_AT_MOST = 0.05  # share of the run
 
@@ -21,7 +21,7 @@ def learning_rate_factor(step: int, progress: float, warmup_steps: int) -> float
         warmup_steps: 0 for none.
 
     Example:
-        >>> [round(learning_rate_factor(1000, p, 100), 3) for p in (0.1, 0.6, 0.8, 1.0)]
+        >>> [round(learning_rate_factor(1000, p, 100), 3) for p in (0.1, 0.5, 0.75, 1.0)]
         [1.0, 1.0, 0.505, 0.01]
     """
     warm = 1.0
@@ -32,14 +32,14 @@ def learning_rate_factor(step: int, progress: float, warmup_steps: int) -> float
 
 
 def image_scale(progress: float, first: float) -> float:
-    """What share of their full size images have: it grows linearly from `first`, and is 1 from 70 % of the run on.
+    """What share of their full size images have: it grows linearly from `first`, and is 1 from 60 % of the run on.
 
     Args:
         progress: share of the run that is done, in [0, 1].
         first: in (0, 1]; 1 for images of one size.
 
     Example:
-        >>> [round(image_scale(p, 0.5), 2) for p in (0.0, 0.35, 0.7, 1.0)]
+        >>> [round(image_scale(p, 0.5), 2) for p in (0.0, 0.3, 0.6, 1.0)]
         [0.5, 0.75, 1.0, 1.0]
     """
     return 1.0 if progress >= GROWN else first + (1 - first) * progress / GROWN
