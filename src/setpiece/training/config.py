@@ -43,7 +43,8 @@ class Recipe:
             1906.06423).
         first_scale: share of that size which images have at first, in (0, 1]; it grows over the run
             (`schedule.image_scale`). Below 1 there are more, coarser steps early.
-        near_weight: of the box loss of queries that are near a target which another query has (`setloss.near_loss`).
+        near_weight: of the box loss of queries that are near a target which another query has (`setloss.near_loss`),
+            while the learning rate is at its full height.
     """
 
     batch_size: int

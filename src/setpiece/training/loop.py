@@ -40,7 +40,7 @@ from setpiece.training.pictures import write_pictures
 from setpiece.training.precision import autocast, uses_bf16
 from setpiece.training.recorder import Recorder
 from setpiece.training.run import Position, RunFolder
-from setpiece.training.schedule import Stopwatch, image_scale, learning_rate_factor
+from setpiece.training.schedule import CONSTANT, Stopwatch, image_scale, learning_rate_factor
 from setpiece.training.validation import evaluate
 
 SAVE_SECONDS = 60.0  # a kill loses at most this much
@@ -243,7 +243,7 @@ class Trainer:
         torch.manual_seed(stable_seed(self.config.seed, self.accelerator.process_index, position.step))  # dropout
         with autocast(self.accelerator.device, self.bf16):
             outputs = self.model(batch.images.contiguous(memory_format=torch.channels_last), batch.padding)
-        losses = self._losses(outputs, batch)
+        losses = self._losses(outputs, batch, progress)
         self.accelerator.backward(losses.total)
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         for optimiser in self.optimisers:
@@ -257,7 +257,7 @@ class Trainer:
             self.recorder.step(outputs, batch, losses)
         self._show()
 
-    def _losses(self, outputs: Any, batch: Batch) -> Losses:
+    def _losses(self, outputs: Any, batch: Batch, progress: float) -> Losses:
         def mean_over_processes(x: Tensor) -> Tensor:
             return cast(Tensor, self.accelerator.reduce(x, "mean"))
 
@@ -270,7 +270,7 @@ class Trainer:
                 "--learning-rate usually helps.",
                 error.index,
             ) from error
-        if not self.config.near_weight:
+        if not self.config.near_weight or progress >= CONSTANT:
             return losses
         near = near_loss(outputs, batch.targets, losses.match, self.criterion.weights, mean_over_processes)
         return replace(losses, total=losses.total + self.config.near_weight * near)
