@@ -84,7 +84,7 @@ def problem(batch: int, size: int) -> tuple[Tensor, list[dict[str, Tensor]]]:
 
 
 def ours(images: Tensor, targets: list[dict[str, Tensor]]) -> tuple[nn.Module, Step]:
-    """`sprint-n` and its step, as `setpiece.training.loop` takes it in the first half of a run."""
+    """`sprint-n` and its step, as `setpiece.training.loop` takes it in the first three quarters of a run."""
     model = create("sprint-n", CLASSES).model.train().to(memory_format=torch.channels_last)
     config = resolve("-", "sprint-n", minutes=1.0)
     criterion, bf16 = training_criterion(model.form), uses_bf16("auto", CPU)

@@ -44,7 +44,7 @@ class Recipe:
         first_scale: share of that size which images have at first, in (0, 1]; it grows over the run
             (`schedule.image_scale`). Below 1 there are more, coarser steps early.
         near_weight: of the box loss of queries that are near a target which another query has (`setloss.near_loss`),
-            while the learning rate is at its full height.
+            in the first three quarters of a run.
     """
 
     batch_size: int

@@ -40,7 +40,7 @@ from setpiece.training.pictures import write_pictures
 from setpiece.training.precision import autocast, uses_bf16
 from setpiece.training.recorder import Recorder
 from setpiece.training.run import Position, RunFolder
-from setpiece.training.schedule import CONSTANT, Stopwatch, image_scale, learning_rate_factor
+from setpiece.training.schedule import NEAR_UNTIL, Stopwatch, image_scale, learning_rate_factor
 from setpiece.training.validation import evaluate
 
 SAVE_SECONDS = 60.0  # a kill loses at most this much
@@ -270,7 +270,7 @@ class Trainer:
                 "--learning-rate usually helps.",
                 error.index,
             ) from error
-        if not self.config.near_weight or progress >= CONSTANT:
+        if not self.config.near_weight or progress >= NEAR_UNTIL:
             return losses
         near = near_loss(outputs, batch.targets, losses.match, self.criterion.weights, mean_over_processes)
         return replace(losses, total=losses.total + self.config.near_weight * near)
