@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from setpiece.training.config import resolve
-from setpiece.training.loop import train
+from setpiece.training.train import train
 
 HEADER = """| data | name | settings | length | seeds | AP | AP50 | steps | images/s |
 |---|---|---|---|---|---|---|---|---|

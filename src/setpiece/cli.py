@@ -62,7 +62,7 @@ def train(
 ) -> None:
     """Train a detector on a data set."""
     from setpiece.training.config import resolve
-    from setpiece.training.loop import train as run_training
+    from setpiece.training.train import train as run_training
 
     if resume and output is None:
         raise UsageError("--resume continues the run in --output: say which folder that is.")
@@ -196,7 +196,7 @@ def demo(
     from setpiece.detector import Detector
     from setpiece.predicting import find_images, predict_files
     from setpiece.training.config import resolve
-    from setpiece.training.loop import train as run_training
+    from setpiece.training.train import train as run_training
 
     folder = output or unused(Path("runs") / "demo")
     scenes = folder.parent / "scenes"

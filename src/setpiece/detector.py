@@ -24,8 +24,8 @@ from setpiece.explain import Explanation, explain_samples
 from setpiece.explain.sample import Sample, choose, read_sample, sample
 from setpiece.model.weights import Checkpoint, load, presets, save
 from setpiece.training.config import resolve
-from setpiece.training.loop import train
 from setpiece.training.precision import autocast, uses_bf16
+from setpiece.training.train import train
 from setpiece.training.validation import evaluate, match_classes
 
 import supervision as sv  # isort: skip  # after our evaluation, which imports it without its warning
@@ -84,7 +84,7 @@ class Detector:
             The metrics of that checkpoint as `evaluate` gives them, None where there is no validation split.
 
         Raises:
-            SetpieceError: see `training.loop.train`.
+            SetpieceError: see `training.train.train`.
         """
         config = resolve(data, self.source, **settings)
         best = train(config, Path(output), resume=resume)

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
-from setpiece.training import loop
+from setpiece.training import train
 from setpiece.training.config import resolve
 
-start = loop._start
+start = train._start
 
 
 def frozen(module):
@@ -31,11 +31,11 @@ def start_frozen(config, dataset):
 
 
 if __name__ == "__main__":
-    loop._start = start_frozen
+    train._start = start_frozen
     torch.set_num_threads(1)
     data, output, model = sys.argv[1:]
     settings = {"size": 64, "batch_size": 4, "evaluations": 2, "precision": "fp32"}
     settings |= {"learning_rate": 1e-4, "backbone_learning_rate": 1e-4}
-    loop.train(resolve(data, model, epochs=2, **settings), Path(output))
+    train.train(resolve(data, model, epochs=2, **settings), Path(output))
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

@@ -16,7 +16,7 @@ from setpiece.data.sources import open_dataset
 from setpiece.model.weights import create, load
 from setpiece.records import Batch, Outputs, Targets
 from setpiece.setloss import SetCriterion, match, pair_costs
-from setpiece.training import loop, recorder
+from setpiece.training import loop, recorder, train
 from setpiece.training.config import resolve
 from setpiece.training.counters import Counters, Seen, image_losses, join
 from setpiece.training.probes import KEPT, Probes, choose, keep, origins_of
@@ -189,7 +189,7 @@ def always_look():
 def run(request, scenes, tmp_path_factory):
     """Three recorded epochs of four steps."""
     folder = tmp_path_factory.mktemp("runs") / request.param
-    loop.train(resolve(scenes, request.param, epochs=3, **SETTINGS), folder)
+    train.train(resolve(scenes, request.param, epochs=3, **SETTINGS), folder)
     return folder
 
 
@@ -256,7 +256,7 @@ def test_a_ranked_query_is_known_by_its_cell_and_a_learned_one_by_its_slot(run):
 
 def test_recording_changes_nothing_of_the_training(run, scenes, tmp_path, monkeypatch):
     monkeypatch.setattr(loop.Trainer, "_make_recorder", lambda *_: None)
-    loop.train(resolve(scenes, run.name, epochs=3, **SETTINGS), tmp_path / "run")
+    train.train(resolve(scenes, run.name, epochs=3, **SETTINGS), tmp_path / "run")
     assert not (tmp_path / "run" / "recording").exists()
     expected = load_file(run / "last" / "model.safetensors")
     found = load_file(tmp_path / "run" / "last" / "model.safetensors")
@@ -276,8 +276,8 @@ def test_a_killed_and_resumed_run_records_what_an_uninterrupted_one_does(
     with monkeypatch.context() as patched:
         kill_after(patched, method, calls)
         with pytest.raises(Killed):
-            loop.train(config, tmp_path / "run")
-    loop.train(config, tmp_path / "run", resume=True)
+            train.train(config, tmp_path / "run")
+    train.train(config, tmp_path / "run", resume=True)
     found, expected = (recording.read(folder / "recording") for folder in (tmp_path / "run", run))
     assert found.header == expected.header
     for a, b in zip(found.epochs, expected.epochs, strict=True):
@@ -303,15 +303,15 @@ def test_a_run_from_before_there_were_recordings_is_recorded_from_where_it_is_re
         patched.setattr(loop, "SAVE_SECONDS", 0)
         kill_after(patched, "_step", 6)
         with pytest.raises(Killed):
-            loop.train(config, tmp_path / "run")
-    loop.train(config, tmp_path / "run", resume=True)
+            train.train(config, tmp_path / "run")
+    train.train(config, tmp_path / "run", resume=True)
     found = recording.read(tmp_path / "run" / "recording")
     assert [(epoch.epoch, epoch.step, epoch.images) for epoch in found.epochs] == [(1, 6, 0), (2, 8, 8)]
 
 
 def test_looks_at_the_probes_stay_within_their_share_but_the_last_is_made(scenes, tmp_path, monkeypatch):
     monkeypatch.setattr(recorder, "PER_PROBE", 12)  # two probes: a look for every 24 images, of which an epoch has 16
-    loop.train(resolve(scenes, "detr-tiny", epochs=5, **SETTINGS), tmp_path / "run")
+    train.train(resolve(scenes, "detr-tiny", epochs=5, **SETTINGS), tmp_path / "run")
     found = recording.read(tmp_path / "run" / "recording")
     assert len(found.header.probes) == 2
     assert [epoch.snapshot is not None for epoch in found.epochs] == [True, False, True, False, True, True]

@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 
 from setpiece import recording
 from setpiece.data.canvas import RandomCanvas
-from setpiece.errors import DataError, NonFiniteCostError, UsageError
+from setpiece.errors import DataError, NonFiniteCostError, UsageError, WeightsError
 from setpiece.model.weights import load
-from setpiece.training import loop
+from setpiece.training import loop, train
 from setpiece.training.config import resolve
 
 SETTINGS = {"size": 64, "batch_size": 4, "evaluations": 2, "precision": "fp32"}
@@ -33,7 +33,7 @@ def rows(folder):
 def uninterrupted(scenes, tmp_path_factory):
     """A run of three epochs, twelve steps."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    loop.train(resolve(scenes, "detr-tiny", epochs=3, **SETTINGS), folder)
+    train.train(resolve(scenes, "detr-tiny", epochs=3, **SETTINGS), folder)
     return folder
 
 
@@ -86,8 +86,8 @@ def test_a_killed_and_resumed_run_ends_as_an_uninterrupted_one(
     with monkeypatch.context() as patched:
         kill_after(patched, method, calls)
         with pytest.raises(Killed):
-            loop.train(config, tmp_path / "run")
-    loop.train(config, tmp_path / "run", resume=True)
+            train.train(config, tmp_path / "run")
+    train.train(config, tmp_path / "run", resume=True)
 
     assert rows(tmp_path / "run") == rows(uninterrupted)
     for part in ("best", "last"):
@@ -97,13 +97,13 @@ def test_a_killed_and_resumed_run_ends_as_an_uninterrupted_one(
 
 def test_a_run_of_sprint_resumes_within_an_epoch_whose_images_grow(scenes, tmp_path, monkeypatch):
     config = resolve(scenes, "sprint-n", epochs=2, **SETTINGS | {"size": 150})
-    loop.train(config, tmp_path / "whole")
+    train.train(config, tmp_path / "whole")
     monkeypatch.setattr(loop, "SAVE_SECONDS", 0)
     with monkeypatch.context() as patched:
         kill_after(patched, "_step", 6)
         with pytest.raises(Killed):
-            loop.train(config, tmp_path / "run")
-    loop.train(config, tmp_path / "run", resume=True)
+            train.train(config, tmp_path / "run")
+    train.train(config, tmp_path / "run", resume=True)
     assert rows(tmp_path / "run") == rows(tmp_path / "whole")
     expected = load_file(tmp_path / "whole" / "last" / "model.safetensors")
     torch.testing.assert_close(load_file(tmp_path / "run" / "last" / "model.safetensors"), expected, rtol=0, atol=0)
@@ -138,7 +138,7 @@ def test_two_processes_train_as_one_on_the_same_global_batch(scenes, tmp_path, m
 
 def test_minutes_end_a_run_by_its_own_clock(scenes, tmp_path):
     config = resolve(scenes, "detr-tiny", minutes=0.03, **SETTINGS)
-    loop.train(config, tmp_path / "run")
+    train.train(config, tmp_path / "run")
     line = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
     assert line["seconds"] >= 1.8
     assert "AP" in line  # the end is always evaluated
@@ -150,7 +150,7 @@ def test_the_loss_of_near_queries_counts_by_its_weight_in_three_quarters_of_a_ru
     losses = {}
     for weight in (0.0, 0.5):
         config = resolve(scenes, "sprint-n", epochs=4, near_weight=weight, **SETTINGS)
-        loop.train(config, tmp_path / str(weight))
+        train.train(config, tmp_path / str(weight))
         losses[weight] = [row["loss"] for row in rows(tmp_path / str(weight))]
     more = [a - b for a, b in zip(losses[0.5], losses[0.0], strict=True)]
     assert more == pytest.approx([4, 4, 4, 0], abs=1e-3)
@@ -159,7 +159,7 @@ def test_the_loss_of_near_queries_counts_by_its_weight_in_three_quarters_of_a_ru
 
 
 def test_fine_tuning_starts_from_the_weights_of_a_run(scenes, uninterrupted, tmp_path):
-    loop.train(resolve(scenes, str(uninterrupted), epochs=1, **SETTINGS), tmp_path / "run")
+    train.train(resolve(scenes, str(uninterrupted), epochs=1, **SETTINGS), tmp_path / "run")
     assert rows(tmp_path / "run")[0]["loss"] < rows(uninterrupted)[0]["loss"]
 
 
@@ -172,16 +172,16 @@ def test_images_start_small_and_grow_to_the_share_of_the_input_size_that_the_rec
         sides.append(size.longest)
         return RandomCanvas(size, margin=margin)
 
-    monkeypatch.setattr(loop, "RandomCanvas", spy)
+    monkeypatch.setattr(train, "RandomCanvas", spy)
     settings = SETTINGS | {"size": 150, "evaluations": 1}
     config = resolve(scenes, "sprint-n", epochs=1, train_scale=0.85, first_scale=0.5, **settings)
-    assert load(loop.train(config, tmp_path / "run")).longest == 150
+    assert load(train.train(config, tmp_path / "run")).longest == 150
     assert sides == [64, 96, 128]
 
 
 def test_a_checkpoint_keeps_its_backbone(scenes, uninterrupted, tmp_path):
     with pytest.raises(UsageError, match="--backbone goes with a preset"):
-        loop.train(resolve(scenes, str(uninterrupted), epochs=1, backbone="timm/resnet10t"), tmp_path / "run")
+        train.train(resolve(scenes, str(uninterrupted), epochs=1, backbone="timm/resnet10t"), tmp_path / "run")
 
 
 def test_a_resumed_run_whose_recording_was_deleted_begins_another(scenes, tmp_path, monkeypatch):
@@ -190,9 +190,9 @@ def test_a_resumed_run_whose_recording_was_deleted_begins_another(scenes, tmp_pa
         patched.setattr(loop, "SAVE_SECONDS", 0)
         kill_after(patched, "_step", 6)
         with pytest.raises(Killed):
-            loop.train(config, tmp_path / "run")
+            train.train(config, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "recording")
-    loop.train(config, tmp_path / "run", resume=True)
+    train.train(config, tmp_path / "run", resume=True)
     assert [epoch.step for epoch in recording.read(tmp_path / "run" / "recording").epochs] == [6, 8]
 
 
@@ -200,14 +200,14 @@ def test_a_finished_run_is_not_overwritten_and_resuming_it_changes_nothing(scene
     before = rows(uninterrupted)
     config = resolve(scenes, "detr-tiny", epochs=3, **SETTINGS)
     with pytest.raises(UsageError, match="holds a run already"):
-        loop.train(config, uninterrupted)
-    loop.train(config, uninterrupted, resume=True)
+        train.train(config, uninterrupted)
+    train.train(config, uninterrupted, resume=True)
     assert rows(uninterrupted) == before
 
 
 def test_resuming_with_other_settings_names_the_setting(scenes, uninterrupted):
     with pytest.raises(UsageError, match="started with epochs = 3, not 4"):
-        loop.train(resolve(scenes, "detr-tiny", epochs=4, **SETTINGS), uninterrupted, resume=True)
+        train.train(resolve(scenes, "detr-tiny", epochs=4, **SETTINGS), uninterrupted, resume=True)
 
 
 @pytest.mark.parametrize(
@@ -217,12 +217,27 @@ def test_resuming_with_other_settings_names_the_setting(scenes, uninterrupted):
 def test_a_run_that_cannot_start_leaves_no_folder(scenes, tmp_path, monkeypatch, data, model, error):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error):
-        loop.train(resolve(data or scenes, model, epochs=1, **SETTINGS), tmp_path / "run")
+        train.train(resolve(data or scenes, model, epochs=1, **SETTINGS), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_begun_by_another_version_of_the_model_is_not_resumed(scenes, tmp_path, monkeypatch):
+    config = resolve(scenes, "detr-tiny", epochs=1, **SETTINGS)
+    train.train(config, tmp_path / "run")
+    create = train.create
+
+    def of_another_shape(*args, **kwargs):
+        checkpoint = create(*args, **kwargs)
+        checkpoint.model.class_head = torch.nn.Linear(3, 3)
+        return checkpoint
+
+    monkeypatch.setattr(train, "create", of_another_shape)
+    with pytest.raises(WeightsError, match=r"run was begun by another version of detr-tiny; start a new run"):
+        train.train(config, tmp_path / "run", resume=True)
+
+
 def test_a_run_that_diverges_names_the_image_and_the_step(scenes, tmp_path, monkeypatch):
-    create = loop.create
+    create = train.create
 
     def poisoned(*args, **kwargs):
         checkpoint = create(*args, **kwargs)
@@ -230,7 +245,7 @@ def test_a_run_that_diverges_names_the_image_and_the_step(scenes, tmp_path, monk
             checkpoint.model.class_head.bias[0] = float("nan")
         return checkpoint
 
-    monkeypatch.setattr(loop, "create", poisoned)
+    monkeypatch.setattr(train, "create", poisoned)
     with pytest.raises(NonFiniteCostError, match=r"diverged at step 0 on .*\.png\. Layer 0, image 0, query 0"):
-        loop.train(resolve(scenes, "detr-tiny", epochs=1, **SETTINGS), tmp_path / "run")
+        train.train(resolve(scenes, "detr-tiny", epochs=1, **SETTINGS), tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -18,7 +18,7 @@ class Fusion(nn.Module):
     Attention among the cells of the coarsest map is cheap, and its reach is the whole image; the convolutions carry
     what it saw to the finer maps, and what those see back. The finest map has most of all cells, so it is fused at
     half the width and widened at the end by a linear map: at full width its one 3×3 convolution would be more than a
-    quarter of the arithmetic.
+    quarter of the arithmetic of `sprint-n`.
 
     Args:
         channels: of the maps of stride 8, 16 and 32.
