@@ -15,6 +15,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
+from setpiece.data.sources import available_splits
 from setpiece.training.config import resolve
 from setpiece.training.train import train
 
@@ -37,8 +38,10 @@ def main() -> None:
     options = parser.parse_args()
 
     settings: dict[str, object] = dict(setting.split("=", 1) for setting in options.set)
-    if ours := settings.keys() & {"minutes", "epochs", "evaluations", "seed"}:
+    if ours := settings.keys() & {"data", "model", "minutes", "epochs", "evaluations", "seed"}:
         parser.error(f"--set {min(ours)}: the benchmark sets this itself.")
+    if not {"valid", "test"} & set(available_splits(options.data)):
+        parser.error(f"{options.data} has no valid and no test split to measure on.")
     rows = []
     for seed in range(options.seeds):
         with tempfile.TemporaryDirectory() as folder:

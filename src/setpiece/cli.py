@@ -48,10 +48,13 @@ def train(
     ] = None,
     size: Annotated[int | None, typer.Option(help="Pixels that an image is fitted into.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images per step, over all processes.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="After warm-up.")] = None,
-    backbone_learning_rate: Annotated[float | None, typer.Option(help="Of the CNN.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="After warm-up; the CNN's follows.")] = None,
+    backbone_learning_rate: Annotated[float | None, typer.Option(help="Of the CNN alone.")] = None,
     weight_decay: Annotated[float | None, typer.Option()] = None,
     clip_norm: Annotated[float | None, typer.Option(help="Largest norm of the gradient.")] = None,
+    orientations: Annotated[
+        str | None, typer.Option(help="In which images are shown: all (eight), mirrored (or not) or upright.")
+    ] = None,
     evaluations: Annotated[int | None, typer.Option(help="How often to evaluate, over the run.  [default: 10]")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, bf16 or fp32.")] = None,
     pretrained: Annotated[
@@ -80,6 +83,7 @@ def train(
         backbone_learning_rate=backbone_learning_rate,
         weight_decay=weight_decay,
         clip_norm=clip_norm,
+        orientations=orientations,
         evaluations=evaluations,
         precision=precision,
         pretrained=pretrained,

@@ -109,8 +109,7 @@ class Losses:
     """What the set prediction loss says of a batch.
 
     Attributes:
-        total: what to differentiate: every term times its weight, summed over terms and layers; in training also what
-            the recipe adds to it (`setloss.near_loss`).
+        total: what to differentiate: every term times its weight, summed over terms and layers.
         terms: `"class"`, `"l1"` and `"giou"`, each without its weight, one number per layer.
         match: the query index given to every target by every layer, -1 where it has none.
     """

@@ -11,10 +11,12 @@ from PIL import Image
 from torch import Tensor
 
 from setpiece.data import EpochSampler, InputSize, TrainImages, collate, eval_loader, open_dataset, train_loader
+from setpiece.data.batching import loading_processes
 from setpiece.data.canvas import RandomCanvas
-from setpiece.data.items import Item
+from setpiece.data.items import Item, oriented
 from setpiece.errors import UsageError
 from setpiece.records import Batch
+from setpiece.setloss.boxes import cxcywh_to_xyxy
 
 SIZE = InputSize(48, 64)
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
@@ -67,6 +69,34 @@ def test_another_epoch_image_or_seed_is_augmented_otherwise(dataset):
 def test_the_scale_of_a_key_is_the_share_of_the_input_size(dataset):
     images = TrainImages(dataset, InputSize(128, 128), augmentation=RandomCanvas)
     assert [images[0, 2, scale].image.shape for scale in (0.5, 1.0)] == [(3, 64, 64), (3, 128, 128)]
+
+
+@pytest.mark.parametrize(("orientations", "ways"), [("all", 8), ("mirrored", 2), ("upright", 1)])
+def test_an_item_lies_in_as_many_ways_as_are_allowed_and_its_boxes_with_it(orientations, ways):
+    image = torch.zeros(3, 40, 60, dtype=torch.uint8)
+    image[:, 5:15, 30:50] = 255
+    item = Item(image, torch.tensor([[40 / 60, 10 / 40, 20 / 60, 10 / 40]]), torch.tensor([7]), 1, (40, 60))
+    seen = set()
+    for seed in range(60):
+        torch.manual_seed(seed)
+        turned = oriented(item, orientations)
+        height, width = turned.image.shape[-2:]
+        boxes_xyxy = cxcywh_to_xyxy(turned.boxes_cxcywh) * torch.tensor([width, height, width, height])
+        rows, columns = turned.image[0].amax(1).nonzero(), turned.image[0].amax(0).nonzero()
+        drawn_xyxy = torch.stack([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], 1).float()
+        torch.testing.assert_close(boxes_xyxy, drawn_xyxy)
+        seen.add((height, *(round(side) for side in drawn_xyxy[0].tolist())))
+    assert len(seen) == ways
+    assert (40, 30, 5, 50, 15) in seen
+
+
+def test_training_images_lie_as_they_are_told(dataset):
+    shown = TrainImages(dataset, SIZE, orientations="upright")
+    mirrored = TrainImages(dataset, SIZE, orientations="mirrored")
+    pairs = [(shown[epoch, 2, 1.0], mirrored[epoch, 2, 1.0]) for epoch in range(20)]
+    same = [torch.equal(one.image, other.image) for one, other in pairs]
+    assert len(set(same)) == 2
+    assert all(a or torch.equal(one.image, other.image.flip(-1)) for a, (one, other) in zip(same, pairs, strict=True))
 
 
 def test_global_generators_are_left_as_they_were(dataset):
@@ -181,6 +211,13 @@ def test_images_are_padded_right_and_bottom_to_a_multiple_of_32():
     assert batch.targets.boxes.tolist() == [[[0.5, 0.5, 1.0, 1.0]]] * 2
     assert batch.image_ids.tolist() == [5, 6]
     assert batch.original_sizes.tolist() == [[40, 60], [33, 70]]
+
+
+def test_the_cores_of_a_cpu_are_left_to_the_steps_and_processes_share_those_beside_an_accelerator(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 12)
+    assert loading_processes(torch.device("cpu")) == 0
+    assert loading_processes(torch.device("cuda")) == 8
+    assert loading_processes(torch.device("cuda"), world_size=4) == 3
 
 
 def test_workers_give_the_same_batches_as_one_process(dataset):

@@ -19,8 +19,7 @@ AUGMENTATIONS = {
     "resize": train_transform(SIZE, crop=0.0, photometric=False),
     "crop": train_transform(SIZE, crop=1.0, photometric=False),
     "colour": train_transform(SIZE, crop=1.0),
-    "canvas": RandomCanvas(SIZE, turns=False),
-    "canvas with turns": RandomCanvas(SIZE),
+    "canvas": RandomCanvas(SIZE),
 }
 
 

@@ -5,7 +5,7 @@ import torch
 from torchvision.models import get_model
 
 from setpiece.errors import UsageError, WeightsError
-from setpiece.model.named import named_pyramid
+from setpiece.model.named import named_pyramid, synchronise_norms
 from setpiece.model.weights import create, load, save
 
 NETWORKS = [
@@ -24,6 +24,27 @@ def test_the_maps_have_strides_8_16_and_32_and_the_channels_that_are_said(name):
     assert [tuple(m.shape) for m in maps] == [
         (2, c, 64 // stride, 96 // stride) for c, stride in zip(backbone.channels, (8, 16, 32), strict=True)
     ]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_parameter_takes_part_so_that_several_processes_need_not_look_for_idle_ones(name):
+    backbone = named_pyramid(name)
+    sum(m.square().mean() for m in backbone(torch.randn(2, 3, 64, 96))).backward()
+    assert [name for name, parameter in backbone.named_parameters() if parameter.grad is None] == []
+
+
+@pytest.mark.filterwarnings("ignore:The default weight initialization")
+@pytest.mark.parametrize("name", ["torchvision/mobilenet_v3_small", "timm/tf_efficientnet_lite0"])
+def test_norms_of_all_processes_compute_what_each_did_alone(name):
+    torch.manual_seed(0)
+    model = create("sprint-n", ["a"], backbone=name).model.eval()
+    arguments = torch.randn(1, 3, 64, 64), torch.zeros(1, 64, 64, dtype=torch.bool)
+    expected = model(*arguments).boxes
+    together = synchronise_norms(model)
+    norms = [part for part in together.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
+    assert norms
+    assert all(isinstance(norm, torch.nn.SyncBatchNorm) for norm in norms)
+    torch.testing.assert_close(together(*arguments).boxes, expected)
 
 
 @pytest.mark.parametrize("name", ["torchvision/mobilenet_v3_small", "timm/resnet10t", "timm/resnetblur18"])

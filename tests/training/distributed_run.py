@@ -24,8 +24,8 @@ def frozen(module):
             frozen(child)
 
 
-def start_frozen(config, dataset):
-    checkpoint = start(config, dataset)
+def start_frozen(config, dataset, **options):
+    checkpoint = start(config, dataset, **options)
     frozen(checkpoint.model)
     return checkpoint
 

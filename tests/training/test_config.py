@@ -8,7 +8,14 @@ from setpiece.training.config import TrainConfig, resolve
 def test_what_is_not_given_comes_from_the_recipe_and_fifty_epochs():
     config = resolve("cells", "detr-r50", batch_size=None, learning_rate=3e-4)
     assert (config.epochs, config.minutes, config.learning_rate) == (50, None, 3e-4)
-    assert (config.backbone_learning_rate, config.weight_decay, config.clip_norm) == (1e-5, 1e-4, 0.1)
+    assert (config.weight_decay, config.clip_norm) == (1e-4, 0.1)
+
+
+def test_the_cnn_s_learning_rate_keeps_its_share_unless_it_is_given():
+    assert resolve("cells", "detr-r50").backbone_learning_rate == 1e-5
+    assert resolve("cells", "detr-r50", learning_rate="3e-4").backbone_learning_rate == pytest.approx(3e-5)
+    assert resolve("cells", "sprint-n", learning_rate=1e-3).backbone_learning_rate == pytest.approx(1e-3)
+    assert resolve("cells", "sprint-n", learning_rate=1e-3, backbone_learning_rate=0).backbone_learning_rate == 0
 
 
 def test_a_configuration_survives_its_file():

@@ -38,6 +38,15 @@ def test_muon_trains_what_maps_features_to_features_and_adamw_the_rest():
     assert "box_heads.0.4.weight" not in names  # its rows are sides of a box
 
 
+def test_the_many_small_matrices_of_a_grouped_convolution_are_not_trained_as_one():
+    network = create("sprint-n", ["a"], backbone="timm/convnext_atto").model
+    muon, _ = make_optimisers(network, resolve("-", "sprint-n"))
+    within = {id(parameter) for parameter in parameters_of(muon)}
+    convolutions = [part for part in network.modules() if isinstance(part, torch.nn.Conv2d) and part.kernel_size[0] > 1]
+    assert {part.groups > 1 for part in convolutions} == {True, False}
+    assert all((id(part.weight) in within) == (part.groups == 1) for part in convolutions)
+
+
 def test_a_recipe_without_muon_has_adamw_alone():
     network = create("detr-tiny", ["a", "b"]).model
     assert [type(o) for o in make_optimisers(network, resolve("-", "detr-tiny"))] == [torch.optim.AdamW]

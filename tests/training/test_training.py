@@ -10,6 +10,8 @@ import time
 
 import pytest
 import torch
+from accelerate import Accelerator
+from PIL import Image
 from safetensors.torch import load_file
 
 from setpiece import recording
@@ -75,6 +77,7 @@ def kill_after(monkeypatch, name, calls):
         ("_step", 2, 1e9),  # before anything was saved
         ("_step", 6, 0),  # inside the second epoch, the state of the last step saved
         ("_end_epoch", 1, 0),  # all steps of an epoch done, its line not written
+        ("_end_epoch", 2, 0),  # likewise of the last epoch
         ("_save_state", 1, 1e9),  # line and checkpoints of the last epoch written, its state not
     ],
 )
@@ -146,13 +149,20 @@ def test_minutes_end_a_run_by_its_own_clock(scenes, tmp_path):
 
 
 def test_the_loss_of_near_queries_counts_by_its_weight_in_three_quarters_of_a_run(scenes, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "near_loss", lambda *_: torch.tensor(8.0))  # a constant: the steps stay the same
-    losses = {}
-    for weight in (0.0, 0.5):
-        config = resolve(scenes, "sprint-n", epochs=4, near_weight=weight, **SETTINGS)
-        train.train(config, tmp_path / str(weight))
-        losses[weight] = [row["loss"] for row in rows(tmp_path / str(weight))]
-    more = [a - b for a, b in zip(losses[0.5], losses[0.0], strict=True)]
+    learned = []
+
+    class Spy(Accelerator):
+        def backward(self, loss):
+            learned.append(loss.detach().item())
+            super().backward(loss)
+
+    monkeypatch.setattr(train, "Accelerator", Spy)
+    monkeypatch.setattr(loop, "near_loss", lambda *_: torch.tensor(8.0))
+    train.train(resolve(scenes, "sprint-n", epochs=4, near_weight=0.5, **SETTINGS), tmp_path / "run")
+    epochs = rows(tmp_path / "run")
+    assert [row.get("near") for row in epochs] == [8, 8, 8, None]
+    means = torch.tensor(learned).view(4, -1).mean(1).tolist()
+    more = [mean - row["loss"] for mean, row in zip(means, epochs, strict=True)]
     assert more == pytest.approx([4, 4, 4, 0], abs=1e-3)
     assert resolve(scenes, "sprint-n").near_weight == 1
     assert resolve(scenes, "detr-tiny").near_weight == 0
@@ -234,6 +244,44 @@ def test_a_run_begun_by_another_version_of_the_model_is_not_resumed(scenes, tmp_
     monkeypatch.setattr(train, "create", of_another_shape)
     with pytest.raises(WeightsError, match=r"run was begun by another version of detr-tiny; start a new run"):
         train.train(config, tmp_path / "run", resume=True)
+
+
+def test_a_run_begun_with_other_optimisers_is_not_resumed(scenes, tmp_path, monkeypatch):
+    config = resolve(scenes, "sprint-n", epochs=1, **SETTINGS)
+    train.train(config, tmp_path / "run")
+    monkeypatch.setattr("setpiece.training.optimiser.FEATURES", 1000)  # nothing is left to Muon
+    with pytest.raises(WeightsError, match=r"run was begun by another version of sprint-n; start a new run"):
+        train.train(config, tmp_path / "run", resume=True)
+
+
+def test_imagenet_weights_are_fetched_to_begin_a_run_and_not_to_resume_it(scenes, tmp_path, monkeypatch):
+    fetched = []
+    monkeypatch.setattr("setpiece.model.pyramid.ResNetPyramid.load_imagenet", lambda self: fetched.append(self))
+    config = resolve(scenes, "sprint-s", epochs=1, **SETTINGS)
+    train.train(config, tmp_path / "run")
+    train.train(config, tmp_path / "run", resume=True)
+    assert len(fetched) == 1
+
+
+@pytest.mark.parametrize("classes", [1, 80])
+def test_images_without_objects_and_with_more_than_queries_train_any_number_of_classes(tmp_path, classes):
+    folder = tmp_path / "data" / "train"
+    folder.mkdir(parents=True)
+    for name in ("empty", "full"):
+        Image.new("RGB", (64, 48)).save(folder / f"{name}.png")
+    boxes = [{"bbox": [4 * (i % 14), 4 * (i // 14), 6, 6], "category_id": i % classes} for i in range(150)]
+    content = {
+        "images": [
+            {"id": i, "file_name": f"{name}.png", "height": 48, "width": 64} for i, name in ((1, "empty"), (2, "full"))
+        ],
+        "annotations": [{"id": i, "image_id": 2, "area": 36, "iscrowd": 0, **box} for i, box in enumerate(boxes)],
+        "categories": [{"id": i, "name": f"class {i}"} for i in range(classes)],
+    }
+    (folder / "_annotations.coco.json").write_text(json.dumps(content))
+    config = resolve(folder.parent, "sprint-n", epochs=2, **SETTINGS | {"batch_size": 2})
+    train.train(config, tmp_path / "run")
+    assert len(load(tmp_path / "run").classes) == classes
+    assert all(row["loss"] > 0 for row in rows(tmp_path / "run"))
 
 
 def test_a_run_that_diverges_names_the_image_and_the_step(scenes, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import partial
 
@@ -9,12 +10,22 @@ import torch
 from torch.utils.data import DataLoader, Subset
 
 from setpiece.data.dataset import Dataset
-from setpiece.data.items import EvalImages, Item, TrainImages
+from setpiece.data.items import EvalImages, Item, Orientations, TrainImages
 from setpiece.data.sampling import EpochSampler
 from setpiece.data.transforms import STRIDE, InputSize, normalise
 from setpiece.records import Batch, Targets
 
-__all__ = ["EpochSampler", "EvalImages", "Item", "TrainImages", "collate", "eval_loader", "train_loader"]
+__all__ = [
+    "EpochSampler",
+    "EvalImages",
+    "Item",
+    "Orientations",
+    "TrainImages",
+    "collate",
+    "eval_loader",
+    "loading_processes",
+    "train_loader",
+]
 
 Colour = tuple[float, float, float]
 
@@ -45,6 +56,15 @@ def collate(items: Sequence[Item], mean: Colour, std: Colour) -> Batch:
 def _padded_size(items: Sequence[Item]) -> tuple[int, int]:
     height, width = (max(item.image.shape[side] for item in items) for side in (1, 2))
     return -(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE
+
+
+def loading_processes(device: torch.device, world_size: int = 1) -> int:
+    """How many processes load ahead, unless the user says: none on a CPU, whose cores the steps need, else up to 8.
+
+    Args:
+        world_size: processes that train together, taken to share one machine's cores.
+    """
+    return 0 if device.type == "cpu" else min(8, (os.cpu_count() or 1) // world_size)
 
 
 def train_loader(

@@ -55,17 +55,16 @@ class Colouring:
 
 
 class RandomCanvas:
-    """Show an image at random on a square canvas: scaled, cut or surrounded by a margin, turned, in other colours.
+    """Show an image at random on a square canvas: scaled, cut or surrounded by a margin, in other colours.
 
     The canvas has the side S = `size.longest`, so that all items have one shape. In one pass and without torchvision's
-    transforms, since a small model would wait for those: a part of the image is cut out and resized, once; its colours
-    are changed by one affine map; flips of both axes and their exchange make all eight turns.
+    transforms, since a small model would wait for those: a part of the image is cut out and resized, once, and its
+    colours are changed by one affine map.
 
     Args:
         size: the input size of the model.
         scales: the smallest and the largest scale, above 0, drawn log-uniformly; at 1 the image's longer side is S.
         stretch: the largest ratio between the scales of width and height, at least 1.
-        turns: whether up and down, rows and columns are exchanged too, and not left and right alone.
         margin: RGB in [0, 1] of what the image does not cover. Where it is the mean that normalisation subtracts, it
             becomes 0, as the padding of evaluation is.
     """
@@ -76,13 +75,11 @@ class RandomCanvas:
         *,
         scales: tuple[float, float] = (0.6, 1.5),
         stretch: float = 1.2,
-        turns: bool = True,
         margin: tuple[float, float, float] = (0.5, 0.5, 0.5),
     ) -> None:
         self.side = size.longest
         self.scales = scales
         self.stretch = stretch
-        self.turns = turns
         self.margin = (255 * torch.tensor(margin)).round().byte()[:, None, None]
 
     def __call__(
@@ -98,15 +95,10 @@ class RandomCanvas:
         scale = math.exp(uniform(low, high)) * self.side / max(height, width)
         skew = math.exp(uniform(-0.5, 0.5) * math.log(self.stretch))
         rows, columns = self._look(height, scale * skew), self._look(width, scale / skew)
-        flipped = [axis for axis in ((-2, -1) if self.turns else (-1,)) if below(2)]
-        transposed = self.turns and below(2) == 1
         canvas = self._draw(image.as_subclass(Tensor), rows, columns, random_colouring())
-        boxes_xyxy = self._move(target["boxes"].as_subclass(Tensor), rows, columns, flipped)
-        if flipped:
-            canvas = canvas.flip(flipped)
-        if transposed:
-            canvas, boxes_xyxy = canvas.transpose(-1, -2), boxes_xyxy[:, [1, 0, 3, 2]]
-        left_top, right_bottom = boxes_xyxy.clamp_(0, self.side).split(2, 1)
+        x, y = target["boxes"].as_subclass(Tensor).view(-1, 2, 2).unbind(2)  # (N, 2) each
+        boxes_xyxy = torch.stack([columns.move(x), rows.move(y)], 2).flatten(1).clamp_(0, self.side)
+        left_top, right_bottom = boxes_xyxy.split(2, 1)
         kept = (right_bottom - left_top >= 1).all(1)
         return canvas, {"boxes": boxes_xyxy[kept], "labels": target["labels"][kept]}
 
@@ -122,16 +114,6 @@ class RandomCanvas:
         canvas = self.margin.repeat(1, self.side, self.side)
         canvas[:, rows.target, columns.target] = colours(F.resize(part, [rows.shown, columns.shown], antialias=True))
         return canvas
-
-    def _move(
-        self, boxes_xyxy: Float32[Tensor, "N 4"], rows: Span, columns: Span, flipped: list[int]
-    ) -> Float32[Tensor, "N 4"]:
-        x, y = columns.move(boxes_xyxy[:, 0::2]), rows.move(boxes_xyxy[:, 1::2])  # (N, 2) each
-        x, y = (
-            (self.side - at).flip(1) if axis in flipped else at  # what was the left side is the right one
-            for at, axis in ((x, -1), (y, -2))
-        )
-        return torch.stack([x, y], -1).flatten(1)
 
 
 def random_colouring() -> Colouring:

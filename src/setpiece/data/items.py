@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,13 +17,14 @@ from torchvision.transforms.v2 import functional as F
 from setpiece.data.dataset import Dataset, Example
 from setpiece.data.images import read_image
 from setpiece.data.sampling import Key, stable_seed
-from setpiece.data.transforms import InputSize, eval_transform, train_transform
+from setpiece.data.transforms import InputSize, below, eval_transform, train_transform
 from setpiece.setloss.boxes import xyxy_to_cxcywh
 
 CACHE_LIMIT = 2 * 2**30  # bytes
 DETAIL = 1.5  # augmentation enlarges parts of an image about this much; they should not be blurred by it
 
 Transform = Callable[[tv_tensors.Image, dict[str, Tensor]], tuple[Tensor, dict[str, Tensor]]]
+Orientations = Literal["all", "mirrored", "upright"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class TrainImages(torch.utils.data.Dataset[Item]):
         seed: of the augmentation.
         augmentation: an input size -> a transform over (image, {"boxes", "labels"}), which draws from torch's
             generator alone.
+        orientations: see `oriented`.
     """
 
     def __init__(
@@ -64,11 +67,13 @@ class TrainImages(torch.utils.data.Dataset[Item]):
         *,
         seed: int = 0,
         augmentation: Callable[[InputSize], Transform] = train_transform,
+        orientations: Orientations = "mirrored",
     ) -> None:
         self.examples = dataset.examples
         self.size = size
         self.seed = seed
         self.augmentation = augmentation
+        self.orientations = orientations
         self._transforms: dict[InputSize, Transform] = {}
         self._cache: list[Tensor] = []
 
@@ -113,7 +118,7 @@ class TrainImages(torch.utils.data.Dataset[Item]):
         with torch.random.fork_rng(devices=[]):
             # Not torch.manual_seed, which would seed the accelerator's generators too.
             torch.default_generator.manual_seed(stable_seed(self.seed, epoch, index))
-            return _item(example, image, self._transforms[size])
+            return oriented(_item(example, image, self._transforms[size]), self.orientations)
 
 
 class EvalImages(torch.utils.data.Dataset[Item]):
@@ -150,6 +155,23 @@ def plain_item(pixels: UInt8[np.ndarray, "H W 3"], size: InputSize) -> Item:
         image_id=0,
         original_size=(pixels.shape[0], pixels.shape[1]),
     )
+
+
+def oriented(item: Item, orientations: Orientations) -> Item:
+    """An item in one of some orientations, drawn from torch's global generator.
+
+    Args:
+        orientations: "all" eight in which an image can lie, "mirrored" (left and right exchanged or not), or "upright",
+            as the item is.
+    """
+    image, (x, y, width, height) = item.image, item.boxes_cxcywh.unbind(1)
+    if orientations != "upright" and below(2):
+        image, x = image.flip(-1), 1 - x
+    if orientations == "all" and below(2):
+        image, y = image.flip(-2), 1 - y
+    if orientations == "all" and below(2):
+        image, x, y, width, height = image.mT, y, x, height, width
+    return replace(item, image=image, boxes_cxcywh=torch.stack([x, y, width, height], 1))
 
 
 def _decode(example: Example) -> UInt8[Tensor, "3 H W"]:

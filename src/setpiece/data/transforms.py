@@ -133,8 +133,9 @@ class PhotometricDistort(v2.RandomPhotometricDistort):
 def train_transform(
     size: InputSize, *, scales: tuple[float, float] = SCALES, crop: float = 0.5, photometric: bool = True
 ) -> v2.Transform:
-    """The augmentation of the paper, as fractions of the input size, and photometric distortion.
+    """The augmentation of the paper but for its flips, as fractions of the input size, and photometric distortion.
 
+    Flips are `items.oriented`, since which of them leave the classes what they are depends on the data.
     Boxes are clipped to a crop; what is left of one is kept, as in the paper, unless it is under a pixel a side.
 
     Args:
@@ -148,7 +149,6 @@ def train_transform(
     """
     return v2.Compose(
         [
-            v2.RandomHorizontalFlip(),
             RandomScaleCrop(size, scales, crop),
             *([PhotometricDistort()] if photometric else []),
             v2.ClampBoundingBoxes(),  # sanitising drops boxes that rounding left a hair outside

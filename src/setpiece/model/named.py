@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torchvision
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights, list_models
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
@@ -131,6 +131,18 @@ class TimmPyramid(PyramidBackbone):
                 "train with --no-pretrained."
             ) from error
         self.body.load_state_dict(pretrained.state_dict())
+
+
+def synchronise_norms(model: nn.Module) -> nn.Module:
+    """Replace the batch norms of a model by those that take mean and variance over the images of all processes.
+
+    Torch's own conversion would replace timm's norms that hold an activation by norms without one.
+    """
+    if any(isinstance(part, TimmPyramid) for part in model.modules()):
+        from timm.layers import convert_sync_batchnorm
+
+        return cast(nn.Module, convert_sync_batchnorm(model))
+    return cast(nn.Module, nn.SyncBatchNorm.convert_sync_batchnorm(model))
 
 
 def _timm_features(network: str, *, pretrained: bool) -> Any:

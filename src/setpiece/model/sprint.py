@@ -30,7 +30,7 @@ from setpiece.errors import UsageError
 from setpiece.model.base import SetModel
 from setpiece.model.fusion import Fusion
 from setpiece.model.pyramid import PyramidBackbone, ResNetPyramid, SmallCNN
-from setpiece.model.relation import relation_bias
+from setpiece.model.relation import TWIN_SLOPES, distances, relation_bias, twin_features
 from setpiece.model.sampling import SamplingAttention
 from setpiece.model.transformer import Attention, FeedForward
 from setpiece.records import Outputs
@@ -159,10 +159,12 @@ class Ranking(nn.Module):
 
 
 class SamplingLayer(nn.Module):
-    """Self-attention among the queries, sampling attention to the maps, then a feed-forward network."""
+    """Queries are told of better ones near them and see each other, sample the maps, and go through a small network."""
 
     def __init__(self, width: int, heads: int, points: int, hidden: int) -> None:
         super().__init__()
+        self.twin = nn.Linear(len(TWIN_SLOPES), width, bias=False)
+        nn.init.zeros_(self.twin.weight)
         self.self_attention = Attention(width, heads, dropout=0.0)
         self.self_attention_norm = nn.LayerNorm(width)
         self.sampling = SamplingAttention(width, heads, levels=3, points=points)
@@ -178,8 +180,10 @@ class SamplingLayer(nn.Module):
         maps: list[Tensor],
     ) -> Float[Tensor, "B Q D"]:
         """One step of the queries `x`, best proposal first, whose `reference` boxes are in fractions of the canvas."""
+        distance = distances(reference)
+        x = x + self.twin(twin_features(distance))
         coded = x + position
-        relation = relation_bias(reference, self.self_attention.heads)
+        relation = relation_bias(distance, self.self_attention.heads)
         x = self.self_attention_norm(x + self.self_attention(coded, coded, x, relation))
         x = self.sampling_norm(x + self.sampling(x + position, reference, maps))
         return self.feed_forward_norm(x + self.feed_forward(x))

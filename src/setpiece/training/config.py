@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from setpiece.data.batching import Orientations
 from setpiece.errors import UsageError
 from setpiece.model.weights import load, presets
 
@@ -30,14 +31,16 @@ class Recipe:
     Attributes:
         batch_size: images per step over all processes.
         learning_rate: of everything but the CNN, after warm-up.
-        backbone_learning_rate: of the CNN.
+        backbone_learning_rate: of the CNN; where the user gives `learning_rate` alone, it keeps its share of that.
         weight_decay: on matrices and convolutions only.
         clip_norm: the largest gradient norm; larger ones are scaled down to it.
         warmup_steps: over which the learning rates rise linearly; at most a twentieth of the run.
         ema_decay: of the averaged weights that are evaluated and shipped, after its own warm-up.
         beta2: of AdamW: how slowly its estimate of the gradient's size follows.
         optimiser: "adamw" for everything, or "muon" for the matrices within the network (AdamW trains the rest).
-        augmentation: "paper" (flip, resize, crop, colour) or "canvas" (placement, all turns, colour; square batches).
+        augmentation: "paper" (resize, crop, colour) or "canvas" (placement, colour; square batches).
+        orientations: in which images are shown: "all" eight, "mirrored" or not, or "upright" alone, where classes would
+            be taken for each other: 6 and 9, left and right.
         train_scale: share of the input size that images have in training, in (0, 1]; see `InputSize.scaled`. Below 1 a
             step is cheaper, and evaluation shows more pixels than training did (compare Touvron et al., arXiv
             1906.06423).
@@ -57,6 +60,7 @@ class Recipe:
     beta2: float = 0.999
     optimiser: Literal["adamw", "muon"] = "adamw"
     augmentation: Literal["paper", "canvas"] = "paper"
+    orientations: Orientations = "mirrored"
     train_scale: float = 1.0
     first_scale: float = 1.0
     near_weight: float = 0.0
@@ -88,6 +92,7 @@ def sprint_recipe() -> Recipe:
         beta2=0.99,
         optimiser="muon",
         augmentation="canvas",
+        orientations="all",
         train_scale=0.8,
         first_scale=0.6,
         near_weight=1.0,
@@ -137,6 +142,7 @@ class TrainConfig(BaseModel):
         size: pixels that an image is fitted into: its shorter side, where the model's own two limits differ, else its
             longer side. The model's own where None.
         backbone: the CNN of a `sprint` preset by name, see `model.named`; the preset's own where None.
+        workers: processes that load images ahead; `data.loading_processes` where None.
         evaluations: how often the validation images are evaluated, evenly over the run.
         precision: "auto" takes bfloat16 where the processor or GPU computes in it.
         pretrained: start the CNN from ImageNet weights where the preset has some.
@@ -152,7 +158,7 @@ class TrainConfig(BaseModel):
     minutes: PositiveFloat | None = None
     size: PositiveInt | None = None
     seed: NonNegativeInt = 0
-    workers: NonNegativeInt = 0
+    workers: NonNegativeInt | None = None
     evaluations: PositiveInt = 10
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     pretrained: bool = True
@@ -167,6 +173,7 @@ class TrainConfig(BaseModel):
     beta2: float = Field(gt=0, lt=1)
     optimiser: Literal["adamw", "muon"]
     augmentation: Literal["paper", "canvas"]
+    orientations: Orientations
     train_scale: float = Field(gt=0, le=1)
     first_scale: float = Field(gt=0, le=1)
     near_weight: NonNegativeFloat
@@ -195,8 +202,12 @@ def resolve(data: str | Path, model: str, **given: Any) -> TrainConfig:
     try:
         pretrained = TypeAdapter(bool).validate_python(settings.get("pretrained", True))
         recipe = recipe_of(model, settings.get("backbone"), pretrained=pretrained)
-        return TrainConfig(data=Path(data), model=model, **(asdict(recipe) | settings))
+        config = TrainConfig(data=Path(data), model=model, **(asdict(recipe) | settings))
     except ValidationError as error:
         first = error.errors()[0]
         where = "".join(f"--{str(part).replace('_', '-')}: " for part in first["loc"])
         raise UsageError(f"{where}{first['msg'].removeprefix('Value error, ')}.") from error
+    if "learning_rate" in settings and "backbone_learning_rate" not in settings:
+        share = recipe.backbone_learning_rate / recipe.learning_rate
+        config = config.model_copy(update={"backbone_learning_rate": share * config.learning_rate})
+    return config

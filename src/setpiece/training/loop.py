@@ -14,15 +14,16 @@ from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from setpiece.data.batching import EpochSampler, TrainImages, train_loader
+from setpiece.data.batching import EpochSampler, TrainImages, loading_processes, train_loader
 from setpiece.data.dataset import Dataset
 from setpiece.data.sampling import stable_seed
 from setpiece.errors import NonFiniteCostError, WeightsError
 from setpiece.evaluation import CocoMetrics
 from setpiece.model.base import SetModel
+from setpiece.model.named import synchronise_norms
 from setpiece.model.weights import Checkpoint
 from setpiece.recording import cut
 from setpiece.records import Batch, Losses
@@ -64,7 +65,7 @@ class Trainer:
         self.checkpoint = replace(checkpoint, model=cast(SetModel, self.average.module))
         optimisers = make_optimisers(model, config)
         together = accelerator.num_processes > 1 and accelerator.device.type == "cuda"
-        trained = nn.SyncBatchNorm.convert_sync_batchnorm(model) if together else model
+        trained = synchronise_norms(model) if together else model
         self.model, *self.optimisers = accelerator.prepare(trained, *optimisers)
         self.sampler = EpochSampler(
             len(images),
@@ -73,7 +74,9 @@ class Trainer:
             rank=accelerator.process_index,
             world_size=accelerator.num_processes,
         )
-        self.loader = train_loader(images, self.sampler, checkpoint.mean, checkpoint.std, workers=config.workers)
+        by_device = loading_processes(accelerator.device, accelerator.num_processes)
+        self.workers = by_device if config.workers is None else config.workers
+        self.loader = train_loader(images, self.sampler, checkpoint.mean, checkpoint.std, workers=self.workers)
         self.position = Position()
         self.watch = Stopwatch()
         self.saved_at = time.monotonic()
@@ -132,12 +135,12 @@ class Trainer:
         self.watch.start()
         for batch in self.loader:
             self._step(batch.to(self.accelerator.device))
+            if self._progress() >= 1:
+                break  # without a save: the end is saved once it is evaluated, or a kill in between would lose that
             if time.monotonic() - self.saved_at > SAVE_SECONDS:
                 self.watch.pause()
                 self._save_state()
                 self.watch.start()
-            if self.config.minutes is not None and self._progress() >= 1:
-                break
         final = self._progress() >= 1
         if self.recorder is not None:
             self.recorder.end_epoch(position.epoch + 1, position.step, self.watch.elapsed, final=final)
@@ -152,8 +155,11 @@ class Trainer:
         torch.manual_seed(stable_seed(self.config.seed, self.accelerator.process_index, position.step))  # dropout
         with autocast(self.accelerator.device, self.bf16):
             outputs = self.model(batch.images.contiguous(memory_format=torch.channels_last), batch.padding)
-        losses = self._losses(outputs, batch, progress)
-        self.accelerator.backward(losses.total)
+        losses = self._losses(outputs, batch)
+        parts = {"loss": losses.total, **{name: term[-1] for name, term in losses.terms.items()}}
+        if self.config.near_weight and progress < NEAR_UNTIL:
+            parts["near"] = near_loss(outputs, batch.targets, losses.match, self.criterion.weights, self._mean)
+        self.accelerator.backward(losses.total + self.config.near_weight * parts.get("near", 0.0))
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         for optimiser in self.optimisers:
             optimiser.step()
@@ -161,17 +167,18 @@ class Trainer:
         update_average(self.average, self.accelerator.unwrap_model(self.model), position.step)
         position.step += 1
         position.batch += 1
-        self._count(losses)
+        self._count(parts)
         if self.recorder is not None:
             self.recorder.step(outputs, batch, losses)
         self._show()
 
-    def _losses(self, outputs: Any, batch: Batch, progress: float) -> Losses:
-        def mean_over_processes(x: Tensor) -> Tensor:
-            return cast(Tensor, self.accelerator.reduce(x, "mean"))
+    def _mean(self, x: Tensor) -> Tensor:
+        """Over processes."""
+        return cast(Tensor, self.accelerator.reduce(x, "mean"))
 
+    def _losses(self, outputs: Any, batch: Batch) -> Losses:
         try:
-            losses = self.criterion(outputs, batch.targets, mean_over_processes)
+            return self.criterion(outputs, batch.targets, self._mean)
         except NonFiniteCostError as error:
             example = self.examples[int(batch.image_ids[error.index[1]])]
             raise NonFiniteCostError(
@@ -179,15 +186,11 @@ class Trainer:
                 "--learning-rate usually helps.",
                 error.index,
             ) from error
-        if not self.config.near_weight or progress >= NEAR_UNTIL:
-            return losses
-        near = near_loss(outputs, batch.targets, losses.match, self.criterion.weights, mean_over_processes)
-        return replace(losses, total=losses.total + self.config.near_weight * near)
 
-    def _count(self, losses: Losses) -> None:
-        """Add the losses of a step to the sums of the epoch: the total over layers, and the last layer's terms."""
-        values = torch.stack([losses.total.detach(), *(term[-1] for term in losses.terms.values())])
-        for name, value in zip(("loss", *losses.terms), self.accelerator.reduce(values, "mean").tolist(), strict=True):
+    def _count(self, parts: dict[str, Tensor]) -> None:
+        """Add a step's Hungarian loss, its terms of the last layer, and the near queries' loss to the epoch's sums."""
+        values = self._mean(torch.stack([part.detach() for part in parts.values()])).tolist()
+        for name, value in zip(parts, values, strict=True):
             self.position.sums[name] = self.position.sums.get(name, 0.0) + value
 
     def _means(self) -> dict[str, float]:
@@ -223,7 +226,7 @@ class Trainer:
             self._save_state()
 
     def _evaluate(self, valid: Dataset) -> CocoMetrics:
-        metrics = evaluate(self.checkpoint, valid, bf16=self.bf16, workers=self.config.workers)
+        metrics = evaluate(self.checkpoint, valid, bf16=self.bf16, workers=self.workers)
         position = self.position
         improved = position.best < metrics.AP
         if improved:
@@ -272,12 +275,12 @@ class Trainer:
         self.watch.seconds = self.position.seconds
         try:
             self.accelerator.unwrap_model(self.model).load_state_dict(tensors["model"])
-        except RuntimeError as error:
+            self.average.load_state_dict(tensors["average"])
+            for optimiser, optimiser_state in zip(self.optimisers, tensors["optimisers"], strict=True):
+                optimiser.load_state_dict(optimiser_state)
+        except (RuntimeError, ValueError) as error:  # shapes or names of weights differ; groups of the optimisers
             raise WeightsError(
                 f"{self.run_folder.path} was begun by another version of {self.config.model}; start a new run."
             ) from error
-        self.average.load_state_dict(tensors["average"])
-        for optimiser, optimiser_state in zip(self.optimisers, tensors["optimisers"], strict=True):
-            optimiser.load_state_dict(optimiser_state)
         self.display.say(f"Resumed after {self.position.step} steps, in epoch {self.position.epoch + 1}.")
         return tensors.get("recording")

@@ -23,19 +23,20 @@ def make_optimisers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
 
     The CNN has its own learning rate, and only matrices and convolutions are decayed: vectors (biases, norms) do not
     multiply, so a small norm does not regularise them. Muon leaves class heads to AdamW, as Jordan et al. do, and
-    whatever has few rows or columns, such as the sides of a box.
+    whatever is no matrix or has few rows or columns: grouped convolutions, the sides of a box.
 
     Args:
         model: its CNN is called `backbone`.
         config: `optimiser`, the learning rates, weight decay and beta2.
     """
+    grouped = {id(m.weight) for m in model.modules() if isinstance(m, nn.Conv2d) and m.groups > 1}
     muon: list[dict[str, Any]] = []
     adamw: list[dict[str, Any]] = []
     for in_backbone, rate in ((False, config.learning_rate), (True, config.backbone_learning_rate)):
         members: dict[str, list[Tensor]] = {"within": [], "other": [], "vector": []}
         for name, parameter in model.named_parameters():
             if parameter.requires_grad and name.startswith("backbone.") == in_backbone:
-                members[_kind(name, parameter)].append(parameter)
+                members[_kind(name, parameter, grouped=id(parameter) in grouped)].append(parameter)
         for kind, group in members.items():
             trained_by = muon if kind == "within" and config.optimiser == "muon" else adamw
             decay = 0.0 if kind == "vector" else config.weight_decay
@@ -47,12 +48,12 @@ def make_optimisers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
     return [Muon(muon, config.learning_rate), by_adamw]
 
 
-def _kind(name: str, parameter: Tensor) -> str:
-    """Whether a parameter is a matrix "within" the network, any "other" matrix, or a "vector"."""
+def _kind(name: str, parameter: Tensor, *, grouped: bool) -> str:
+    """Whether a parameter is one matrix "within" the network, any "other" matrix or several, or a "vector"."""
     if parameter.ndim < 2:
         return "vector"
     smaller_side = min(len(parameter), parameter[0].numel())
-    return "other" if smaller_side < FEATURES or "class_head" in name else "within"
+    return "other" if grouped or smaller_side < FEATURES or "class_head" in name else "within"
 
 
 def scale_learning_rates(optimisers: list[torch.optim.Optimizer], factor: float) -> None:

@@ -95,9 +95,13 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise WeightsError(f"{self._config} is damaged: choose another --output.") from error
 
+    def begun(self) -> bool:
+        """Whether there is a state to go on from."""
+        return self._state.is_file()
+
     def forget(self) -> None:
         """Remove the folder of a run that failed before it had anything to keep."""
-        if not self._state.is_file():
+        if not self.begun():
             shutil.rmtree(self.path)
 
     def save_state(self, position: Position, tensors: dict[str, Any]) -> None:
@@ -111,7 +115,7 @@ class RunFolder:
         Raises:
             WeightsError: the file cannot be read.
         """
-        if not self._state.is_file():
+        if not self.begun():
             return None
         try:
             tensors = torch.load(self._state, map_location="cpu", weights_only=True)

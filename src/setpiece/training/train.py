@@ -48,14 +48,14 @@ def train(config: TrainConfig, output: Path, *, resume: bool = False, console: C
     display = Display(console)
     dataset, valid = _open(config.data, display)
     torch.manual_seed(config.seed)
-    checkpoint = _start(config, dataset)
+    run = RunFolder(output)
+    checkpoint = _start(config, dataset, resumed=resume and run.begun())
     size = InputSize(checkpoint.shortest, checkpoint.longest).scaled(config.train_scale)
     on_canvas = partial(RandomCanvas, margin=checkpoint.mean)
     augmentation = on_canvas if config.augmentation == "canvas" else train_transform
-    images = TrainImages(dataset, size, seed=config.seed, augmentation=augmentation)
+    images = TrainImages(dataset, size, seed=config.seed, augmentation=augmentation, orientations=config.orientations)
     with display:
         kept = images.prepare(lambda done, total: display.show("decoding", done / total, f"{done} images"))
-        run = RunFolder(output)
         if accelerator.is_main_process:
             run.create(config, resume=resume)
         accelerator.wait_for_everyone()
@@ -91,7 +91,8 @@ def _open(data: Path, display: Display) -> tuple[Dataset, Dataset | None]:
     return dataset, valid
 
 
-def _start(config: TrainConfig, dataset: Dataset) -> Checkpoint:
+def _start(config: TrainConfig, dataset: Dataset, *, resumed: bool) -> Checkpoint:
+    """The model to train; its ImageNet weights are not fetched where a saved state replaces them."""
     if config.model not in presets():
         if config.backbone is not None:
             raise UsageError(f"{config.model} has a backbone already: --backbone goes with a preset.")
@@ -104,6 +105,6 @@ def _start(config: TrainConfig, dataset: Dataset) -> Checkpoint:
         config.model,
         dataset.classes,
         backbone=config.backbone,
-        pretrained_backbone=starts_from_imagenet(config.model, config.backbone, config.pretrained),
+        pretrained_backbone=not resumed and starts_from_imagenet(config.model, config.backbone, config.pretrained),
         shortest=config.size,
     )

@@ -39,8 +39,8 @@ const LossView = (() => {
           html(
             "p.hint",
             "Arrows: how a small step along the negative gradient of (cx, cy, w, h) moves each edge of a matched ",
-            "prediction (dashed), all on one scale. The class term moves no box, and a query without a target has ",
-            "no box to learn.",
+            "prediction (dashed), all on one scale. The class term moves no box, and in the Hungarian loss a query ",
+            "without a target has no box to learn.",
           ),
         ),
         html("div.stack", total.element, byLayer.element),
