@@ -139,7 +139,7 @@ def synchronise_norms(model: nn.Module) -> nn.Module:
     Torch's own conversion would replace timm's norms that hold an activation by norms without one.
     """
     if any(isinstance(part, TimmPyramid) for part in model.modules()):
-        from timm.layers import convert_sync_batchnorm
+        from timm.layers.norm_act import convert_sync_batchnorm
 
         return cast(nn.Module, convert_sync_batchnorm(model))
     return cast(nn.Module, nn.SyncBatchNorm.convert_sync_batchnorm(model))
