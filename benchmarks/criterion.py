@@ -22,7 +22,7 @@ from transformers.loss.loss_for_object_detection import ForObjectDetectionLoss
 
 from setpiece.records import Outputs, Targets
 from setpiece.setloss import SetCriterion, assign, match, matching_weights, pair_costs
-from setpiece.training.memory import keep_freed_memory
+from setpiece.training.allocator import keep_freed_memory
 
 # (layers, images, queries, classes, mean targets) and the ratio we want at least
 SHAPES = {

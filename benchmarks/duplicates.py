@@ -14,9 +14,9 @@ import torch
 
 from setpiece.data.sources import open_dataset
 from setpiece.evaluation import evaluate_coco, to_coco_results
-from setpiece.model.weights import load
-from setpiece.training.precision import uses_bf16
-from setpiece.training.validation import detect, match_classes
+from setpiece.inference.evaluation import detect, match_classes
+from setpiece.inference.precision import uses_bf16
+from setpiece.model.checkpoint import load
 
 OVERLAPS = (0.9, 0.7, 0.5)
 

@@ -17,15 +17,15 @@ import torch
 from accelerate import Accelerator
 from rich.console import Console
 
+from setpiece.data.augmentation.paper import InputSize, eval_transform
 from setpiece.data.batching import TrainImages
 from setpiece.data.sources import open_dataset
-from setpiece.data.transforms import InputSize, eval_transform
-from setpiece.model.weights import create
+from setpiece.model.checkpoint import create
+from setpiece.runs.layout import RunFolder
+from setpiece.training.allocator import keep_freed_memory
 from setpiece.training.config import resolve
 from setpiece.training.display import Display
 from setpiece.training.loop import Trainer
-from setpiece.training.memory import keep_freed_memory
-from setpiece.training.run import RunFolder
 
 
 def main() -> None:

@@ -25,16 +25,16 @@ import numpy as np
 import torch
 from PIL import Image
 
+from setpiece.data.augmentation.paper import InputSize
 from setpiece.data.dataset import Example
-from setpiece.data.transforms import InputSize
+from setpiece.inference.precision import autocast, uses_bf16
 from setpiece.model.base import SetModel
-from setpiece.model.weights import create
+from setpiece.model.checkpoint import create
 from setpiece.records import Batch, Losses, Outputs, Targets
 from setpiece.setloss import training_criterion
+from setpiece.training.allocator import keep_freed_memory
 from setpiece.training.config import resolve
-from setpiece.training.memory import keep_freed_memory
-from setpiece.training.optimiser import AVERAGED_EVERY, make_average, make_optimisers, update_average
-from setpiece.training.precision import autocast, uses_bf16
+from setpiece.training.optimiser import EMA_EVERY, make_ema, make_optimisers, update_ema
 from setpiece.training.recorder import JOINED, PER_PROBE, Recorder
 
 
@@ -47,7 +47,7 @@ class Run:
         config = resolve("random", model, batch_size=batch_size)
         checkpoint = create(model, ["a", "b", "c"])
         self.model = checkpoint.model.to(self.device).to(memory_format=torch.channels_last).train()
-        self.average, self.steps = make_average(self.model, config.ema_decay), itertools.count()
+        self.average, self.steps = make_ema(self.model, config.ema_decay), itertools.count()
         self.criterion = training_criterion(self.model.form)
         self.bf16 = uses_bf16("auto", self.device)
         self.optimisers = make_optimisers(self.model, config)
@@ -105,7 +105,7 @@ class Run:
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad()
-        update_average(self.average, self.model, next(self.steps))
+        update_ema(self.average, self.model, next(self.steps))
         losses.total.item()  # the loop reads its losses here
         return outputs, losses
 
@@ -122,7 +122,7 @@ def main() -> None:
     keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         run = Run(options.model, options.images, options.objects, options.batch_size, Path(folder))
-        for _ in range(2 * AVERAGED_EVERY):
+        for _ in range(2 * EMA_EVERY):
             run.step(run.batch())  # warm-up
         plain, recorded, alone, looks, files = [], [], [], [], []
         for index in range(2 * options.steps):
@@ -130,7 +130,7 @@ def main() -> None:
             start = time.perf_counter()
             outputs, losses = run.step(batch)
             stepped = time.perf_counter()
-            if index // AVERAGED_EVERY % 2:  # in blocks, so that both kinds average equally often
+            if index // EMA_EVERY % 2:  # in blocks, so that both kinds average equally often
                 run.recorder.step(outputs, batch, losses)
                 recorded.append(time.perf_counter() - start)
                 alone.append(time.perf_counter() - stepped)

@@ -24,13 +24,13 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 from transformers import DFineConfig, DFineForObjectDetection, HGNetV2Config
 
-from setpiece.model.weights import create
+from setpiece.inference.precision import autocast, uses_bf16
+from setpiece.model.checkpoint import create
 from setpiece.records import Targets
-from setpiece.setloss import near_loss, training_criterion
+from setpiece.setloss import one_to_many_box_loss, training_criterion
+from setpiece.training.allocator import keep_freed_memory
 from setpiece.training.config import resolve
-from setpiece.training.memory import keep_freed_memory
-from setpiece.training.optimiser import make_average, make_optimisers, update_average
-from setpiece.training.precision import autocast, uses_bf16
+from setpiece.training.optimiser import make_ema, make_optimisers, update_ema
 
 CLASSES = ("platelets", "red", "white")
 CPU = torch.device("cpu")
@@ -88,7 +88,7 @@ def ours(images: Tensor, targets: list[dict[str, Tensor]]) -> tuple[nn.Module, S
     model = create("sprint-n", CLASSES).model.train().to(memory_format=torch.channels_last)
     config = resolve("-", "sprint-n", minutes=1.0)
     criterion, bf16 = training_criterion(model.form), uses_bf16("auto", CPU)
-    optimisers, average = make_optimisers(model, config), make_average(model, config.ema_decay)
+    optimisers, average = make_optimisers(model, config), make_ema(model, config.ema_decay)
     images = images.contiguous(memory_format=torch.channels_last)
     padding = torch.zeros(len(images), *images.shape[2:], dtype=torch.bool)
     padded = Targets.from_list(targets)
@@ -99,13 +99,13 @@ def ours(images: Tensor, targets: list[dict[str, Tensor]]) -> tuple[nn.Module, S
         with autocast(CPU, bf16):
             outputs = model(images, padding)
         losses = criterion(outputs, padded)
-        near = near_loss(outputs, padded, losses.match, criterion.weights)
-        (losses.total + config.near_weight * near).backward()
+        near = one_to_many_box_loss(outputs, padded, losses.match, criterion.weights)
+        (losses.total + config.one_to_many_weight * near).backward()
         nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
         for optimiser in optimisers:
             optimiser.step()
             optimiser.zero_grad()
-        update_average(average, model, next(steps))
+        update_ema(average, model, next(steps))
         return time.perf_counter() - start
 
     return model, step

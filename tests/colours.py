@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 from setpiece.model.base import SetModel
-from setpiece.model.weights import Checkpoint
+from setpiece.model.checkpoint import Checkpoint
 from setpiece.records import Outputs
 
 COLOURS = ("red", "green", "blue")

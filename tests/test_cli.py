@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from setpiece import cli
 from setpiece.data import scenes as scenes_module
 from setpiece.errors import UsageError
-from setpiece.model.weights import create, save
+from setpiece.model.checkpoint import create, save
 
 from .colours import IMAGES, paint
 
@@ -262,14 +262,16 @@ def test_an_unreadable_image_is_an_error_after_all_others_were_written(setpiece,
 
 
 def test_an_error_that_nobody_expected_is_one_line_too(setpiece, photo, checkpoint, monkeypatch):
-    monkeypatch.setattr("setpiece.predicting.predict_files", Mock(side_effect=RuntimeError("the roof\nis on fire")))
+    monkeypatch.setattr(
+        "setpiece.inference.files.predict_files", Mock(side_effect=RuntimeError("the roof\nis on fire"))
+    )
     done = setpiece("predict", checkpoint, photo)
     assert done.code == 1
     assert done.err == "Error: RuntimeError: the roof is on fire (run again with --debug to see where)\n"
 
 
 def test_stopping_it_is_no_error(setpiece, photo, checkpoint, monkeypatch):
-    monkeypatch.setattr("setpiece.predicting.predict_files", Mock(side_effect=KeyboardInterrupt))
+    monkeypatch.setattr("setpiece.inference.files.predict_files", Mock(side_effect=KeyboardInterrupt))
     done = setpiece("predict", checkpoint, photo)
     assert done.code == 130
     assert done.err == "Stopped.\n"

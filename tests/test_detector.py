@@ -8,7 +8,7 @@ from PIL import Image
 
 from setpiece import Detector
 from setpiece.errors import DataError, UsageError
-from setpiece.model.weights import create
+from setpiece.model.checkpoint import create
 
 from .colours import COLOURS, IMAGES, measuring, paint
 

@@ -16,10 +16,11 @@ LEVELS = (
     {"errors", "atomic"},
     {"records"},
     {"setloss"},
-    {"data", "model", "evaluation", "recording"},
+    {"data", "model", "evaluation", "runs"},
+    {"inference"},
     {"training", "explain"},
     {"detector"},
-    {"setpiece", "predicting"},
+    {"setpiece"},
     {"cli"},
 )
 # What these may import of our own is less than that.
@@ -27,7 +28,7 @@ ONLY = {
     "data": {"errors", "atomic", "records", "setloss.boxes"},
     "evaluation": {"errors", "atomic", "records", "setloss.boxes"},
     "model": {"errors", "atomic", "records"},
-    "recording": {"errors", "atomic", "records"},
+    "runs": {"errors", "atomic", "records"},
 }
 
 

@@ -20,7 +20,7 @@ def test_the_public_names_are_these():
         "assign",
         "match",
         "matching_weights",
-        "near_loss",
+        "one_to_many_box_loss",
         "pair_costs",
         "training_criterion",
     ]

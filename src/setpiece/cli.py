@@ -130,7 +130,7 @@ def predict(
 ) -> None:
     """Detect objects in images: draws them, and writes COCO results."""
     from setpiece.detector import Detector
-    from setpiece.predicting import find_images, predict_files
+    from setpiece.inference.files import find_images, predict_files
 
     files = find_images(sources)
     count = predict_files(Detector.load(model), files, output, threshold)
@@ -157,7 +157,7 @@ def explain(
     """Show the set prediction: who is matched with whom, at what cost, what it teaches, and how training moved it."""
     from setpiece.data.sources import open_dataset
     from setpiece.detector import Detector
-    from setpiece.predicting import find_images
+    from setpiece.inference.files import find_images
 
     if more and not images:
         raise UsageError(f"It is not clear what {more[0]} is: name images after --images, a data set after --data.")
@@ -198,7 +198,7 @@ def demo(
     from setpiece.data.scenes import write_scenes
     from setpiece.data.sources import open_dataset
     from setpiece.detector import Detector
-    from setpiece.predicting import find_images, predict_files
+    from setpiece.inference.files import find_images, predict_files
     from setpiece.training.config import resolve
     from setpiece.training.train import train as run_training
 

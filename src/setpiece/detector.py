@@ -12,21 +12,21 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image
 
+from setpiece.data.augmentation.paper import InputSize
 from setpiece.data.batching import collate
 from setpiece.data.dataset import Dataset
 from setpiece.data.images import read_image
 from setpiece.data.items import plain_item
 from setpiece.data.sources import open_dataset
-from setpiece.data.transforms import InputSize
 from setpiece.errors import UsageError
 from setpiece.evaluation import CocoMetrics, to_detections
 from setpiece.explain import Explanation, explain_samples
 from setpiece.explain.sample import Sample, choose, read_sample, sample
-from setpiece.model.weights import Checkpoint, load, presets, save
+from setpiece.inference.evaluation import evaluate, match_classes
+from setpiece.inference.precision import autocast, uses_bf16
+from setpiece.model.checkpoint import Checkpoint, load, presets, save
 from setpiece.training.config import resolve
-from setpiece.training.precision import autocast, uses_bf16
 from setpiece.training.train import train
-from setpiece.training.validation import evaluate, match_classes
 
 import supervision as sv  # isort: skip  # after our evaluation, which imports it without its warning
 

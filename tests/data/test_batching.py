@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from setpiece.data import EpochSampler, InputSize, TrainImages, collate, eval_loader, open_dataset, train_loader
+from setpiece.data.augmentation.canvas import RandomCanvas
 from setpiece.data.batching import loading_processes
-from setpiece.data.canvas import RandomCanvas
 from setpiece.data.items import Item, oriented
 from setpiece.errors import UsageError
 from setpiece.records import Batch

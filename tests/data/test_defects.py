@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from setpiece.data import open_dataset
-from setpiece.data.annotations import AnnotatedBox, AnnotatedImage
 from setpiece.data.defects import Defect, Defects
+from setpiece.data.formats.annotations import AnnotatedBox, AnnotatedImage
 from setpiece.data.repair import _inside
 
 

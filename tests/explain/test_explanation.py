@@ -16,7 +16,7 @@ from setpiece.data.sources import open_dataset
 from setpiece.errors import DataError, NonFiniteCostError, UsageError
 from setpiece.explain import explain_outputs
 from setpiece.explain.sample import predict, to_batch
-from setpiece.model.weights import create
+from setpiece.model.checkpoint import create
 from setpiece.records import Outputs, Targets
 from setpiece.setloss import SetCriterion, match, pair_costs
 

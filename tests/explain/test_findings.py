@@ -7,7 +7,7 @@ import torch
 from setpiece.explain import explain_outputs, kinds
 from setpiece.explain.arrays import array
 from setpiece.explain.findings import MOST, MOST_OF_A_KIND, busy_slots, find_all, hard_images, settling
-from setpiece.explain.shown import ShownImage
+from setpiece.explain.report_image import ReportImage
 from setpiece.records import Outputs, Targets
 from setpiece.setloss import SetCriterion
 
@@ -85,7 +85,7 @@ def test_a_confident_prediction_of_nothing_asks_whether_a_label_is_missing():
 def test_what_an_image_without_annotations_holds_is_no_question():
     found = look([(1, (0.2, 0.8, 0.1, 0.1))], targets=())
     assert len(list(kinds.nothing_there(found))) == 1  # annotated as empty
-    unknown = ShownImage(0, "a.jpg", 10, 10, None, found.facts, annotated=False)
+    unknown = ReportImage(0, "a.jpg", 10, 10, None, found.facts, annotated=False)
     assert list(kinds.nothing_there(kinds.View(0, unknown, CLASSES))) == []
 
 
@@ -144,7 +144,7 @@ def crowd(images=30, wrong=True):
     """Images with the same two faults each."""
     predictions = [moved(0, 0.15 if wrong else 0.0), TARGETS[1], (1, (0.2, 0.8, 0.1, 0.1)), *[NOBODY] * 20]
     one = look(predictions, predictions).image
-    return [ShownImage(i, f"{i}.jpg", one.width, one.height, None, one.facts) for i in range(images)]
+    return [ReportImage(i, f"{i}.jpg", one.width, one.height, None, one.facts) for i in range(images)]
 
 
 def test_a_report_has_a_handful_of_findings_few_of_a_kind_the_strongest_first():

@@ -6,11 +6,11 @@ import html
 
 import pytest
 
-from setpiece.explain.anatomy import anatomy
+from setpiece.explain.architecture import anatomy
 from setpiece.explain.timeline import read_timeline
-from setpiece.model.weights import create
+from setpiece.model.checkpoint import create
 
-from .test_anatomy import make_batch
+from .test_architecture import make_batch
 from .test_timeline import write_run
 
 CHAPTERS = ["words", "matching", "loss", "giou"]

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from setpiece.explain.arrays import array, rounded, unpack
-from setpiece.explain.kinds import Finding
+from setpiece.explain.image_findings import Finding
 from setpiece.explain.page import render
 from setpiece.explain.payload import image_payload, images_payload, report_payload
-from setpiece.explain.shown import show
+from setpiece.explain.report_image import show
 from setpiece.records import Outputs, Targets
 from setpiece.setloss import SetCriterion
 

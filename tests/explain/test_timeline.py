@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from setpiece import recording
 from setpiece.explain.arrays import unpack
 from setpiece.explain.timeline import MOST_LOOKS, read_timeline
+from setpiece.runs import recording
 
-from ..test_recording import L, Q, make_epoch, make_header
+from ..runs.test_recording import L, Q, make_epoch, make_header
 
 
 def sensible(epoch, seen=True):

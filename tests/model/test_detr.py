@@ -6,7 +6,7 @@ from torch import nn
 from torchvision.models import resnet50
 from torchvision.ops import FrozenBatchNorm2d
 
-from setpiece.model.backbone import ResNetBackbone, TinyBackbone
+from setpiece.model.backbones.single_scale import ResNetBackbone, TinyBackbone
 from setpiece.model.detr import detr_r50, detr_r50_dc5, detr_r101, detr_r101_dc5, detr_tiny
 from setpiece.records import Outputs
 

@@ -5,8 +5,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import DetrConfig, DetrForObjectDetection
 
-from setpiece.model.published import to_transformers
-from setpiece.model.weights import create, load
+from setpiece.model.checkpoint import create, load
+from setpiece.model.formats.published import to_transformers
 
 # (depth in transformers' words, DC5, our preset)
 VARIANTS = [("resnet50", False, "detr-r50"), ("resnet50", True, "detr-r50-dc5"), ("resnet101", False, "detr-r101")]

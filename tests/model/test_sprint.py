@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from torchvision.models import resnet18
 
 from setpiece.errors import UsageError, WeightsError
-from setpiece.model.pyramid import PyramidBackbone
-from setpiece.model.sampling import SamplingAttention
-from setpiece.model.sprint import first_boxes, image_extent, refine, sprint_m, sprint_n, sprint_s
-from setpiece.model.weights import create, load, save
+from setpiece.model.backbones.multi_scale import PyramidBackbone
+from setpiece.model.checkpoint import create, load, save
+from setpiece.model.layers.deformable_attention import DeformableAttention
+from setpiece.model.sprint import initial_reference_boxes, refine, sprint_m, sprint_n, sprint_s, valid_ratios
 from setpiece.records import Targets
 from setpiece.setloss import SetCriterion
 
@@ -136,11 +136,11 @@ def test_the_extent_of_an_image_is_its_share_of_the_canvas():
     padding = no_padding(2, 4, 10)
     padding[1, 3:] = True
     padding[1, :, 5:] = True
-    assert image_extent(padding).tolist() == [[1, 1, 1, 1], [0.5, 0.75, 0.5, 0.75]]
+    assert valid_ratios(padding).tolist() == [[1, 1, 1, 1], [0.5, 0.75, 0.5, 0.75]]
 
 
 def test_first_boxes_lie_at_the_cells_centres_in_the_order_of_the_flattened_maps():
-    boxes = first_boxes([torch.zeros(1, 8, 2, 4), torch.zeros(1, 8, 1, 2)])
+    boxes = initial_reference_boxes([torch.zeros(1, 8, 2, 4), torch.zeros(1, 8, 1, 2)])
     expected = [[0.125, 0.25], [0.375, 0.25], [0.625, 0.25], [0.875, 0.25]]
     expected += [[x, 0.75] for x, _ in expected] + [[0.25, 0.5], [0.75, 0.5]]
     torch.testing.assert_close(boxes[:, :2], torch.tensor(expected))
@@ -179,7 +179,7 @@ def test_a_centre_beyond_the_border_learns_to_come_back():
 def test_sampling_attention_is_its_formula():
     """The docstring's sum with plain loops, on maps whose bilinear interpolation is worked out by hand."""
     torch.manual_seed(0)
-    attention = SamplingAttention(8, heads=2, levels=2, points=3)
+    attention = DeformableAttention(8, heads=2, levels=2, points=3)
     torch.nn.init.normal_(attention.weights.weight)
     torch.nn.init.normal_(attention.offsets.weight)
     maps = [torch.randn(1, 8, 5, 4), torch.randn(1, 8, 3, 2)]

@@ -1,7 +1,7 @@
 import pytest
 
 from setpiece.errors import UsageError
-from setpiece.model.weights import create, save
+from setpiece.model.checkpoint import create, save
 from setpiece.training.config import TrainConfig, resolve
 
 

@@ -7,10 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from setpiece.model.weights import create
+from setpiece.model.checkpoint import create
 from setpiece.training.config import resolve
 from setpiece.training.muon import ADAMS_SIZE, Muon, polar
-from setpiece.training.optimiser import make_average, make_optimisers, scale_learning_rates, update_average
+from setpiece.training.optimiser import make_ema, make_optimisers, scale_learning_rates, update_ema
 
 
 def parameters_of(optimiser):
@@ -197,13 +197,13 @@ def test_muon_calls_the_closure_it_is_given():
 
 def test_the_average_follows_every_fourth_step_as_if_it_had_followed_all():
     model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
-    average = make_average(model, decay=0.9)
+    average = make_ema(model, decay=0.9)
     expected = None
     for step in range(200):
         for parameter in model.parameters():
             parameter.data.add_(1.0)
         model[1].num_batches_tracked += 1
-        update_average(average, model, step)
+        update_ema(average, model, step)
         if step % 4 == 0:
             weight, n = model[0].weight.detach().clone(), step
             decay = min(0.9, (1 + n) / (10 + n)) ** 4

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from setpiece import recording
 from setpiece.data.dataset import Example
 from setpiece.data.sources import open_dataset
-from setpiece.model.weights import create, load
+from setpiece.model.checkpoint import create, load
 from setpiece.records import Batch, Outputs, Targets
+from setpiece.runs import recording
 from setpiece.setloss import SetCriterion, match, pair_costs
 from setpiece.training import loop, recorder, train
 from setpiece.training.config import resolve

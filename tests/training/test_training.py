@@ -14,10 +14,10 @@ from accelerate import Accelerator
 from PIL import Image
 from safetensors.torch import load_file
 
-from setpiece import recording
-from setpiece.data.canvas import RandomCanvas
+from setpiece.data.augmentation.canvas import RandomCanvas
 from setpiece.errors import DataError, NonFiniteCostError, UsageError, WeightsError
-from setpiece.model.weights import load
+from setpiece.model.checkpoint import load
+from setpiece.runs import recording
 from setpiece.training import loop, train
 from setpiece.training.config import resolve
 
@@ -157,15 +157,15 @@ def test_the_loss_of_near_queries_counts_by_its_weight_in_three_quarters_of_a_ru
             super().backward(loss)
 
     monkeypatch.setattr(train, "Accelerator", Spy)
-    monkeypatch.setattr(loop, "near_loss", lambda *_: torch.tensor(8.0))
-    train.train(resolve(scenes, "sprint-n", epochs=4, near_weight=0.5, **SETTINGS), tmp_path / "run")
+    monkeypatch.setattr(loop, "one_to_many_box_loss", lambda *_: torch.tensor(8.0))
+    train.train(resolve(scenes, "sprint-n", epochs=4, one_to_many_weight=0.5, **SETTINGS), tmp_path / "run")
     epochs = rows(tmp_path / "run")
     assert [row.get("near") for row in epochs] == [8, 8, 8, None]
     means = torch.tensor(learned).view(4, -1).mean(1).tolist()
     more = [mean - row["loss"] for mean, row in zip(means, epochs, strict=True)]
     assert more == pytest.approx([4, 4, 4, 0], abs=1e-3)
-    assert resolve(scenes, "sprint-n").near_weight == 1
-    assert resolve(scenes, "detr-tiny").near_weight == 0
+    assert resolve(scenes, "sprint-n").one_to_many_weight == 1
+    assert resolve(scenes, "detr-tiny").one_to_many_weight == 0
 
 
 def test_fine_tuning_starts_from_the_weights_of_a_run(scenes, uninterrupted, tmp_path):
@@ -256,7 +256,9 @@ def test_a_run_begun_with_other_optimisers_is_not_resumed(scenes, tmp_path, monk
 
 def test_imagenet_weights_are_fetched_to_begin_a_run_and_not_to_resume_it(scenes, tmp_path, monkeypatch):
     fetched = []
-    monkeypatch.setattr("setpiece.model.pyramid.ResNetPyramid.load_imagenet", lambda self: fetched.append(self))
+    monkeypatch.setattr(
+        "setpiece.model.backbones.multi_scale.ResNetPyramid.load_imagenet", lambda self: fetched.append(self)
+    )
     config = resolve(scenes, "sprint-s", epochs=1, **SETTINGS)
     train.train(config, tmp_path / "run")
     train.train(config, tmp_path / "run", resume=True)

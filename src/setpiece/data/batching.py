@@ -9,10 +9,10 @@ from functools import partial
 import torch
 from torch.utils.data import DataLoader, Subset
 
+from setpiece.data.augmentation.paper import STRIDE, InputSize, normalise
 from setpiece.data.dataset import Dataset
 from setpiece.data.items import EvalImages, Item, Orientations, TrainImages
-from setpiece.data.sampling import EpochSampler
-from setpiece.data.transforms import STRIDE, InputSize, normalise
+from setpiece.data.sampler import EpochSampler
 from setpiece.records import Batch, Targets
 
 __all__ = [

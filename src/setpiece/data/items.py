@@ -14,10 +14,10 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
+from setpiece.data.augmentation.paper import InputSize, below, eval_transform, train_transform
 from setpiece.data.dataset import Dataset, Example
 from setpiece.data.images import read_image
-from setpiece.data.sampling import Key, stable_seed
-from setpiece.data.transforms import InputSize, below, eval_transform, train_transform
+from setpiece.data.sampler import Key, stable_seed
 from setpiece.setloss.boxes import xyxy_to_cxcywh
 
 CACHE_LIMIT = 2 * 2**30  # bytes

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from setpiece.data.annotations import AnnotatedBox, AnnotatedImage
 from setpiece.data.dataset import Example
 from setpiece.data.defects import Defect, Defects
+from setpiece.data.formats.annotations import AnnotatedBox, AnnotatedImage
 from setpiece.data.images import ImageHeader, read_header
 from setpiece.errors import DataError
 

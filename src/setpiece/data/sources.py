@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from setpiece.data import coco, voc, yolo
-from setpiece.data.annotations import AnnotatedSplit
 from setpiece.data.dataset import Dataset, Example
+from setpiece.data.formats import coco, voc, yolo
+from setpiece.data.formats.annotations import AnnotatedSplit
 from setpiece.data.repair import repair
 from setpiece.errors import DataError, UsageError
 

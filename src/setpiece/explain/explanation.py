@@ -11,17 +11,17 @@ import numpy as np
 
 from setpiece.atomic import write_whole
 from setpiece.errors import UsageError
-from setpiece.explain.anatomy import anatomy
+from setpiece.explain.architecture import anatomy
 from setpiece.explain.findings import find_all
-from setpiece.explain.kinds import Finding
+from setpiece.explain.image_findings import Finding
 from setpiece.explain.page import render
 from setpiece.explain.pairs import pair_rows
 from setpiece.explain.payload import report_payload
+from setpiece.explain.report_image import ReportImage, show
 from setpiece.explain.sample import Sample, predict, to_batch
-from setpiece.explain.shown import ShownImage, show
 from setpiece.explain.timeline import read_timeline
+from setpiece.model.checkpoint import Checkpoint
 from setpiece.model.sprint import Sprint
-from setpiece.model.weights import Checkpoint
 from setpiece.records import Batch, Outputs, Targets
 from setpiece.setloss import SetCriterion, training_criterion
 
@@ -46,7 +46,7 @@ class Explanation:
 
     def __init__(
         self,
-        images: Sequence[ShownImage],
+        images: Sequence[ReportImage],
         classes: Sequence[str],
         layers: Sequence[str],
         *,
@@ -203,7 +203,7 @@ def explain_samples(
         UsageError: there is no image.
     """
     criterion = training_criterion(checkpoint.model.form)
-    shown: list[ShownImage] = []
+    shown: list[ReportImage] = []
     first: list[tuple[int, Batch]] = []
     for sample in samples:
         batch = to_batch(sample.pixels, checkpoint)

@@ -14,8 +14,8 @@ import torch
 
 from setpiece.explain.arrays import unpack
 from setpiece.explain.facts import of_pairs
-from setpiece.explain.kinds import OF_AN_IMAGE, Finding, View
-from setpiece.explain.shown import ShownImage
+from setpiece.explain.image_findings import OF_AN_IMAGE, Finding, View
+from setpiece.explain.report_image import ReportImage
 
 MOST = 8  # a handful
 MOST_OF_A_KIND = 2
@@ -23,7 +23,7 @@ ONCE_MORE = 0.75  # what the strength of a finding is worth after a stronger one
 
 
 def find_all(
-    images: Sequence[ShownImage],
+    images: Sequence[ReportImage],
     classes: Sequence[str],
     layers: Sequence[str],
     training: dict[str, Any] | None = None,
@@ -51,7 +51,7 @@ def find_all(
 ENOUGH_PAIRS = 50  # to speak of shares
 
 
-def refinement(images: Sequence[ShownImage], layers: Sequence[str]) -> Iterator[Finding]:
+def refinement(images: Sequence[ReportImage], layers: Sequence[str]) -> Iterator[Finding]:
     """What the layers make of the boxes."""
     iou = torch.cat([of_pairs(image.facts.iou, image.facts.match) for image in images], 1)  # (L, all targets)
     pairs = torch.cat([image.facts.match >= 0 for image in images], 1).sum(1)
@@ -61,7 +61,7 @@ def refinement(images: Sequence[ShownImage], layers: Sequence[str]) -> Iterator[
         yield Finding(f"The matched boxes have a mean IoU of {steps}.", 0.45)
 
 
-def restlessness(images: Sequence[ShownImage], layers: Sequence[str]) -> Iterator[Finding]:
+def restlessness(images: Sequence[ReportImage], layers: Sequence[str]) -> Iterator[Finding]:
     """Where most targets change their query from one layer to the next."""
     match = torch.cat([image.facts.match for image in images], 1)  # (L, all targets)
     if len(layers) < 2 or match.shape[1] < ENOUGH_PAIRS:
@@ -79,7 +79,7 @@ FEW_SLOTS = 0.25  # of all slots: so many or fewer are few
 
 
 def busy_slots(
-    images: Sequence[ShownImage], layers: Sequence[str], matching: dict[str, Any] | None
+    images: Sequence[ReportImage], layers: Sequence[str], matching: dict[str, Any] | None
 ) -> Iterator[Finding]:
     """Few query slots that do most of the matching in the last layer, in training if that was recorded."""
     if matching is not None:

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from setpiece.explain.arrays import array, rounded, unpack
 from setpiece.explain.facts import ImageFacts
-from setpiece.explain.kinds import Finding
-from setpiece.explain.shown import ShownImage
+from setpiece.explain.image_findings import Finding
+from setpiece.explain.report_image import ReportImage
 from setpiece.setloss import SetCriterion, matching_weights
 
 MAX_BYTES = 9_500_000  # of a page, which so stays under 10 MB
@@ -29,7 +29,7 @@ SAFETY = 0.95
 
 
 def report_payload(
-    images: Sequence[ShownImage],
+    images: Sequence[ReportImage],
     *,
     title: str,
     classes: Sequence[str],
@@ -80,7 +80,7 @@ def criterion_payload(criterion: SetCriterion) -> dict[str, Any]:
     return dict(rounded(settings))
 
 
-def images_payload(images: Sequence[ShownImage], max_bytes: int) -> tuple[list[dict[str, Any]], list[str]]:
+def images_payload(images: Sequence[ReportImage], max_bytes: int) -> tuple[list[dict[str, Any]], list[str]]:
     """All images within a number of bytes: the least relevant queries are left out first, then the last images.
 
     Returns:
@@ -102,7 +102,7 @@ def images_payload(images: Sequence[ShownImage], max_bytes: int) -> tuple[list[d
     return shown[:kept], [left_out] if kept < len(images) else []
 
 
-def _with_queries(images: Sequence[ShownImage], most: int) -> tuple[list[dict[str, Any]], int]:
+def _with_queries(images: Sequence[ReportImage], most: int) -> tuple[list[dict[str, Any]], int]:
     shown = [image_payload(image, most) for image in images]
     return shown, sum(map(_size, shown))
 
@@ -111,7 +111,7 @@ def _size(part: Any) -> int:
     return len(json.dumps(part, separators=(",", ":")))
 
 
-def image_payload(image: ShownImage, most_queries: int) -> dict[str, Any]:
+def image_payload(image: ReportImage, most_queries: int) -> dict[str, Any]:
     """What the page reads of one image, with at most so many queries, or more if they have a part in the match."""
     facts = image.facts
     L, Q, _ = facts.boxes.shape

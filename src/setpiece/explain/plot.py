@@ -13,14 +13,14 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from setpiece.explain.facts import ImageFacts
-from setpiece.explain.shown import ShownImage
+from setpiece.explain.report_image import ReportImage
 
 TARGET, PREDICTION = "#0072B2", "#D55E00"  # Okabe & Ito's blue and vermilion
 MOST_COLUMNS = 30  # of the matrix: the queries cheapest for some target
 LARGEST_MATRIX = 12  # targets: of more, the matrix says its costs in colours alone
 
 
-def plot(image: ShownImage, classes: Sequence[str]) -> Figure:
+def plot(image: ReportImage, classes: Sequence[str]) -> Figure:
     """The final layer: boxes joined by lines to their targets, beside the cost of every pair.
 
     Args:
@@ -33,7 +33,7 @@ def plot(image: ShownImage, classes: Sequence[str]) -> Figure:
     return figure
 
 
-def _draw_boxes(axes: Axes, image: ShownImage, classes: Sequence[str]) -> None:
+def _draw_boxes(axes: Axes, image: ReportImage, classes: Sequence[str]) -> None:
     facts, size = image.facts, np.array([image.width, image.height] * 2)
     if image.src is not None:
         pixels = Image.open(io.BytesIO(base64.b64decode(image.src.split(",", 1)[1])))

@@ -14,13 +14,13 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from setpiece.data.augmentation.paper import InputSize
 from setpiece.data.batching import collate
 from setpiece.data.dataset import Dataset, Example
 from setpiece.data.images import read_image
 from setpiece.data.items import plain_item
-from setpiece.data.transforms import InputSize
 from setpiece.errors import UsageError
-from setpiece.model.weights import Checkpoint
+from setpiece.model.checkpoint import Checkpoint
 from setpiece.records import Batch, Outputs, Targets
 from setpiece.setloss.boxes import xyxy_to_cxcywh
 

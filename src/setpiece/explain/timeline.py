@@ -30,7 +30,8 @@ With E epochs, L layers, Q query slots, A looks at the probes of which N are kep
 ```
 
 A query is followed by its origin: the slot itself where slots are learned, the cell that it started from where they
-are ranks (`setpiece.recording`). Where a recording is long, the looks are thinned out evenly, the first and last kept.
+are ranks (`setpiece.runs.recording`). Where a recording is long, its snapshots are thinned out evenly, the first
+and last kept.
 """
 
 from __future__ import annotations
@@ -44,10 +45,10 @@ from typing import Any
 
 import numpy as np
 
-from setpiece import recording
 from setpiece.errors import DataError
 from setpiece.explain.arrays import array, rounded
-from setpiece.recording import TERMS, Epoch, Header, Recording, Snapshot
+from setpiece.runs import recording
+from setpiece.runs.recording import TERMS, Epoch, Header, Recording, Snapshot
 
 RECENT = 5  # epochs that say what the slots do now
 SAMPLED = 6  # looks whose sampled boxes are shown

@@ -14,7 +14,7 @@ from setpiece.data.scenes import CLASSES, draw_scene
 from setpiece.errors import UsageError
 from setpiece.explain.page import render
 from setpiece.explain.payload import report_payload
-from setpiece.explain.shown import ShownImage, show
+from setpiece.explain.report_image import ReportImage, show
 from setpiece.records import Outputs, Targets
 from setpiece.setloss import SetCriterion
 from setpiece.setloss.boxes import xyxy_to_cxcywh
@@ -119,7 +119,7 @@ def tour_payload() -> dict[str, Any]:
     return report_payload(images, title=TITLE, classes=CLASSES, layers=layers) | {"kind": "tour", "chapters": EXAMPLES}
 
 
-def show_scene(seed: int) -> ShownImage:
+def show_scene(seed: int) -> ReportImage:
     """Draw one of the scenes and compute the facts of its predictions."""
     pixels, boxes_xyxy, labels = draw_scene(seed, SIZE)
     boxes = _fractions(torch.from_numpy(boxes_xyxy).float())

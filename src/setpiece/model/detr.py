@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torchvision.models import resnet50, resnet101
 
-from setpiece.model.backbone import ResNetBackbone, TinyBackbone
+from setpiece.model.backbones.single_scale import ResNetBackbone, TinyBackbone
 from setpiece.model.base import SetModel
-from setpiece.model.transformer import Decoder, Encoder, sine_positions
+from setpiece.model.layers.transformer import Decoder, Encoder, sine_positions
 from setpiece.records import Outputs
 
 

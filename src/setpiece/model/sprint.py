@@ -27,16 +27,16 @@ from torch import Tensor, nn
 from torchvision.models import resnet18, resnet50
 
 from setpiece.errors import UsageError
+from setpiece.model.backbones.multi_scale import PyramidBackbone, ResNetPyramid, SmallCNN
 from setpiece.model.base import SetModel
-from setpiece.model.fusion import Fusion
-from setpiece.model.pyramid import PyramidBackbone, ResNetPyramid, SmallCNN
-from setpiece.model.relation import TWIN_SLOPES, distances, relation_bias, twin_features
-from setpiece.model.sampling import SamplingAttention
-from setpiece.model.transformer import Attention, FeedForward
+from setpiece.model.layers.deformable_attention import DeformableAttention
+from setpiece.model.layers.hybrid_encoder import HybridEncoder
+from setpiece.model.layers.relation import FEATURE_SLOPES, distances, relation_bias, relation_features
+from setpiece.model.layers.transformer import Attention, FeedForward
 from setpiece.records import Outputs
 
 PRIOR = 0.01  # probability that a class head starts with
-FIRST_SIDE = 1.6  # of the box that a cell starts from, in cells
+INITIAL_SIDE = 1.6  # of the box that a cell starts from, in cells
 
 
 class Sprint(SetModel):
@@ -64,7 +64,7 @@ class Sprint(SetModel):
     def __init__(
         self,
         backbone: PyramidBackbone,
-        fusion: Fusion,
+        fusion: HybridEncoder,
         *,
         layers: int,
         heads: int,
@@ -79,8 +79,8 @@ class Sprint(SetModel):
         self.backbone = backbone
         self.fusion = fusion
         self.proposal = nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width))
-        self.ranking = Ranking(queries)
-        self.layers = nn.ModuleList(SamplingLayer(width, heads, points, hidden) for _ in range(layers))
+        self.ranking = TopKQuerySelection(queries)
+        self.layers = nn.ModuleList(DeformableDecoderLayer(width, heads, points, hidden) for _ in range(layers))
         self.box_position = nn.Sequential(nn.Linear(4, 2 * width), nn.ReLU(inplace=True), nn.Linear(2 * width, width))
         self.class_heads = nn.ModuleList(_class_head(width, classes) for _ in range(1 + layers))
         self.box_heads = nn.ModuleList(_box_head(width) for _ in range(1 + layers))
@@ -103,7 +103,7 @@ class Sprint(SetModel):
         if images.shape[-2] % 32 or images.shape[-1] % 32:
             raise UsageError(f"Images of {images.shape[-2]} x {images.shape[-1]}: pad both to multiples of 32.")
         maps = self.fusion(self.backbone(images), padding)
-        extent = image_extent(padding)  # (B, 4)
+        extent = valid_ratios(padding)  # (B, 4)
         content, boxes, logits = self._propose(maps, extent)
         all_logits, all_boxes = [logits], [boxes]
         content = content.detach()
@@ -123,7 +123,7 @@ class Sprint(SetModel):
         """
         cells = torch.cat([m.flatten(2).transpose(1, 2) for m in maps], 1)  # (B, S, D)
         logits = self.class_heads[0](cells).float()
-        first = first_boxes(maps)[None] / extent[:, None]  # (B, S, 4) in fractions of each image
+        first = initial_reference_boxes(maps)[None] / extent[:, None]  # (B, S, 4) in fractions of each image
         best = self.ranking(logits.detach(), first)[..., None]  # (B, Q, 1)
         cells, logits, first = (x.gather(1, best.expand(-1, -1, x.shape[-1])) for x in (cells, logits, first))
         content = self.proposal(cells)
@@ -135,7 +135,7 @@ class Sprint(SetModel):
         self.class_heads = nn.ModuleList(_class_head(self.fusion.width, classes).to(device) for _ in self.class_heads)
 
 
-class Ranking(nn.Module):
+class TopKQuerySelection(nn.Module):
     """Which cells become queries: the best first. Query q of two images is the same rank, not the same cell.
 
     It has no parameters; it is a module so that a forward hook sees which cell each query started from.
@@ -158,16 +158,16 @@ class Ranking(nn.Module):
         return score.topk(min(self.queries, score.shape[1]), dim=1, sorted=True).indices
 
 
-class SamplingLayer(nn.Module):
+class DeformableDecoderLayer(nn.Module):
     """Queries are told of better ones near them and see each other, sample the maps, and go through a small network."""
 
     def __init__(self, width: int, heads: int, points: int, hidden: int) -> None:
         super().__init__()
-        self.twin = nn.Linear(len(TWIN_SLOPES), width, bias=False)
+        self.twin = nn.Linear(len(FEATURE_SLOPES), width, bias=False)
         nn.init.zeros_(self.twin.weight)
         self.self_attention = Attention(width, heads, dropout=0.0)
         self.self_attention_norm = nn.LayerNorm(width)
-        self.sampling = SamplingAttention(width, heads, levels=3, points=points)
+        self.sampling = DeformableAttention(width, heads, levels=3, points=points)
         self.sampling_norm = nn.LayerNorm(width)
         self.feed_forward = FeedForward(width, hidden, dropout=0.0)
         self.feed_forward_norm = nn.LayerNorm(width)
@@ -181,7 +181,7 @@ class SamplingLayer(nn.Module):
     ) -> Float[Tensor, "B Q D"]:
         """One step of the queries `x`, best proposal first, whose `reference` boxes are in fractions of the canvas."""
         distance = distances(reference)
-        x = x + self.twin(twin_features(distance))
+        x = x + self.twin(relation_features(distance))
         coded = x + position
         relation = relation_bias(distance, self.self_attention.heads)
         x = self.self_attention_norm(x + self.self_attention(coded, coded, x, relation))
@@ -189,14 +189,14 @@ class SamplingLayer(nn.Module):
         return self.feed_forward_norm(x + self.feed_forward(x))
 
 
-def image_extent(padding: Bool[Tensor, "B H W"]) -> Float[Tensor, "B 4"]:
+def valid_ratios(padding: Bool[Tensor, "B H W"]) -> Float[Tensor, "B 4"]:
     """(w, h, w, h): how much of the padded canvas each image fills; image fractions times it are canvas fractions."""
     real = (~padding).float()
     extent = torch.stack([real[:, 0].mean(-1), real[:, :, 0].mean(-1)], -1)
     return extent.repeat(1, 2)
 
 
-def first_boxes(maps: list[Tensor]) -> Float[Tensor, "S 4"]:
+def initial_reference_boxes(maps: list[Tensor]) -> Float[Tensor, "S 4"]:
     """The box that each cell of all maps starts from: at its centre, a little larger than it; canvas fractions."""
     boxes = []
     for m in maps:
@@ -206,7 +206,7 @@ def first_boxes(maps: list[Tensor]) -> Float[Tensor, "S 4"]:
         cells = [
             x.expand(h, w),
             y[:, None].expand(h, w),
-            *(torch.full_like(x, FIRST_SIDE / n).expand(h, w) for n in (w, h)),
+            *(torch.full_like(x, INITIAL_SIDE / n).expand(h, w) for n in (w, h)),
         ]
         boxes.append(torch.stack(cells, -1).flatten(0, 1))
     return torch.cat(boxes)
@@ -251,7 +251,7 @@ def sprint_n(classes: int, *, queries: int = 100, backbone: PyramidBackbone | No
     backbone = backbone or SmallCNN(stem=32, channels=(48, 96, 128), depths=(1, 3, 1))
     return Sprint(
         backbone=backbone,
-        fusion=Fusion(backbone.channels, width=96, heads=8, hidden=192),
+        fusion=HybridEncoder(backbone.channels, width=96, heads=8, hidden=192),
         layers=2,
         heads=8,
         points=2,
@@ -266,7 +266,7 @@ def sprint_s(classes: int, *, queries: int = 200, backbone: PyramidBackbone | No
     backbone = backbone or ResNetPyramid(resnet18)
     return Sprint(
         backbone=backbone,
-        fusion=Fusion(backbone.channels, width=192, heads=8, hidden=512),
+        fusion=HybridEncoder(backbone.channels, width=192, heads=8, hidden=512),
         layers=3,
         heads=8,
         points=4,
@@ -281,7 +281,7 @@ def sprint_m(classes: int, *, queries: int = 300, backbone: PyramidBackbone | No
     backbone = backbone or ResNetPyramid(resnet50)
     return Sprint(
         backbone=backbone,
-        fusion=Fusion(backbone.channels, width=256, heads=8, hidden=1024),
+        fusion=HybridEncoder(backbone.channels, width=256, heads=8, hidden=1024),
         layers=4,
         heads=8,
         points=4,

@@ -5,9 +5,9 @@ Read in this order: `boxes` (geometry), `assignment` (the assignment problem), `
 """
 
 from setpiece.setloss.assignment import assign
+from setpiece.setloss.auxiliary import one_to_many_box_loss
 from setpiece.setloss.criterion import SetCriterion, training_criterion
 from setpiece.setloss.matching import PairCosts, Weights, match, matching_weights, pair_costs
-from setpiece.setloss.near import near_loss
 
 __all__ = [
     "PairCosts",
@@ -16,7 +16,7 @@ __all__ = [
     "assign",
     "match",
     "matching_weights",
-    "near_loss",
+    "one_to_many_box_loss",
     "pair_costs",
     "training_criterion",
 ]

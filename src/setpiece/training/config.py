@@ -21,7 +21,7 @@ from pydantic import (
 
 from setpiece.data.batching import Orientations
 from setpiece.errors import UsageError
-from setpiece.model.weights import load, presets
+from setpiece.model.checkpoint import load, presets
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Recipe:
             1906.06423).
         first_scale: share of that size which images have at first, in (0, 1]; it grows over the run
             (`schedule.image_scale`). Below 1 there are more, coarser steps early.
-        near_weight: of the box loss of queries that are near a target which another query has (`setloss.near_loss`),
-            in the first three quarters of a run.
+        one_to_many_weight: of the one-to-many box loss (`setloss.one_to_many_box_loss`), in the first three quarters of
+            a run.
     """
 
     batch_size: int
@@ -63,7 +63,7 @@ class Recipe:
     orientations: Orientations = "mirrored"
     train_scale: float = 1.0
     first_scale: float = 1.0
-    near_weight: float = 0.0
+    one_to_many_weight: float = 0.0
 
 
 def paper_recipe() -> Recipe:
@@ -95,7 +95,7 @@ def sprint_recipe() -> Recipe:
         orientations="all",
         train_scale=0.8,
         first_scale=0.6,
-        near_weight=1.0,
+        one_to_many_weight=1.0,
     )
 
 
@@ -177,7 +177,7 @@ class TrainConfig(BaseModel):
     orientations: Orientations
     train_scale: float = Field(gt=0, le=1)
     first_scale: float = Field(gt=0, le=1)
-    near_weight: NonNegativeFloat
+    one_to_many_weight: NonNegativeFloat
 
     @model_validator(mode="after")
     def _one_length(self) -> TrainConfig:

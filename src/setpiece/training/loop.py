@@ -19,24 +19,24 @@ from torch.utils.tensorboard import SummaryWriter
 
 from setpiece.data.batching import EpochSampler, TrainImages, loading_processes, train_loader
 from setpiece.data.dataset import Dataset
-from setpiece.data.sampling import stable_seed
+from setpiece.data.sampler import stable_seed
 from setpiece.errors import NonFiniteCostError, WeightsError
 from setpiece.evaluation import CocoMetrics
+from setpiece.inference.evaluation import evaluate
+from setpiece.inference.precision import autocast, uses_bf16
+from setpiece.model.backbones.named import synchronise_norms
 from setpiece.model.base import SetModel
-from setpiece.model.named import synchronise_norms
-from setpiece.model.weights import Checkpoint
-from setpiece.recording import cut
+from setpiece.model.checkpoint import Checkpoint
 from setpiece.records import Batch, Losses
-from setpiece.setloss import near_loss, training_criterion
+from setpiece.runs.layout import Position, RunFolder
+from setpiece.runs.recording import cut
+from setpiece.setloss import one_to_many_box_loss, training_criterion
 from setpiece.training.config import TrainConfig
 from setpiece.training.display import Display, duration
-from setpiece.training.optimiser import make_average, make_optimisers, scale_learning_rates, update_average
+from setpiece.training.optimiser import make_ema, make_optimisers, scale_learning_rates, update_ema
 from setpiece.training.pictures import write_pictures
-from setpiece.training.precision import autocast, uses_bf16
 from setpiece.training.recorder import Recorder
-from setpiece.training.run import Position, RunFolder
-from setpiece.training.schedule import NEAR_UNTIL, Stopwatch, image_scale, learning_rate_factor
-from setpiece.training.validation import evaluate
+from setpiece.training.schedule import ONE_TO_MANY_UNTIL, Stopwatch, image_scale, learning_rate_factor
 
 SAVE_SECONDS = 60.0  # a kill loses at most this much
 
@@ -61,7 +61,7 @@ class Trainer:
         self.criterion = training_criterion(checkpoint.model.form)
         model = checkpoint.model.to(accelerator.device)
         model.to(memory_format=torch.channels_last)
-        self.average = make_average(model, config.ema_decay)
+        self.average = make_ema(model, config.ema_decay)
         self.checkpoint = replace(checkpoint, model=cast(SetModel, self.average.module))
         optimisers = make_optimisers(model, config)
         together = accelerator.num_processes > 1 and accelerator.device.type == "cuda"
@@ -157,14 +157,16 @@ class Trainer:
             outputs = self.model(batch.images.contiguous(memory_format=torch.channels_last), batch.padding)
         losses = self._losses(outputs, batch)
         parts = {"loss": losses.total, **{name: term[-1] for name, term in losses.terms.items()}}
-        if self.config.near_weight and progress < NEAR_UNTIL:
-            parts["near"] = near_loss(outputs, batch.targets, losses.match, self.criterion.weights, self._mean)
-        self.accelerator.backward(losses.total + self.config.near_weight * parts.get("near", 0.0))
+        if self.config.one_to_many_weight and progress < ONE_TO_MANY_UNTIL:
+            parts["near"] = one_to_many_box_loss(
+                outputs, batch.targets, losses.match, self.criterion.weights, self._mean
+            )
+        self.accelerator.backward(losses.total + self.config.one_to_many_weight * parts.get("near", 0.0))
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad()
-        update_average(self.average, self.accelerator.unwrap_model(self.model), position.step)
+        update_ema(self.average, self.accelerator.unwrap_model(self.model), position.step)
         position.step += 1
         position.batch += 1
         self._count(parts)

@@ -13,7 +13,7 @@ from setpiece.training.muon import Muon
 
 FEATURES = 28  # the fewest rows and columns of what Muon trains: the sides of a box are 4, a 3×3 patch of RGB is 27
 
-AVERAGED_EVERY = 4  # steps
+EMA_EVERY = 4  # steps
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
@@ -63,8 +63,8 @@ def scale_learning_rates(optimisers: list[torch.optim.Optimizer], factor: float)
             group["lr"] = group["initial_lr"] * factor
 
 
-def make_average(model: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of weights and buffers, for `update_average`.
+def make_ema(model: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of weights and buffers, for `update_ema`.
 
     Each update is `e += (1 - d) (w - e)`, where d is `decay` to the power of the steps between two updates. After n
     steps `decay` is at most (1 + n) / (10 + n), so that a short run is not averaged with its random start.
@@ -72,16 +72,16 @@ def make_average(model: nn.Module, decay: float) -> AveragedModel:
 
     @torch.no_grad()
     def average(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
-        n = int(count) * AVERAGED_EVERY
+        n = int(count) * EMA_EVERY
         if averaged[0].is_floating_point():
-            torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + n) / (10 + n)) ** AVERAGED_EVERY)
+            torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + n) / (10 + n)) ** EMA_EVERY)
         else:  # counters of batch norms
             torch._foreach_copy_(averaged, current)
 
     return AveragedModel(model, multi_avg_fn=average, use_buffers=True)
 
 
-def update_average(average: AveragedModel, model: nn.Module, step: int) -> None:
+def update_ema(average: AveragedModel, model: nn.Module, step: int) -> None:
     """Let the average follow the model, in every fourth step: it changes little in between.
 
     Args:
@@ -89,5 +89,5 @@ def update_average(average: AveragedModel, model: nn.Module, step: int) -> None:
         model: just updated.
         step: from 0. The average lags behind by up to three steps, at the end of a run those of least learning rate.
     """
-    if step % AVERAGED_EVERY == 0:
+    if step % EMA_EVERY == 0:
         average.update_parameters(model)

@@ -14,8 +14,8 @@ from setpiece.atomic import write_whole
 from setpiece.data.dataset import Dataset, Example
 from setpiece.data.images import read_image
 from setpiece.evaluation import beside
-from setpiece.model.weights import Checkpoint
-from setpiece.training.validation import detect
+from setpiece.inference.evaluation import detect
+from setpiece.model.checkpoint import Checkpoint
 
 IMAGES = 8
 THRESHOLD = 0.4

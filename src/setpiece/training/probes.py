@@ -14,18 +14,18 @@ from jaxtyping import Float, Int64
 from PIL import Image
 from torch import Tensor, nn
 
-from setpiece import recording
 from setpiece.atomic import write_whole
+from setpiece.data.augmentation.paper import InputSize
 from setpiece.data.batching import EvalImages, collate
 from setpiece.data.dataset import Dataset, Example
 from setpiece.data.defects import Defects
 from setpiece.data.images import read_image
-from setpiece.data.transforms import InputSize
-from setpiece.model.sprint import Ranking
-from setpiece.model.weights import Checkpoint
+from setpiece.inference.precision import autocast
+from setpiece.model.checkpoint import Checkpoint
+from setpiece.model.sprint import TopKQuerySelection
 from setpiece.records import Outputs
+from setpiece.runs import recording
 from setpiece.setloss import assign, matching_weights, pair_costs
-from setpiece.training.precision import autocast
 
 KEPT = 100  # queries of a probe's prediction, unless more of them are matched
 PICTURE_SIDE = 320
@@ -136,7 +136,9 @@ def origins_of(model: nn.Module) -> Iterator[list[Int64[Tensor, "B Q"]]]:
     def remember(module: nn.Module, inputs: Any, output: Tensor) -> None:  # noqa: ARG001 (a hook's signature)
         origins.append(output)
 
-    hooks = [module.register_forward_hook(remember) for module in model.modules() if isinstance(module, Ranking)]
+    hooks = [
+        module.register_forward_hook(remember) for module in model.modules() if isinstance(module, TopKQuerySelection)
+    ]
     try:
         yield origins
     finally:

@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from setpiece import recording
 from setpiece.data.dataset import Dataset, Example
 from setpiece.errors import NonFiniteCostError
-from setpiece.model.sprint import Ranking
-from setpiece.model.weights import Checkpoint
+from setpiece.model.checkpoint import Checkpoint
+from setpiece.model.sprint import TopKQuerySelection
 from setpiece.records import Batch, Losses, Outputs
+from setpiece.runs import recording
 from setpiece.setloss import SetCriterion
 from setpiece.training.counters import Counters, Seen, join
 from setpiece.training.probes import Probes, choose
@@ -39,7 +39,7 @@ class Recorder:
     """What a run records, between one step and the next.
 
     Args:
-        folder: to write to, see `setpiece.recording`.
+        folder: to write to, see `setpiece.runs.recording`.
         checkpoint: the averaged model, which looks at the probes.
         criterion: that the run trains with.
         examples: the training images.
@@ -70,7 +70,7 @@ class Recorder:
         self.counters = Counters(L, checkpoint.model.num_queries, examples)
         self.waiting: list[Seen] = []
         self.sample: deque[tuple[Tensor, Tensor]] = deque(maxlen=SAMPLES)
-        ranked = any(isinstance(module, Ranking) for module in checkpoint.model.modules())
+        ranked = any(isinstance(module, TopKQuerySelection) for module in checkpoint.model.modules())
         self.header = recording.Header(
             preset=checkpoint.preset,
             classes=list(checkpoint.classes),

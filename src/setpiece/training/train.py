@@ -10,18 +10,18 @@ import torch
 from accelerate import Accelerator
 from rich.console import Console
 
+from setpiece.data.augmentation.canvas import RandomCanvas
+from setpiece.data.augmentation.paper import InputSize, train_transform
 from setpiece.data.batching import TrainImages
-from setpiece.data.canvas import RandomCanvas
 from setpiece.data.dataset import Dataset
 from setpiece.data.sources import available_splits, open_dataset
-from setpiece.data.transforms import InputSize, train_transform
 from setpiece.errors import SetpieceError, UsageError
-from setpiece.model.weights import Checkpoint, create, load, presets
+from setpiece.model.checkpoint import Checkpoint, create, load, presets
+from setpiece.runs.layout import RunFolder
+from setpiece.training.allocator import keep_freed_memory
 from setpiece.training.config import TrainConfig, starts_from_imagenet
 from setpiece.training.display import Display
 from setpiece.training.loop import Trainer
-from setpiece.training.memory import keep_freed_memory
-from setpiece.training.run import RunFolder
 
 
 def train(config: TrainConfig, output: Path, *, resume: bool = False, console: Console | None = None) -> Path:
@@ -29,7 +29,7 @@ def train(config: TrainConfig, output: Path, *, resume: bool = False, console: C
 
     Args:
         config: see `TrainConfig`.
-        output: the run folder, see `setpiece.training.run`.
+        output: the run folder, see `setpiece.runs.layout`.
         resume: continue the run in `output`, if there is one.
         console: where progress is shown; nowhere where None.
 

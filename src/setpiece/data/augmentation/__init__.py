@@ -1,0 +1,1 @@
+"""Images and their boxes, changed together at random."""

@@ -1,0 +1,1 @@
+"""COCO, YOLO and Pascal VOC folders -> annotations."""

@@ -1,0 +1,73 @@
+"""Box loss of the predictions that are near a target which another one has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.nn import functional as F
+
+from setpiece.records import Outputs, Targets
+from setpiece.setloss.boxes import l1, overlaps
+from setpiece.setloss.criterion import of_one_process, to_queries
+from setpiece.setloss.matching import Weights
+
+NEAR = 0.7  # IoU with a target
+
+
+def one_to_many_box_loss(
+    outputs: Outputs,
+    targets: Targets,
+    match: Int64[Tensor, "L B T"],
+    weights: Weights,
+    mean_over_processes: Callable[[Tensor], Tensor] = of_one_process,
+) -> Float[Tensor, ""]:
+    """Let the queries around an object learn its box too, while the match alone says which of them is to be it.
+
+    The Hungarian loss trains one box for each target and layer, and its query may be another one at the next step. Here
+    every query q without a target learns the box of the target t(q) with which it has the largest IoU, if that is above
+    0.7. With M_l those queries of layer l and N the number of targets in the batch,
+
+        Σ_l  1 / max(N, |M_l|)  Σ_{q ∈ M_l}  λ_L1 ‖b_t(q) - b̂_q‖₁  +  λ_giou (1 - GIoU(b_t(q), b̂_q)).
+
+    So M weighs at most as much as the matched pairs. Classes stay one to one: the class term still teaches M to say
+    "no object".
+
+    Args:
+        outputs: predictions of all layers.
+        targets: padded ground truth.
+        match: of the same, as `SetCriterion` found it.
+        weights: the λ of the loss; the class term's has no part here.
+        mean_over_processes: see `SetCriterion`.
+
+    References:
+        Zhao et al., MS-DETR, arXiv 2401.03989 (one-to-many supervision of the decoder's queries, of classes too).
+
+    Example:
+        >>> twins = Outputs(torch.zeros(1, 1, 2, 1), torch.tensor([[[[0.5, 0.5, 0.2, 0.2], [0.5, 0.5, 0.2, 0.22]]]]))
+        >>> one = {"labels": torch.tensor([0]), "boxes": torch.tensor([[0.5, 0.5, 0.2, 0.2]])}
+        >>> round(one_to_many_box_loss(twins, Targets.from_list([one]), torch.tensor([[[0]]]), Weights()).item(), 3)
+        0.282
+    """
+    near = one_to_many_targets(outputs, targets, match)
+    is_near = near >= 0
+    boxes = F.pad(targets.boxes.to(outputs.boxes.dtype), (0, 0, 1, 0))  # the first for those that are near to none
+    wanted = boxes.expand(len(near), -1, -1, -1).gather(2, (near + 1)[..., None].expand(-1, -1, -1, 4))
+    _, giou = overlaps(outputs.boxes, wanted)
+    loss = weights.l1 * l1(outputs.boxes, wanted) + weights.giou * (1 - giou)
+    counts = torch.cat([targets.count.sum()[None], is_near.flatten(1).sum(-1)]).to(loss.dtype)
+    target_count, near_count = mean_over_processes(counts).split([1, len(near)])
+    count = torch.maximum(near_count, target_count)
+    count = torch.where(count > 0, count, 1)  # without targets the sums are 0
+    return ((loss * is_near).flatten(1).sum(-1) / count).sum()
+
+
+@torch.no_grad()
+def one_to_many_targets(outputs: Outputs, targets: Targets, match: Int64[Tensor, "L B T"]) -> Int64[Tensor, "L B Q"]:
+    """The target that each query without one is near to; -1 for those near to none and for those that have one."""
+    iou, _ = overlaps(outputs.boxes[:, :, :, None], targets.boxes.to(outputs.boxes.dtype)[:, None])  # (L, B, Q, T)
+    iou = F.pad(iou.masked_fill(~targets.present[:, None], 0), (1, 0), value=NEAR)  # "near to none" wins up to NEAR
+    matched = to_queries(torch.ones_like(match), match, outputs.boxes.shape[2], fill=0) > 0
+    return torch.where(matched, -1, iou.argmax(-1) - 1)
