@@ -5,7 +5,7 @@ Read in this order: `boxes` (geometry), `assignment` (the assignment problem), `
 """
 
 from setpiece.setloss.assignment import assign
-from setpiece.setloss.auxiliary import one_to_many_box_loss
+from setpiece.setloss.auxiliary import active_losses, auxiliary_losses, one_to_many_box_loss
 from setpiece.setloss.criterion import SetCriterion, training_criterion
 from setpiece.setloss.matching import PairCosts, Weights, match, matching_weights, pair_costs
 
@@ -13,7 +13,9 @@ __all__ = [
     "PairCosts",
     "SetCriterion",
     "Weights",
+    "active_losses",
     "assign",
+    "auxiliary_losses",
     "match",
     "matching_weights",
     "one_to_many_box_loss",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64
@@ -71,3 +72,30 @@ def one_to_many_targets(outputs: Outputs, targets: Targets, match: Int64[Tensor,
     iou = F.pad(iou.masked_fill(~targets.present[:, None], 0), (1, 0), value=NEAR)  # "near to none" wins up to NEAR
     matched = to_queries(torch.ones_like(match), match, outputs.boxes.shape[2], fill=0) > 0
     return torch.where(matched, -1, iou.argmax(-1) - 1)
+
+
+@dataclass(frozen=True)
+class AuxiliaryLoss:
+    name: str
+    weight: float
+    until: float
+    loss: Callable[..., Float[Tensor, ""]]
+
+
+def auxiliary_losses(one_to_many_weight: float) -> tuple[AuxiliaryLoss, ...]:
+    all_losses = (AuxiliaryLoss("one_to_many", one_to_many_weight, until=0.75, loss=one_to_many_box_loss),)
+    return tuple(one for one in all_losses if one.weight)
+
+
+def active_losses(
+    auxiliary: Sequence[AuxiliaryLoss],
+    progress: float,
+    outputs: Outputs,
+    targets: Targets,
+    match: Int64[Tensor, "L B T"],
+    weights: Weights,
+    mean_over_processes: Callable[[Tensor], Tensor] = of_one_process,
+) -> tuple[Float[Tensor, ""] | float, dict[str, Float[Tensor, ""]]]:
+    active = [one for one in auxiliary if progress < one.until]
+    losses = {one.name: one.loss(outputs, targets, match, weights, mean_over_processes) for one in active}
+    return sum((one.weight * losses[one.name] for one in active), start=0.0), losses
