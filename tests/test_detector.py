@@ -10,7 +10,7 @@ from setpiece import Detector
 from setpiece.data.scenes import CLASSES
 from setpiece.errors import DataError, UsageError
 from setpiece.model.checkpoint import create
-from setpiece.training.loop import TrainingResult
+from setpiece.training.result import TrainingResult
 
 from .colours import COLOURS, IMAGES, measuring, paint
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from setpiece.errors import SetpieceError, UsageError
 
 if TYPE_CHECKING:
-    from setpiece.training.loop import TrainingResult
+    from setpiece.training.result import TrainingResult
 
 app = typer.Typer(
     help="Object detection as set prediction: train a DETR on your images, evaluate it, predict with it.",
@@ -67,7 +67,8 @@ def train(
     seed: Annotated[int | None, typer.Option()] = None,
 ) -> None:
     """Train a detector on a data set."""
-    from setpiece.model.checkpoint import load, presets
+    from setpiece.model.checkpoint import load
+    from setpiece.model.presets import presets
     from setpiece.training.config import resolve
     from setpiece.training.display import Display
     from setpiece.training.start import start_training
@@ -137,10 +138,11 @@ def predict(
 ) -> None:
     """Detect objects in images: draws them, and writes COCO results."""
     from setpiece.detector import Detector
-    from setpiece.inference.files import find_images, predict_files
+    from setpiece.inference.files import predict_files
+    from setpiece.inference.sources import find_images
 
     files = find_images(sources)
-    count = predict_files(Detector.load(model), files, output, threshold)
+    count = predict_files(Detector.load(model).predictor(), files, output, threshold)
     console.print(f"{count} objects in {len(files)} images: see {output}/ and {output / 'predictions.json'}")
 
 
@@ -164,7 +166,7 @@ def explain(
     """Show the set prediction: who is matched with whom, at what cost, what it teaches, and how training moved it."""
     from setpiece.data.sources import open_dataset
     from setpiece.detector import Detector
-    from setpiece.inference.files import find_images
+    from setpiece.inference.sources import find_images
 
     if more and not images:
         raise UsageError(f"It is not clear what {more[0]} is: name images after --images, a data set after --data.")
@@ -205,7 +207,8 @@ def demo(
     from setpiece.data.scenes import write_scenes
     from setpiece.data.sources import open_dataset
     from setpiece.detector import Detector
-    from setpiece.inference.files import find_images, predict_files
+    from setpiece.inference.files import predict_files
+    from setpiece.inference.sources import find_images
     from setpiece.training.config import resolve
     from setpiece.training.display import Display
     from setpiece.training.start import start_training
@@ -218,7 +221,7 @@ def demo(
     result = start_training(config, folder, display=Display(console))
     files = find_images([str(scenes / "valid")])[:24]
     detector = Detector(str(result.folder), result.checkpoint)
-    predict_files(detector, files, folder / "predictions", threshold=0.5)
+    predict_files(detector.predictor(), files, folder / "predictions", threshold=0.5)
     detector.explain_dataset(open_dataset(scenes, "valid")).to_html(folder / "report.html")
     _summarise(result, folder)
     console.print(

@@ -17,10 +17,10 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from setpiece.data.augmentation.canvas import RandomCanvas
-from setpiece.data.augmentation.paper import InputSize
 from setpiece.data.batching import TrainImages
 from setpiece.errors import DataError, NonFiniteCostError, UsageError, WeightsError
 from setpiece.model.checkpoint import load
+from setpiece.records import InputSize
 from setpiece.runs import recording
 from setpiece.runs.layout import RunFolder
 from setpiece.setloss import auxiliary
@@ -246,7 +246,7 @@ def test_images_start_small_and_grow_to_the_share_of_the_input_size_that_the_rec
     monkeypatch.setattr(train, "RandomCanvas", spy)
     settings = SETTINGS | {"size": 150, "evaluations": 1}
     config = resolve(scenes, "sprint-n", epochs=1, train_scale=0.85, first_scale=0.5, **settings)
-    assert start_training(config, tmp_path / "run").checkpoint.longest == 150
+    assert start_training(config, tmp_path / "run").checkpoint.size.longest == 150
     assert sides == [64, 96, 128]
 
 

@@ -20,7 +20,8 @@ from pydantic import (
 
 from setpiece.data.batching import Orientations
 from setpiece.errors import UsageError
-from setpiece.model.checkpoint import Checkpoint, presets
+from setpiece.model.checkpoint import Checkpoint
+from setpiece.model.presets import presets
 
 
 class Recipe(BaseModel):

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import copy
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch.utils.tensorboard import SummaryWriter
 
 from setpiece.data.batching import EpochSampler, TrainImages, loading_processes, train_loader
@@ -22,6 +23,7 @@ from setpiece.data.dataset import Dataset
 from setpiece.errors import NonFiniteCostError, WeightsError
 from setpiece.evaluation import CocoMetrics
 from setpiece.inference.evaluation import evaluate
+from setpiece.inference.predictor import Predictor
 from setpiece.model.checkpoint import Checkpoint, load, save
 from setpiece.records import Batch
 from setpiece.runs import recording
@@ -31,25 +33,11 @@ from setpiece.training.config import TrainConfig
 from setpiece.training.display import Display, duration
 from setpiece.training.pictures import write_pictures
 from setpiece.training.recorder import Recorder
+from setpiece.training.result import TrainingResult
 from setpiece.training.schedule import Stopwatch, image_scale
 from setpiece.training.step import Stepper
 
 SAVE_SECONDS = 60.0  # a kill loses at most this much
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What a run ends with.
-
-    Attributes:
-        folder: of the checkpoint to use: the best one, or the last where nothing was evaluated.
-        checkpoint: the same in memory.
-        metrics: of this checkpoint on the validation images; None where nothing was evaluated.
-    """
-
-    folder: Path
-    checkpoint: Checkpoint
-    metrics: CocoMetrics | None
 
 
 class Trainer:
@@ -79,6 +67,7 @@ class Trainer:
         self.folder, self.display = folder, display
         self.stepper = Stepper(checkpoint.model, config, accelerator)
         self.checkpoint = replace(checkpoint, model=self.stepper.ema_model)
+        self.predictor = Predictor(self.checkpoint, config.precision)
         self.sampler = EpochSampler(
             len(images),
             config.batch_size,
@@ -122,13 +111,12 @@ class Trainer:
         self.events = SummaryWriter(str(self.folder.tensorboard), purge_step=step + 1)
         self.recorder = Recorder(
             self.folder.recording,
-            self.checkpoint,
+            self.predictor,
             self.stepper.criterion,
             self.images.examples,
             self.valid,
             seed=self.config.seed,
             steps_per_epoch=self.sampler.batches_per_epoch,
-            bf16=self.stepper.bf16,
         )
         if recorded is not None and self.recorder.goes_on():
             self.recorder.load_state_dict(recorded)
@@ -235,14 +223,21 @@ class Trainer:
     def _evaluate(self, valid: Dataset) -> CocoMetrics:
         """Evaluate the EMA model, and save it as the last checkpoint and, where it is, as the best one."""
         self.display.show("evaluating", self.progress, f"{len(valid.examples)} images")
-        metrics = evaluate(self.checkpoint, valid, bf16=self.stepper.bf16, workers=self.workers)
+        metrics = evaluate(
+            self.predictor,
+            valid,
+            workers=self.workers,
+            rank=self.accelerator.process_index,
+            world_size=self.accelerator.num_processes,
+            gather=gather_object,
+        )
         if self.best is None or self.position.best < metrics.AP:
             self.position.best = max(self.position.best, metrics.AP)
             self.best = TrainingResult(self.folder.best, self._copy(), metrics)
             self._save_checkpoint(self.folder.best, metrics)
         self._save_checkpoint(self.folder.last, metrics)
         if self.accelerator.is_main_process:
-            write_pictures(self.checkpoint, valid, self.folder.pictures, bf16=self.stepper.bf16)
+            write_pictures(self.predictor, valid, self.folder.pictures)
         return metrics
 
     def _copy(self) -> Checkpoint:

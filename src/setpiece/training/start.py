@@ -14,7 +14,7 @@ from setpiece.model.checkpoint import Checkpoint, create, with_classes
 from setpiece.runs.layout import RunFolder
 from setpiece.training.config import TrainConfig, starts_from_imagenet
 from setpiece.training.display import Display
-from setpiece.training.loop import TrainingResult
+from setpiece.training.result import TrainingResult
 from setpiece.training.train import train
 
 
@@ -83,5 +83,4 @@ def starting_checkpoint(
     start = with_classes(checkpoint, classes, config.model)
     if config.size is None:
         return start
-    longest = round(config.size * checkpoint.longest / checkpoint.shortest)
-    return replace(start, shortest=config.size, longest=longest)
+    return replace(start, size=start.size.with_shortest(config.size))

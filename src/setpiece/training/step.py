@@ -85,7 +85,8 @@ class Stepper:
         scale_learning_rates(self.optimisers, learning_rate_factor(step, progress, self.config.warmup_steps))
         torch.manual_seed(stable_seed(self.config.seed, self.accelerator.process_index, step))  # dropout
         with autocast(self.accelerator.device, self.bf16):
-            outputs = self.model(batch.images.contiguous(memory_format=torch.channels_last), batch.padding)
+            pixels = batch.images.pixels.contiguous(memory_format=torch.channels_last)
+            outputs = self.model(pixels, batch.images.padding)
         losses = self.criterion(outputs, batch.targets, self._mean)
         added, auxiliary = active_losses(
             self.auxiliary, progress, outputs, batch.targets, losses.match, self.criterion.weights, self._mean

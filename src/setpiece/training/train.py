@@ -9,7 +9,7 @@ import torch
 from accelerate import Accelerator
 
 from setpiece.data.augmentation.canvas import RandomCanvas
-from setpiece.data.augmentation.paper import InputSize, train_transform
+from setpiece.data.augmentation.paper import train_transform
 from setpiece.data.batching import TrainImages
 from setpiece.data.dataset import Dataset
 from setpiece.errors import SetpieceError
@@ -18,7 +18,8 @@ from setpiece.runs.layout import RunFolder
 from setpiece.training.allocator import keep_freed_memory
 from setpiece.training.config import TrainConfig
 from setpiece.training.display import Display
-from setpiece.training.loop import Trainer, TrainingResult
+from setpiece.training.loop import Trainer
+from setpiece.training.result import TrainingResult
 
 
 def train(
@@ -56,7 +57,7 @@ def train(
     if display is None or not accelerator.is_main_process:
         display = Display()
     run = RunFolder(output)
-    size = InputSize(checkpoint.shortest, checkpoint.longest).scaled(config.train_scale)
+    size = checkpoint.size.scaled(config.train_scale)
     on_canvas = partial(RandomCanvas, margin=checkpoint.mean)
     augmentation = on_canvas if config.augmentation == "canvas" else train_transform
     images = TrainImages(dataset, size, seed=config.seed, augmentation=augmentation, orientations=config.orientations)
@@ -69,7 +70,7 @@ def train(
         display.say(
             f"Training {config.model} on {len(dataset.examples)} images with {len(dataset.classes)} classes "
             f"({', '.join(dataset.classes[:8])}{' …' if len(dataset.classes) > 8 else ''}), images at up to "
-            f"{size.longest} px, to be used at {checkpoint.longest} px."
+            f"{size.longest} px, to be used at {checkpoint.size.longest} px."
         )
         display.say(
             "The clock runs from the first step: augmentation counts; "
