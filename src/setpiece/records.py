@@ -11,10 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
+
+# How a model scores classes: softmax over the classes and no-object, or a sigmoid for each class.
+Form = Literal["softmax", "sigmoid"]
+
+# The terms of the matching cost and of the Hungarian loss.
+TERMS = ("class", "l1", "giou")
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,7 @@ class Losses:
 
     Attributes:
         total: what to differentiate: every term times its weight, summed over terms and layers.
-        terms: `"class"`, `"l1"` and `"giou"`, each without its weight, one number per layer.
+        terms: by name (`TERMS`), each without its weight, one number per layer.
         match: the query index given to every target by every layer, -1 where it has none.
     """
 

@@ -2,11 +2,11 @@ import pytest
 import torch
 
 from setpiece.records import Outputs, Targets
-from setpiece.setloss import SetCriterion, Weights, one_to_many_box_loss
+from setpiece.setloss import SetCriterion, one_to_many_box_loss
 from setpiece.setloss.auxiliary import NEAR, one_to_many_targets
 from setpiece.setloss.boxes import l1, overlaps
 
-WEIGHTS = Weights(classification=2.0, l1=5.0, giou=2.0)
+WEIGHTS = {"class": 2.0, "l1": 5.0, "giou": 2.0}
 
 
 def crowd(counts=(3, 0, 5), layers=2, queries=40, noise=0.03, classes=2):

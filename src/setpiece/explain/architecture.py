@@ -43,7 +43,8 @@ from setpiece.explain.attention import Looks, looking
 from setpiece.explain.module_tree import Trace, parts_of, tracing
 from setpiece.model.checkpoint import Checkpoint
 from setpiece.model.sprint import valid_ratios
-from setpiece.records import Batch, Outputs
+from setpiece.records import Batch, Form, Outputs
+from setpiece.setloss import class_form
 
 QUERIES = 12
 
@@ -81,10 +82,10 @@ def anatomy(checkpoint: Checkpoint, images: Sequence[tuple[int, Batch]], layers:
     }
 
 
-def _image(outputs: Outputs, form: str, batch: Batch, looks: Looks, trace: Trace) -> dict[str, Any]:
+def _image(outputs: Outputs, form: Form, batch: Batch, looks: Looks, trace: Trace) -> dict[str, Any]:
     """The most confident queries of one image: their boxes layer by layer, and what they looked at."""
     logits = outputs.logits[:, 0]  # (L, Q, K)
-    probability = logits.softmax(-1)[..., :-1] if form == "softmax" else logits.sigmoid()
+    probability = class_form(form).probabilities(logits)
     best, labels = probability[-1].max(-1)
     queries = best.topk(min(QUERIES, len(best))).indices  # (K,)
     extent = valid_ratios(batch.padding)[0, :2]  # of the canvas

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Literal
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from setpiece.records import Outputs
+from setpiece.records import Form, Outputs
 
 
 class SetModel(nn.Module):
@@ -20,7 +19,7 @@ class SetModel(nn.Module):
         backbone: the CNN; its parameters have a learning rate of their own.
     """
 
-    form: Literal["softmax", "sigmoid"]
+    form: Form
     num_queries: int
     backbone: nn.Module
 

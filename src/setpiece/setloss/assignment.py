@@ -29,11 +29,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Num
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from setpiece.errors import NonFiniteCostError
+
+__all__ = ["assign", "assign_rows", "to_queries"]
 
 
 @torch.no_grad()
@@ -98,3 +100,16 @@ def assign_rows(cost: Float[Tensor, "rows Q"], counts: Sequence[int]) -> Int64[T
         match[start + targets] = queries
         start += count
     return torch.from_numpy(match).to(cost.device)
+
+
+def to_queries(
+    values: Num[Tensor, "*problems T"], match: Int64[Tensor, "*problems T"], Q: int, fill: int
+) -> Num[Tensor, "*problems Q"]:
+    """Carry a number of each target to the query that it is matched with; `fill` for all other queries.
+
+    Example:
+        >>> to_queries(torch.tensor([7, 8, 9]), torch.tensor([3, 0, -1]), Q=4, fill=0).tolist()
+        [8, 0, 0, 7]
+    """
+    slots = torch.where(match < 0, Q, match)  # a last slot takes those without a query, and is cut off
+    return values.new_full((*match.shape[:-1], Q + 1), fill).scatter(-1, slots, values)[..., :Q]

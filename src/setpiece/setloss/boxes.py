@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+__all__ = ["cxcywh_to_xyxy", "l1", "overlaps", "xyxy_to_cxcywh"]
+
 # Added to every union and hull, so that boxes without area have finite overlaps and gradients.
 EPSILON = 1e-9
 
