@@ -188,7 +188,7 @@ def test_costs_match_and_loss_are_those_of_setcriterion_under_any_weights(core, 
 def compare_layer(facts, layer, answer, nothing):
     """What the page says of one layer against the facts of Python."""
     for term, costs in answer["costs"].items():
-        expected = facts.total if term == "total" else getattr(facts.costs, term)
+        expected = facts.total if term == "total" else facts.costs.terms[term]
         assert np.array(costs).ravel() == pytest.approx(expected[layer].numpy().ravel(), rel=1e-4, abs=1e-6)
     assert answer["match"] == facts.match[layer].tolist()
     for term, value in facts.layer_loss(layer).items():
