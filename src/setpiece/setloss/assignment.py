@@ -1,4 +1,4 @@
-"""The assignment problem by itself: it knows costs and counts, and nothing of boxes or classes.
+"""The assignment problem: costs in, the optimal query of each target out.
 
 Given a cost `c[t, q]` for every target t and query q, choose x[t, q] in {0, 1} to
 
@@ -72,7 +72,7 @@ def assign(cost: Float[Tensor, "*problems T Q"], count: Int64[Tensor, "*#problem
 
 @torch.no_grad()
 def assign_rows(cost: Float[Tensor, "rows Q"], counts: Sequence[int]) -> Int64[Tensor, " rows"]:
-    """`assign` where the rows of the problems lie one problem after the other, without padding.
+    """`assign` for problems without padding, whose rows follow each other. Every problem is solved here.
 
     Args:
         cost: the first `counts[0]` rows are the first problem's targets, and so on.
@@ -88,13 +88,13 @@ def assign_rows(cost: Float[Tensor, "rows Q"], counts: Sequence[int]) -> Int64[T
         >>> assign_rows(torch.tensor([[3.0, 1.0], [1.0, 9.0], [5.0, 4.0]]), [2, 0, 1]).tolist()
         [1, 0, 1]
     """
-    if not cost.sum().isfinite() and not cost.isfinite().all():  # NaN and infinity survive a sum, which is cheaper
+    if not cost.sum().isfinite() and not cost.isfinite().all():  # the sum is cheaper, and NaN and infinity survive it
         row, query = (~cost.isfinite()).nonzero()[0].tolist()
         raise NonFiniteCostError(f"The cost of row {row} and query {query} is {cost[row, query]}.", (row, query))
     costs = cost.cpu().numpy()  # one transfer for all problems
     match = np.full(len(costs), -1, dtype=np.int64)
     start = 0
-    # One after the other: on threads (SciPy lets go of the interpreter lock) these short solves took longer.
+    # One after the other: threads (SciPy releases the interpreter lock) were slower, because each problem is short.
     for count in counts:
         targets, queries = linear_sum_assignment(costs[start : start + count])
         match[start + targets] = queries

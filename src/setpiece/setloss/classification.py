@@ -1,7 +1,7 @@
 """The class term of the matching cost and of the loss, in its two forms.
 
-A form says how logits are read, what a pair costs by its class, and what every query adds to the loss. The rest of the
-package asks the form's object, and never which form it is.
+A form says how to read logits, what a pair costs by its class, and what every query adds to the loss. Other code calls
+the form's methods and does not need to know which form it has.
 
 References:
     Carion et al., End-to-End Object Detection with Transformers, arXiv 2005.12872, equations 1 and 2.
@@ -31,7 +31,7 @@ class SoftmaxForm:
 
     With p̂ = softmax(z) and target class c,
 
-        cost = -p̂(c)                                a probability, so commensurable with the box terms
+        cost = -p̂(c)                                a probability: its scale is that of the box terms
         loss = Σ w_i (-log p̂_i(c_i)) / Σ w_i        over all queries, c_i = no-object where unmatched, and
                                                     w_i = `no_object_weight` there, 1 elsewhere
 

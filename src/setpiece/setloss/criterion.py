@@ -33,7 +33,7 @@ class SetCriterion:
         giou  = 1/N Σ_matched (1 - GIoU(b_t, b̂_σ̂(t)))
         class = cross-entropy over all queries, in one of two forms: see `setloss.classification`.
 
-    The object holds settings and no state. It loops over neither images nor layers.
+    The object holds settings and no state. All layers and images are computed at once.
 
     Attributes:
         form: "softmax" with a no-object class (the paper) or "sigmoid" with quality-aware targets.
@@ -70,9 +70,9 @@ class SetCriterion:
         Args:
             outputs: predictions of all layers.
             targets: ground truth on the same device.
-            mean_over_processes: mean of a tensor over all processes. Every sum here is divided by the mean of its
-                normaliser over processes, so that the mean of the gradients over processes (what
-                data-parallel training computes) is the gradient of the loss on the global batch.
+            mean_over_processes: mean of a tensor over all processes. Every normaliser is replaced by its mean over
+                processes. Data-parallel training averages gradients over processes; this average is then the gradient
+                of the loss on the global batch.
 
         Raises:
             NonFiniteCostError: see `match`.
@@ -124,9 +124,9 @@ def _refuse_unknown_classes(targets: Targets, classes: int) -> None:
 
 
 def training_criterion(form: Form) -> SetCriterion:
-    """The loss that models of a form are trained with here: its λ are those of the matching cost.
+    """The loss that `setpiece train` uses for a form: its λ are those of the matching cost.
 
-    So it is the paper's in the softmax form. In the sigmoid form the class term counts twice, which tells classes apart
-    sooner in runs of a few hundred steps.
+    In the softmax form this is the paper's loss. In the sigmoid form the class term counts twice: in runs of a few
+    hundred steps the model then learns classes sooner.
     """
     return SetCriterion(form=form, weights=matching_weights(form))

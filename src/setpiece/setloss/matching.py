@@ -81,7 +81,7 @@ def _row_costs(
     _refuse_non_finite("boxes", boxes)
     images, slots = targets.present.nonzero(as_tuple=True)
     target_boxes = targets.boxes[images, slots].to(boxes.dtype)[:, None]  # (N, 1, 4)
-    # (L, N, Q, 4), in memory one component after the other: that is how L1 and GIoU read boxes
+    # (L, N, Q, 4), each component contiguous in memory, because L1 and GIoU read one component after the other
     predicted = boxes.movedim(-1, 0).contiguous()[:, :, images].movedim(0, -1)
     _, giou = overlaps(target_boxes[None], predicted)
     return PairCosts(
@@ -165,7 +165,9 @@ def match_scores(
     match = torch.full((L, *present.shape), -1, device=cost.device)
     try:
         match[:, present] = assign_rows(cost.view(L * N, Q), targets.count.tolist() * L).view(L, N)
-    except NonFiniteCostError as error:  # all predictions are finite: a box is absurdly large, or it is the target's
+    except (
+        NonFiniteCostError
+    ) as error:  # a box is far too large, or a target's is not finite
         row, query = error.index
         layer, (image, target) = row // N, present.nonzero()[row % N].tolist()
         raise NonFiniteCostError(
@@ -178,7 +180,7 @@ def match_scores(
 
 
 def _refuse_non_finite(name: str, values: Float[Tensor, "L B Q K"]) -> None:
-    if values.sum().isfinite():  # NaN and infinity survive a sum: one cheap pass says that all is well
+    if values.sum().isfinite():  # one cheap pass: NaN and infinity survive a sum
         return
     wrong = (~values.isfinite()).any(-1).nonzero().tolist()
     if wrong:
