@@ -165,9 +165,7 @@ def match_scores(
     match = torch.full((L, *present.shape), -1, device=cost.device)
     try:
         match[:, present] = assign_rows(cost.view(L * N, Q), targets.count.tolist() * L).view(L, N)
-    except (
-        NonFiniteCostError
-    ) as error:  # a box is far too large, or a target's is not finite
+    except NonFiniteCostError as error:  # a box is far too large, or a target's is not finite
         row, query = error.index
         layer, (image, target) = row // N, present.nonzero()[row % N].tolist()
         raise NonFiniteCostError(
