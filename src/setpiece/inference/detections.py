@@ -35,7 +35,7 @@ def to_detections(
         original_sizes: (height, width) of each image, in pixels.
         classes: the name of every class index; the softmax form's no-object class is not among them.
         form: how the model scores classes.
-        threshold: the least confidence that is shown, in [0, 1].
+        threshold: the least confidence that is returned, in [0, 1].
         limit: the most detections per image.
 
     Returns:
@@ -88,13 +88,13 @@ def _to_record(
     names: Sequence[str],
     threshold: float,
 ) -> sv.Detections:
-    shown = confidence >= threshold
-    class_id = class_id[shown]
+    kept = confidence >= threshold
+    class_id = class_id[kept]
     return sv.Detections(
-        xyxy=boxes_xyxy[shown],
-        confidence=confidence[shown],
+        xyxy=boxes_xyxy[kept],
+        confidence=confidence[kept],
         class_id=class_id,
-        data={"class_name": np.array([names[c] for c in class_id], dtype=str), "query": query[shown]},
+        data={"class_name": np.array([names[c] for c in class_id], dtype=str), "query": query[kept]},
     )
 
 
@@ -108,7 +108,7 @@ def _require_classes_fit(channels: int, classes: int, form: Form) -> None:
 
 
 def _require_finite(scores: Float[Tensor, "B Q K"], boxes_cxcywh: Float[Tensor, "B Q 4"], layer: int) -> None:
-    # A NaN score would fail every threshold and vanish: an image without detections, and nobody told why.
+    # A NaN score fails every threshold: the image would have no detections, and nothing would say why.
     broken = ~(scores.isfinite().all(-1) & boxes_cxcywh.isfinite().all(-1))
     if broken.any():
         image, query = broken.nonzero()[0].tolist()
