@@ -188,7 +188,7 @@ def test_minutes_end_a_run_by_its_own_clock(scenes, tmp_path):
     assert line["lr"] < config.learning_rate  # it has fallen; how far depends on when the last step began
 
 
-def test_the_one_to_many_loss_counts_by_its_weight_in_three_quarters_of_a_run(scenes, tmp_path, monkeypatch):
+def test_the_one_to_many_box_loss_counts_by_its_weight_in_three_quarters_of_a_run(scenes, tmp_path, monkeypatch):
     learned = []
 
     class Spy(Accelerator):
