@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from setpiece.explain.arrays import array, rounded, unpack
 from setpiece.explain.image_findings import Finding
-from setpiece.explain.page import render
 from setpiece.explain.payload import image_payload, images_payload, report_payload
 from setpiece.explain.report_image import show
 from setpiece.records import Outputs, Targets
 from setpiece.setloss import SetCriterion
+from setpiece.web import render
 
 ALL = 10_000
 

@@ -14,7 +14,6 @@ from setpiece.errors import UsageError
 from setpiece.explain.architecture import anatomy
 from setpiece.explain.findings import find_all
 from setpiece.explain.image_findings import Finding
-from setpiece.explain.page import render
 from setpiece.explain.pairs import pair_rows
 from setpiece.explain.payload import report_payload
 from setpiece.explain.report_image import ReportImage, show
@@ -24,6 +23,7 @@ from setpiece.model.checkpoint import Checkpoint
 from setpiece.model.sprint import Sprint
 from setpiece.records import Batch, Outputs, Targets
 from setpiece.setloss import SetCriterion, training_criterion
+from setpiece.web import render
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

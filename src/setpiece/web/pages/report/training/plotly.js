@@ -1,0 +1,9 @@
+/** Plotly takes most of a second to start. It lies in the page as text and starts when the first chart asks for it. */
+
+import { html } from "../../base/dom.js";
+
+/** @returns {any} the library */
+export function plotly() {
+  if (!globalThis.Plotly) document.head.append(html("script", document.getElementById("plotly").textContent));
+  return globalThis.Plotly;
+}
