@@ -12,9 +12,12 @@ test: .venv/ready  ## the whole suite
 lint: .venv/ready lint-pages  ## ruff, mypy, and eslint and tsc where there is node
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
-lint-pages:  ## the pages' JavaScript
-	@if command -v npm > /dev/null; then npm ci --silent && npm run --silent lint; \
-	else echo "There is no node here: the pages' JavaScript is not checked."; fi
+lint-pages:  ## eslint and tsc, where there is node
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory node_modules/ready && npm run --silent lint; \
+	else echo "There is no node here: the JavaScript of the pages is not checked."; fi
+
+node_modules/ready: package.json package-lock.json
+	npm ci --silent && touch node_modules/ready
 
 clean:  ## remove what make made
 	rm -rf .venv node_modules

@@ -54,7 +54,8 @@ def test_a_page_holds_the_modules_and_styles_that_it_reaches():
 
 def test_plotly_is_there_as_text_where_there_is_training():
     assert 'id="plotly"' not in render(payload())
-    (plotly,) = [text for attrs, text in Scripts(render(payload(training={"metrics": None}))).found if attrs.get("id") == "plotly"]
+    scripts = Scripts(render(payload(training={"metrics": None}))).found
+    (plotly,) = [text for attrs, text in scripts if attrs.get("id") == "plotly"]
     assert len(plotly) > 1_000_000
 
 

@@ -37,11 +37,14 @@ interface Payload {
   images: ReportImage[];
   findings: Finding[];
   model: Model | null;
-  training: { metrics: Metrics | null; matching: Matching | null } | null;
+  training: Training | null;
   /** The examples of the tour. */
   chapters: any;
   missing: string[];
 }
+
+type PayloadWithModel = Payload & { model: Model };
+type PayloadWithTraining = Payload & { training: Training };
 
 interface ReportImage {
   name: string;
@@ -129,6 +132,11 @@ interface AttentionPoints {
   levels: Encoded;
   weights: Encoded;
   peak: Encoded;
+}
+
+interface Training {
+  metrics: Metrics | null;
+  matching: Matching | null;
 }
 
 type Curve = (number | null)[];
@@ -258,5 +266,7 @@ interface Control {
   onchange(): void;
 }
 
-/** The library, once plotly.js has started it. */
-declare var Plotly: any;
+interface Window {
+  /** The library, once plotly.js has started it. */
+  Plotly?: any;
+}

@@ -3,17 +3,27 @@
 /** Added to every union and hull, so that boxes without area have finite overlaps. */
 export const EPSILON = 1e-9;
 
-/** [left, top, right, bottom] of a box. */
+/**
+ * [left, top, right, bottom] of a box.
+ * @param {Box} box
+ */
 export function corners([x, y, w, h]) {
   return [x - w / 2, y - h / 2, x + w / 2, y + h / 2];
 }
 
-/** The box with these corners. */
+/**
+ * The box with these corners.
+ * @param {Numbers} corners
+ */
 export function fromCorners([left, top, right, bottom]) {
   return [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top];
 }
 
-/** ‖a − b‖₁, the sum of the four absolute differences. */
+/**
+ * ‖a − b‖₁, the sum of the four absolute differences.
+ * @param {Box} a
+ * @param {Box} b
+ */
 export function l1(a, b) {
   return Math.abs(a[0] - b[0]) + Math.abs(a[1] - b[1]) + Math.abs(a[2] - b[2]) + Math.abs(a[3] - b[3]);
 }
@@ -26,6 +36,8 @@ function overlap(aCentre, aLength, bCentre, bLength) {
 
 /**
  * IoU = I / U and GIoU = I / U − (H − U) / H, with the areas of intersection I, union U and hull H.
+ * @param {Box} a
+ * @param {Box} b
  * @returns {{iou: number, giou: number, intersection: number, union: number, hull: number}}
  */
 export function overlaps(a, b) {
@@ -38,13 +50,21 @@ export function overlaps(a, b) {
   return { iou, giou: union / hull + iou - 1, intersection, union, hull };
 }
 
-/** The smallest box around both. */
+/**
+ * The smallest box around both.
+ * @param {Box} a
+ * @param {Box} b
+ */
 export function hull(a, b) {
   const [p, q] = [corners(a), corners(b)];
   return fromCorners([Math.min(p[0], q[0]), Math.min(p[1], q[1]), Math.max(p[2], q[2]), Math.max(p[3], q[3])]);
 }
 
-/** The box that both share, null where there is none. */
+/**
+ * The box that both share, null where there is none.
+ * @param {Box} a
+ * @param {Box} b
+ */
 export function intersection(a, b) {
   const [p, q] = [corners(a), corners(b)];
   const shared = [Math.max(p[0], q[0]), Math.max(p[1], q[1]), Math.min(p[2], q[2]), Math.min(p[3], q[3])];
@@ -72,7 +92,7 @@ export function giouGradient(a, b) {
   const [downY, downH] = overlapGradient(a[1], a[3], b[1], b[3]);
   const hullW = b[2] - across + a[2];
   const hullH = b[3] - down + a[3];
-  const inside = [Math.max(across, 0) * (down >= 0), Math.max(down, 0) * (across >= 0)]; // ∂I/∂down, ∂I/∂across
+  const inside = [Math.max(across, 0) * Number(down >= 0), Math.max(down, 0) * Number(across >= 0)]; // ∂I/∂down, ∂I/∂across
   const { intersection, union, hull } = overlaps(a, b);
   const chain = (dIntersection, dArea, dHull) => {
     const dUnion = dArea - dIntersection;

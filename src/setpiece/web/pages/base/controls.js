@@ -29,7 +29,11 @@ export function slider({ label, role, min, max, step, value, write = (x) => form
   return { element: html("div.control", html("label", { for: id }, label), input, output), show };
 }
 
-/** The slider over a model's prediction sets; null where there is only one. */
+/**
+ * The slider over a model's prediction sets; null where there is only one.
+ * @param {Payload} payload
+ * @param {Look} state
+ */
 export function layer(payload, state) {
   if (payload.layers.length < 2) return null;
   const { element, show } = slider({
@@ -64,7 +68,11 @@ export function key(name, text) {
   return html("span.key", html("i", { style: { "--mark": `var(--${name})` } }), text);
 }
 
-/** A sentence while the weights are not those of the model, and the way back. */
+/**
+ * A sentence while the weights are not those of the model, and the way back.
+ * @param {Payload} payload
+ * @param {Look} state
+ */
 export function changedWeights(payload, state) {
   const back = button("Back to the model's own", "own-weights", () => state.set({ criterion: payload.criterion }));
   const text = "The weights were changed in the Loss chapter: match and costs are those under the changed weights.";

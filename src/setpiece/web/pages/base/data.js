@@ -3,13 +3,17 @@
 const TYPES = { f4: Float32Array, i4: Int32Array, u1: Uint8Array };
 const decoded = new WeakMap();
 
-/** The JSON object that Python wrote into the page. */
+/**
+ * The JSON object that Python wrote into the page.
+ * @returns {Payload}
+ */
 export function payload() {
-  return JSON.parse(document.getElementById("payload").textContent);
+  return JSON.parse(/** @type {HTMLElement} */ (document.getElementById("payload")).textContent);
 }
 
 /**
  * Decode `{shape, dtype, data}`, with base64 little-endian numbers as data; each array once.
+ * @param {Encoded} encoded
  * @returns {{shape: number[], values: Float32Array|Int32Array|Uint8Array}} row-major values
  */
 export function array(encoded) {
@@ -22,7 +26,9 @@ export function array(encoded) {
 
 /**
  * The last axis at the leading indices, as a view: `row(boxes, layer, query)` is a box of a (L, K, 4) array.
- * @returns {Float32Array|Int32Array}
+ * @param {Encoded} encoded
+ * @param {number[]} index
+ * @returns {Float32Array|Int32Array|Uint8Array}
  */
 export function row(encoded, ...index) {
   const { shape, values } = array(encoded);

@@ -29,12 +29,18 @@ function weigh(terms, weights) {
   return TERMS.reduce((sum, term) => sum + weights[term] * terms[term], 0);
 }
 
-/** Log-probability (softmax) or logit (sigmoid) of target t's class by every query. */
+/**
+ * Log-probability (softmax) or logit (sigmoid) of target t's class by every query.
+ * @param {ReportImage} image
+ */
 function scoresOf(image, layer, target) {
   return Data.row(image.scores, layer, image.columns.indexOf(image.targets.labels[target]));
 }
 
-/** Probability of a target's class by a query. */
+/**
+ * Probability of a target's class by a query.
+ * @param {ReportImage} image
+ */
 export function probability(image, layer, target, query, form) {
   const score = scoresOf(image, layer, target)[query];
   return form === "softmax" ? Math.exp(score) : sigmoid(score);
@@ -47,7 +53,11 @@ function classCost(form, score) {
   return 0.25 * (1 - p) ** 2 * softplus(-score) - 0.75 * p ** 2 * softplus(score);
 }
 
-/** The three costs of giving a target to a query, without weights, and their weighted total; also the IoU. */
+/**
+ * The three costs of giving a target to a query, without weights, and their weighted total; also the IoU.
+ * @param {ReportImage} image
+ * @param {Criterion} criterion
+ */
 export function pairCost(image, layer, target, query, criterion) {
   const wanted = Data.row(image.targets.boxes, target);
   const predicted = Data.row(image.boxes, layer, query);
@@ -59,6 +69,8 @@ export function pairCost(image, layer, target, query, criterion) {
 
 /**
  * The cost of every pair, by term without weights, and weighted in total.
+ * @param {ReportImage} image
+ * @param {Criterion} criterion
  * @returns {{classification: number[][], l1: number[][], giou: number[][], total: number[][]}} each targets × queries
  */
 export function costs(image, layer, criterion) {
@@ -71,7 +83,11 @@ export function costs(image, layer, criterion) {
   return { ...terms, total };
 }
 
-/** The terms are the same under all weights: they are computed once. */
+/**
+ * The terms are the same under all weights: they are computed once.
+ * @param {ReportImage} image
+ * @param {Criterion} criterion
+ */
 function termsOf(image, layer, criterion) {
   if (!computed.has(image)) computed.set(image, []);
   const layers = computed.get(image);
@@ -85,17 +101,28 @@ function termsOf(image, layer, criterion) {
   return layers[layer];
 }
 
-/** The optimal query of every target, −1 where one is left over. */
+/**
+ * The optimal query of every target, −1 where one is left over.
+ * @param {ReportImage} image
+ * @param {Criterion} criterion
+ */
 export function match(image, layer, criterion) {
   return Assignment.solve(costs(image, layer, criterion).total).match;
 }
 
-/** Queries of the model that are not on the page: how many, and the sum of their `rest` at this layer. */
+/**
+ * Queries of the model that are not on the page: how many, and the sum of their `rest` at this layer.
+ * @param {ReportImage} image
+ */
 function dropped(image, layer) {
   return { count: image.dropped.count, rest: Data.array(image.dropped.rest).values[layer] };
 }
 
-/** The class loss, in the softmax form: of every pair, of every query without a target, of those not on the page. */
+/**
+ * The class loss, in the softmax form: of every pair, of every query without a target, of those not on the page.
+ * @param {ReportImage} image
+ * @param {Criterion} criterion
+ */
 function softmaxClass(image, layer, criterion, match) {
   const matched = new Set(match);
   const rest = Data.row(image.rest, layer);
@@ -111,7 +138,11 @@ function softmaxClass(image, layer, criterion, match) {
   };
 }
 
-/** The class loss, in the sigmoid form. A matched query's share includes pushing its other classes down. */
+/**
+ * The class loss, in the sigmoid form. A matched query's share includes pushing its other classes down.
+ * @param {ReportImage} image
+ * @param {Criterion} criterion
+ */
 function sigmoidClass(image, layer, criterion, match, ious) {
   const matched = new Set(match);
   const rest = Data.row(image.rest, layer);
@@ -133,6 +164,8 @@ function sigmoidClass(image, layer, criterion, match, ious) {
 
 /**
  * The weighted loss of an image at a layer under a match.
+ * @param {ReportImage} image
+ * @param {Criterion} criterion
  * @returns {{classification, l1, giou, no_object, total: number, noObjectOf: number[], pairs: object[]}}
  *   `noObjectOf`: the share of each query without a target. Per target in `pairs`: its query, unweighted costs, IoU,
  *   weighted loss by term, and the gradient of the loss by its predicted cxcywh (null: no query)
@@ -170,7 +203,10 @@ export function of(image, layer, criterion, match) {
   return { ...sum, total: sum.classification + sum.l1 + sum.giou + sum.no_object, noObjectOf, pairs };
 }
 
-/** ∂ loss / ∂ predicted cxcywh of a pair. The class term has no part in it: its quality is not differentiated. */
+/**
+ * ∂ loss / ∂ predicted cxcywh of a pair. The class term has no part in it: its quality is not differentiated.
+ * @param {ReportImage} image
+ */
 function gradient(image, layer, { target, query }, weights, count) {
   const predicted = Data.row(image.boxes, layer, query);
   const wanted = Data.row(image.targets.boxes, target);

@@ -10,13 +10,18 @@ const SMALL = 400; // narrower pictures have finer lines
 const LONGEST = 0.08; // arrow, of the picture's width and height
 
 /**
+ * A box on the picture; `target` is null where it belongs to none.
+ * @typedef {{kind: "target" | "prediction" | "idle", target: number | null, query: number, box: Box}} Item
+ */
+
+/**
  * @param {object} options
- * @param {object} options.payload
- * @param {object} options.state a State; the pair looked at is shown, and set by the pointer
+ * @param {Payload} options.payload
+ * @param {Look} options.state the pair looked at is shown, and set by the pointer
  * @param {string} options.label what the picture shows, for those who do not see it
- * @param {function} [options.match] scene -> query of each target, the scene's own match if left out
- * @param {function} [options.only] scene -> the targets to show, all if left out
- * @param {function} [options.idle] scene -> queries without a target to show, none if left out
+ * @param {(scene: Scene) => number[]} [options.match] the query of each target, the scene's own match if left out
+ * @param {(scene: Scene) => number[]} [options.only] the targets to show, all if left out
+ * @param {(scene: Scene) => number[]} [options.idle] queries without a target to show, none if left out
  * @param {boolean} [options.arrows] where the negative gradient pushes the edges of the matched predictions
  * @returns {{element: HTMLElement, draw: function()}}
  */
@@ -31,7 +36,10 @@ export function create({
 }) {
   const drawing = svg("svg", { role: "img", "aria-label": label, "data-role": "picture" });
   const element = html("div.picture", drawing);
-  let [shown, size] = [[], [0, 0]];
+  /** @type {Item[]} */
+  let shown = [];
+  /** @type {[number, number]} */
+  let size = [0, 0];
 
   function draw() {
     const scene = Scene.of(payload, state);
@@ -114,7 +122,12 @@ function ground(image, [width, height]) {
   );
 }
 
-/** A rectangle on the picture, with a light or dark edge around its line. */
+/**
+ * A rectangle on the picture, with a light or dark edge around its line.
+ * @param {Item} item
+ * @param {number[]} size of the picture
+ * @param {Scene} scene
+ */
 function boxOf({ target, query, box, kind }, [width, height], scene) {
   const [left, top] = Boxes.corners(box);
   const frame = { x: left * width, y: top * height, width: box[2] * width, height: box[3] * height };
@@ -142,13 +155,19 @@ function tagOf(text, kind, frame, [width, height]) {
   );
 }
 
-/** A query that is looked at, with a line to the target that it is compared with. */
+/**
+ * A query that is looked at, with a line to the target that it is compared with.
+ * @param {Scene} scene
+ */
 function visitor(scene, target, query, size) {
   const box = boxOf({ target: null, query, box: scene.queryBox(query), kind: "idle" }, size, scene);
   return svg("g.visitor", target === null ? "" : linkOf(scene, target, query, size), box);
 }
 
-/** From the target's centre (a disc) to the prediction's (a diamond). */
+/**
+ * From the target's centre (a disc) to the prediction's (a diamond).
+ * @param {Scene} scene
+ */
 function linkOf(scene, target, query, [width, height]) {
   const [a, b] = [scene.targetBox(target), scene.queryBox(query)];
   const [x1, y1, x2, y2] = [a[0] * width, a[1] * height, b[0] * width, b[1] * height];
@@ -171,7 +190,10 @@ export function pushOf(gradient) {
   return { left: x - w / 2, top: y - h / 2, right: x + w / 2, bottom: y + h / 2 };
 }
 
-/** Four arrows on each matched prediction, on one scale for the image. */
+/**
+ * Four arrows on each matched prediction, on one scale for the image.
+ * @param {Scene} scene
+ */
 function arrowsOf(scene, [width, height]) {
   const pairs = scene.loss.pairs.filter(({ query }) => query >= 0);
   const pushes = pairs.map(({ gradient }) => pushOf(gradient));

@@ -6,15 +6,16 @@ import { svg } from "./dom.js";
 export const SIZE = { width: 640, height: 400 }; // the drawing's own units; boxes are fractions of it
 const LEAST = 0.02; // shortest side
 const STEP = 0.01; // of the arrow keys
+/** @type {Record<string, [number, number]>} */
 const KEYS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
 const CORNERS = ["left-top", "right-top", "left-bottom", "right-bottom"];
 const KINDS = ["target", "prediction"];
 
 /**
  * The shapes of one pair: hull and intersection to lie below, the two boxes above.
- * @param {number[][]} pair target and prediction; changed in place
+ * @param {[Box, Box]} pair target and prediction; changed in place
  * @param {{index: number, name: string}} which of the pairs on the drawing
- * @param {function()} onchange
+ * @param {() => void} onchange
  */
 export function create(pair, { index, name }, onchange) {
   const waste = svg("path", { fill: "url(#hatch)", "fill-rule": "evenodd" });
@@ -112,7 +113,10 @@ function drag(shape, present, onmove) {
   });
 }
 
-/** The box elsewhere, whole within the drawing. */
+/**
+ * The box elsewhere, whole within the drawing.
+ * @param {Box} box
+ */
 function moved([x, y, w, h], dx, dy) {
   const within = (value, size) => Math.min(1 - size / 2, Math.max(size / 2, value));
   return [within(x + dx, w), within(y + dy, h), w, h];

@@ -87,6 +87,7 @@ function hatch() {
   return svg("defs", svg("pattern", { id: "hatch", ...size }, svg("line.hatch", { x1: 0, y1: 0, x2: 0, y2: 8 })));
 }
 
+/** @param {[Box, Box][]} pairs */
 function readingsOf(pairs) {
   const values = pairs.map((pair) => ({ ...Boxes.overlaps(...pair), l1: Boxes.l1(...pair) }));
   const two = values.length > 1;
@@ -115,7 +116,11 @@ function readingsOf(pairs) {
       row("hull", "hull", "the smallest box around both"),
     ),
   );
-  return [table, ...values.map((one, i) => formula(one, two ? `${i + 1}: ` : "")), two ? compare(values) : ""];
+  return [
+    table,
+    ...values.map((one, i) => formula(one, two ? `${i + 1}: ` : "")),
+    two ? compare(values[0], values[1]) : "",
+  ];
 }
 
 function formula({ intersection, union, hull, giou }, name) {
@@ -123,7 +128,7 @@ function formula({ intersection, union, hull, giou }, name) {
   return html("p.equation.hint", `${name}GIoU = I / U − (H − U) / H = ${numbers}`);
 }
 
-function compare([large, small]) {
+function compare(large, small) {
   if (Math.abs(large.giou - small.giou) > 0.005)
     return html("p", "The relative errors differ now, and so do the GIoUs.");
   return html(

@@ -6,7 +6,10 @@ import * as Loss from "./loss.js";
 
 const made = new WeakMap();
 
-/** The scene that a state looks at; those of all its layers are kept until it looks elsewhere. */
+/**
+ * The scene that a state looks at; those of all its layers are kept until it looks elsewhere.
+ * @param {Payload} payload
+ */
 export function of(payload, { image: index, layer, criterion }) {
   const image = payload.images[index];
   let known = made.get(image);
@@ -14,7 +17,11 @@ export function of(payload, { image: index, layer, criterion }) {
   return (known.layers[layer] ??= create(payload, image, layer, criterion));
 }
 
-/** Look at another layer: a target that is looked at with its own query is so again. */
+/**
+ * Look at another layer: a target that is looked at with its own query is so again.
+ * @param {Payload} payload
+ * @param {Look} state
+ */
 export function toLayer(payload, state, layer) {
   const { image, criterion, target, query } = state;
   const own = target !== null && of(payload, state).match[target] === query;
@@ -33,6 +40,11 @@ function lazily(object, name, compute) {
   });
 }
 
+/**
+ * @param {Payload} payload
+ * @param {ReportImage} image
+ * @param {Criterion} criterion
+ */
 function create(payload, image, layer, criterion) {
   const scene = {
     image,

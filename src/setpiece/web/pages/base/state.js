@@ -24,12 +24,18 @@ export function create(fields) {
   return state;
 }
 
-/** Look at a pair for as long as the pointer rests on it; nothing happens while another one is pinned. */
+/**
+ * Look at a pair for as long as the pointer rests on it; nothing happens while another one is pinned.
+ * @param {Look} state
+ */
 export function hover(state, target, query) {
   if (!state.pinned) state.set({ target, query });
 }
 
-/** Hold on to a pair; once more lets go. */
+/**
+ * Hold on to a pair; once more lets go.
+ * @param {Look} state
+ */
 export function pin(state, target, query) {
   const again = state.pinned && state.target === target && state.query === query;
   state.set({ target, query, pinned: !again });

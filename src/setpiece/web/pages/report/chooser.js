@@ -5,7 +5,11 @@ import { button, html } from "../base/dom.js";
 
 const BUSY = "input, select, textarea, [role=tab], [role=grid], .scroll, .playground"; // have arrow keys of their own
 
-/** @returns {HTMLElement} */
+/**
+ * @param {Payload} payload
+ * @param {Look} state
+ * @returns {HTMLElement}
+ */
 export function create(payload, state) {
   let shown = payload.images.map((_, index) => index);
   const name = html("b", { "data-role": "image-name", "aria-live": "polite" });
@@ -71,7 +75,7 @@ export function create(payload, state) {
   document.addEventListener("keydown", (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!by || element.hidden || event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) return;
-    if (event.target.closest(BUSY)) return;
+    if (event.target instanceof Element && event.target.closest(BUSY)) return;
     event.preventDefault();
     move(by);
   });

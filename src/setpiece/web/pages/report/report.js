@@ -12,7 +12,10 @@ import * as Model from "./model/model.js";
 import * as Training from "./training/training.js";
 import * as Words from "./words.js";
 
-/** All chapters in their order. `images`: the chapter looks at one image, so the thumbnails are shown above it. */
+/**
+ * All chapters in their order. `images`: the chapter looks at one image, so the thumbnails are shown above it.
+ * @type {{id: string, title: string, view: {mount: Function}, has: (payload: Payload) => boolean, images: boolean}[]}
+ */
 const CHAPTERS = [
   { id: "words", title: "In words", view: Words, has: () => true, images: false },
   { id: "matching", title: "Matching", view: Matching, has: ({ images }) => images.length > 0, images: true },
@@ -35,10 +38,14 @@ function start() {
   const last = Math.max(0, payload.layers.length - 1);
   const state = State.create({ image: 0, layer: last, ...nothing, criterion: payload.criterion });
   document.addEventListener("keydown", (event) => event.key === "Escape" && state.set(nothing));
-  const main = document.getElementById("page");
+  const main = /** @type {HTMLElement} */ (document.getElementById("page"));
   mountChapters(main, payload, state);
 }
 
+/**
+ * @param {Payload} payload
+ * @param {Look} state
+ */
 function mountChapters(main, payload, state) {
   const chapters = CHAPTERS.filter(({ has }) => has(payload)).map((chapter) => ({
     ...chapter,
@@ -88,7 +95,11 @@ function sectionOf({ id, title }) {
   return html("section.chapter", { id: `chapter-${id}`, role: "tabpanel", tabindex: -1, ...names, hidden: true });
 }
 
-/** Let a chapter draw itself. While it is out of view, changes of the state wait for it. */
+/**
+ * Let a chapter draw itself. While it is out of view, changes of the state wait for it.
+ * @param {Payload} payload
+ * @param {Look} state
+ */
 function mount(chapter, payload, state, go) {
   const { section, title, view } = chapter;
   const waiting = new Map();
@@ -106,7 +117,7 @@ function mount(chapter, payload, state, go) {
   try {
     view.mount(section, payload, Object.create(state, { on: { value: on } }), go);
   } catch (error) {
-    const text = `The chapter “${title}” could not be shown: ${error.message}.`;
+    const text = `The chapter “${title}” could not be shown: ${error instanceof Error ? error.message : error}.`;
     section.replaceChildren(html("div.panel.missing", { "data-role": "failed" }, text));
     throw error;
   }

@@ -6,7 +6,9 @@ import { html, svg } from "../base/dom.js";
 
 /**
  * Fill an element with the chapter.
- * @param {function(string)} go shows another chapter
+ * @param {Payload} payload
+ * @param {Look} state
+ * @param {(id: string) => void} go shows another chapter
  */
 export function mount(element, payload, state, go) {
   const lead = "What stands out, computed from the numbers of the other chapters. Press a sentence to see it.";
@@ -23,6 +25,10 @@ function missing(sentences) {
   return html("div.panel.missing", { "data-role": "missing" }, html("h3", "Not shown"), list);
 }
 
+/**
+ * @param {Payload} payload
+ * @param {Look} state
+ */
 function findings(payload, state, go) {
   const item = (finding) => {
     if (finding.image === null) return html("li", html("p.finding", { "data-role": "finding" }, finding.text));
@@ -34,7 +40,10 @@ function findings(payload, state, go) {
   return html("div.panel", list);
 }
 
-/** The image of a finding with the target and the query that it speaks of. */
+/**
+ * The image of a finding with the target and the query that it speaks of.
+ * @param {Payload} payload
+ */
 function sketch(payload, { image: index, layer, target, query }) {
   const image = payload.images[index];
   const { width, height, src } = image;
@@ -54,7 +63,11 @@ function sketch(payload, { image: index, layer, target, query }) {
   );
 }
 
-/** Go where a finding points: its image, layer and pair. */
+/**
+ * Go where a finding points: its image, layer and pair.
+ * @param {Payload} payload
+ * @param {Look} state
+ */
 function show(finding, payload, state, go) {
   const { image, target } = finding;
   const layer = finding.layer ?? state.layer;

@@ -8,8 +8,9 @@ import * as PlayBox from "../base/play_box.js";
  * @param {number[][]} start where the two are at first
  */
 export function control(start) {
-  const control = { onchange: null };
-  const pair = start.map((box) => [...box]);
+  const control = /** @type {Control} */ ({});
+  /** @type {[number[], number[]]} */
+  const pair = [[...start[0]], [...start[1]]];
   let moved = false;
   const shapes = PlayBox.create(pair, { index: 0, name: "" }, () => {
     moved = true;

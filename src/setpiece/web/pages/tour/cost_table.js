@@ -88,7 +88,7 @@ export function create({ cost, rows, columns, label, digits = 0, onchange }) {
 
 /** A matrix as the control of a question; the answer is a column for every row. */
 export function control(matrix) {
-  const control = { onchange: null };
+  const control = /** @type {Control} */ ({});
   const drawn = create({ ...matrix, onchange: () => control.onchange() });
   control.element = drawn.element;
   control.value = () => (drawn.match().every((column) => column >= 0) ? drawn.match() : null);

@@ -9,6 +9,7 @@ const WIDTH = 360;
 const SIDE = 0.2; // of two equal squares
 const FARTHEST = 0.6; // shift
 const CHART = { left: 34, right: 350, top: 14, bottom: 150 };
+/** @type {{key: string, name: string, dash: string | null, of: (pair: [Box, Box]) => number}[]} */
 const CURVES = [
   { key: "l1", name: "L1", dash: "9 4", of: (pair) => Boxes.l1(...pair) },
   { key: "giou", name: "GIoU", dash: null, of: (pair) => Boxes.overlaps(...pair).giou },
@@ -20,7 +21,10 @@ export function canvas(height, label, ...shapes) {
   return svg("svg.tour-canvas", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": label }, shapes.flat());
 }
 
-/** The shapes of a target and a prediction in their hull. */
+/**
+ * The shapes of a target and a prediction in their hull.
+ * @param {[Box, Box]} pair
+ */
 export function pairShapes(pair) {
   const shape = (box, kind) => {
     const [left, top] = Boxes.corners(box);
@@ -32,6 +36,7 @@ export function pairShapes(pair) {
 
 const x = (shift) => CHART.left + ((CHART.right - CHART.left) * shift) / FARTHEST;
 const y = (value) => CHART.bottom - ((CHART.bottom - CHART.top) * (value + 1)) / 2;
+/** @returns {[Box, Box]} */
 const squares = (shift) => [
   [0.2, 0.17, SIDE, SIDE],
   [0.2 + shift, 0.17, SIDE, SIDE],

@@ -8,6 +8,7 @@ const COLUMNS = [92, 268]; // x of the two groups
 const GAP = 62; // between vertices of a group
 const TOP = 28;
 
+/** @param {number[]} pair */
 const key = ([left, right]) => `${left}-${right}`;
 
 /** Vertices that two chosen edges share, as indices of each group. */
@@ -67,6 +68,7 @@ export function maximum(lefts, rights, edges) {
 
 /** The left vertices that have the fewest neighbours for their number (Hall 1935), with those neighbours. */
 export function tightest(lefts, edges) {
+  /** @type {{short: number, group: number[], neighbours: number[]}} */
   let best = { short: 0, group: [], neighbours: [] };
   for (let bits = 1; bits < 1 << lefts; bits++) {
     const group = Array.from({ length: lefts }, (_, i) => i).filter((i) => bits & (1 << i));
@@ -96,6 +98,7 @@ function drawVertices(names, side, rows) {
   });
 }
 
+/** @param {string[]} names of its two ends */
 function drawEdge(edge, a, b, rights, names, toggle) {
   const along = { x1: a.x, y1: a.y, x2: b.x, y2: b.y };
   const at = (part) => ({
@@ -141,14 +144,16 @@ export function create({ left, right, edges, label, onchange }) {
   const ends = [drawVertices(left, 0, rows), drawVertices(right, 1, rows)];
   const pairs = () => edges.map((edge) => [edge.left, edge.right]).filter((pair) => chosen.has(key(pair)));
   const drawn = edges.map((edge) => {
-    const toggle = () => {
-      const name = key([edge.left, edge.right]);
-      if (!chosen.delete(name)) chosen.add(name);
-      paint({});
-      onchange(pairs());
-    };
+    const toggle =
+      onchange &&
+      (() => {
+        const name = key([edge.left, edge.right]);
+        if (!chosen.delete(name)) chosen.add(name);
+        paint({});
+        onchange(pairs());
+      });
     const [a, b] = [ends[0][edge.left], ends[1][edge.right]];
-    return drawEdge(edge, a, b, right.length, [left[edge.left], right[edge.right]], onchange && toggle);
+    return drawEdge(edge, a, b, right.length, [left[edge.left], right[edge.right]], toggle);
   });
 
   function paint(marked) {
@@ -183,7 +188,7 @@ export function create({ left, right, edges, label, onchange }) {
 
 /** A graph as the control of a question; the answer is the chosen pairs. */
 export function control(graph) {
-  const control = { onchange: null };
+  const control = /** @type {Control} */ ({});
   const drawn = create({ ...graph, onchange: () => control.onchange() });
   control.element = drawn.element;
   control.value = () => (drawn.pairs().length ? drawn.pairs() : null);

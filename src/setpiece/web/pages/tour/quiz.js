@@ -72,7 +72,7 @@ export function question(marks, { id, ask, control, judge, solution }) {
 
 /** One of several answers. @param {{value: *, text: string}[]} options `text` is our own markup */
 export function choice(name, options) {
-  const control = { onchange: null };
+  const control = /** @type {Control} */ ({});
   const inputs = options.map((_, i) =>
     html("input", { type: "radio", name: `choice-${name}`, value: i, onchange: () => control.onchange() }),
   );
@@ -91,7 +91,7 @@ export function choice(name, options) {
 
 /** A number typed in; a comma is read as a point. */
 export function numberInput(label) {
-  const control = { onchange: null };
+  const control = /** @type {Control} */ ({});
   const input = html("input", { type: "text", inputmode: "decimal", size: 8, oninput: () => control.onchange() });
   control.element = html("label.tour-number", html("span", prose(label)), input);
   control.value = () => {

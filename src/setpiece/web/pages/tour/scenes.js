@@ -5,17 +5,26 @@ import * as Picture from "../base/picture.js";
 import * as Scene from "../base/scene.js";
 import * as State from "../base/state.js";
 
-/** Where the tour looks: an image's last layer, under the criterion of the payload. */
+/**
+ * Where the tour looks: an image's last layer, under the criterion of the payload.
+ * @param {Payload} payload
+ */
 function place(payload, image) {
   return { image, layer: payload.layers.length - 1, criterion: payload.criterion };
 }
 
-/** All that is computed of an image there. */
+/**
+ * All that is computed of an image there.
+ * @param {Payload} payload
+ */
 export function scene(payload, image) {
   return Scene.of(payload, place(payload, image));
 }
 
-/** A state of its own that looks there, for a view. Escape lets go of a pair. */
+/**
+ * A state of its own that looks there, for a view. Escape lets go of a pair.
+ * @param {Payload} payload
+ */
 export function state(payload, image) {
   const nothing = { target: null, query: null, pinned: false };
   const made = State.create({ ...place(payload, image), ...nothing });
@@ -23,7 +32,10 @@ export function state(payload, image) {
   return made;
 }
 
-/** Integers as Python encodes them. */
+/**
+ * Integers as Python encodes them.
+ * @returns {Encoded}
+ */
 export function integers(values) {
   const bytes = new Uint8Array(Int32Array.from(values).buffer);
   return { shape: [values.length], dtype: "i4", data: btoa(String.fromCharCode(...bytes)) };
@@ -39,7 +51,10 @@ export function shuffled(numbers) {
   return order;
 }
 
-/** "2 star 0.93": a query, its likeliest class and how sure it is of it. */
+/**
+ * "2 star 0.93": a query, its likeliest class and how sure it is of it.
+ * @param {Scene} scene
+ */
 export function says(scene, query) {
   const { name, score } = scene.best(query);
   return `${scene.number(query)} ${name} ${format(score, 2)}`;
@@ -51,7 +66,7 @@ export function says(scene, query) {
  *   can be chosen; `target`: the only object to show
  */
 export function picker({ payload, image, label, one = false, target }) {
-  const control = { onchange: null };
+  const control = /** @type {Control} */ ({});
   const look = state(payload, image);
   const { queries, targets } = scene(payload, image);
   const chosen = new Set();

@@ -59,7 +59,10 @@ export function create(cost) {
   return Layout.figure("algorithm", caption, Layout.row(back, next, toggle), told, parts, proof);
 }
 
-/** "6 − 2 = 4". */
+/**
+ * "6 − 2 = 4".
+ * @param {number[]} values
+ */
 function sumOf([first, ...others]) {
   const signed = others.map((value) => `${value < 0 ? "−" : "+"} ${Math.abs(value)}`);
   return `${[format(first, 0), ...signed].join(" ")} = ${format(add([first, ...others]), 0)}`;

@@ -16,7 +16,7 @@ const LEAD = "How a detector learns from a set of objects, from nothing. Each ch
 /** Build the page from the payload in it: chapters to go through, one in view. */
 function start() {
   const payload = Data.payload();
-  const main = document.getElementById("page");
+  const main = /** @type {HTMLElement} */ (document.getElementById("page"));
   main.classList.add("chapter");
   const ideas = [BipartiteMatching, PredictionSet, EveryPermutation, MatchingCost, HungarianLoss, L1AndGiou];
   const marks = Quiz.progress(ideas.flatMap((idea) => idea.questions));
@@ -65,7 +65,7 @@ function sectionOf({ id }) {
 
 /** Bring a question into view and put the keyboard there. */
 function ask(id) {
-  const question = document.querySelector(`[data-question="${id}"]`);
+  const question = /** @type {HTMLElement} */ (document.querySelector(`[data-question="${id}"]`));
   question.scrollIntoView({ block: "center" });
   question.focus({ preventScroll: true });
 }

@@ -1,13 +1,14 @@
 /** The Loss chapter: what pairs and queries without a target add, also under other weights, and what it pushes. */
 
 import { format, html, number, table } from "../dom.js";
+import * as Loss from "../loss.js";
 import * as Pairs from "../matching/pairs.js";
 import * as Picture from "../picture.js";
 import * as Scene from "../scene.js";
 import * as State from "../state.js";
-import * as Loss from "../loss.js";
 import * as Weights from "./weights.js";
 
+/** @type {[string, string][]} */
 const TERMS = [
   ["classification", "class"],
   ["l1", "L1"],
@@ -17,7 +18,11 @@ const TERMS = [
 const WORST = 6;
 const mark = (term) => ({ "--mark": `var(--${term.replace("_", "-")})` });
 
-/** Fill an element with the chapter. */
+/**
+ * Fill an element with the chapter.
+ * @param {Payload} payload
+ * @param {Look} state
+ */
 export function mount(element, payload, state) {
   const picture = Picture.create({ payload, state, label: "Where the loss pushes the boxes", arrows: true });
   const parts = [Weights.create({ payload, state }), sum, layers, shares, worst];
@@ -60,14 +65,18 @@ export function mount(element, payload, state) {
 
 /** A bar whose parts are as long as the terms. */
 function bar(loss, longest) {
-  const part = ([term]) => {
+  const part = ([term, _name]) => {
     const width = `${(100 * loss[term]) / (longest || 1)}%`;
     return loss[term] > 0 && html("i", { style: { ...mark(term), width } });
   };
   return html("div.stacked", { "aria-hidden": "true" }, TERMS.map(part));
 }
 
-/** The loss of the image at this layer. */
+/**
+ * The loss of the image at this layer.
+ * @param {Payload} payload
+ * @param {Look} state
+ */
 function sum(payload, state) {
   const element = html("div.panel", { "data-role": "loss-sum" });
   const draw = () => {
@@ -94,7 +103,11 @@ function sum(payload, state) {
   return { element, draw };
 }
 
-/** The same for every layer, as bars to compare; a press goes to the layer. */
+/**
+ * The same for every layer, as bars to compare; a press goes to the layer.
+ * @param {Payload} payload
+ * @param {Look} state
+ */
 function layers(payload, state) {
   const element = html("div.panel", { "data-role": "loss-layers" });
   const draw = () => {
@@ -120,7 +133,11 @@ function layers(payload, state) {
   return { element, draw };
 }
 
-/** What each pair adds. */
+/**
+ * What each pair adds.
+ * @param {Payload} payload
+ * @param {Look} state
+ */
 function shares(payload, state) {
   const body = html("tbody");
   const names = ["<target", "query", "class", "L1", "GIoU", "total", ""];
@@ -140,18 +157,28 @@ function shares(payload, state) {
   return { element, draw };
 }
 
+/**
+ * @param {Scene} scene
+ * @param {PairLoss} pair
+ * @param {number} longest
+ * @param {Look} state
+ */
 function shareRow(scene, { target, query, loss }, longest, state) {
   return html(
     "tr",
     Pairs.rowProperties(state, target, query, "loss-row"),
     html("td.text", html("b", target), ` ${scene.className(target)}`),
     html("td", scene.number(query)),
-    [...Loss.TERMS, "total"].map((term) => html("td", number(loss[term], `share-${term}`))),
+    [...Loss.TERMS, "total"].map((term) => html("td", number(loss?.[term], `share-${term}`))),
     html("td.wide", bar(loss, longest)),
   );
 }
 
-/** The queries without a target that cost most. */
+/**
+ * The queries without a target that cost most.
+ * @param {Payload} payload
+ * @param {Look} state
+ */
 function worst(payload, state) {
   const list = html("div.stack.tight");
   const element = html("div.panel", html("h3", "Queries without a target that add most"), list);
@@ -165,6 +192,10 @@ function worst(payload, state) {
   return { element, draw };
 }
 
+/**
+ * @param {Scene} scene
+ * @param {Look} state
+ */
 function worstLine(scene, query, longest, state) {
   const { name, score } = scene.best(query);
   const loss = scene.loss.noObjectOf[query];

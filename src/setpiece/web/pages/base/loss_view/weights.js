@@ -92,6 +92,7 @@ function among({ queries, queryCount }) {
   return ` Solved among the ${queries.length} of ${queryCount} queries that this page keeps.`;
 }
 
+/** @param {Scene} scene */
 function changed(scene) {
   const moved = scene.targets.filter((t) => scene.match[t] !== scene.recorded[t]);
   if (!moved.length) return "Every target keeps its query.";

@@ -6,9 +6,22 @@ import { button, format, html, svg } from "../dom.js";
 const SECONDS = 1.6; // a step, while it plays
 const GRAPH = { width: 420, left: 130, right: 330, gap: 44 };
 
-/** @returns {{element: HTMLElement, draw, show, resume, stop: function}} */
+/**
+ * A match that is shown, with the words for it; `u` and `v` are null where it is no step of the algorithm.
+ * @typedef {{text: string, match: number[], path: number[][], u: number[] | null, v: number[] | null}} Frame
+ */
+
+/** The figure, and what shows a match in it until `resume`. */
 export function create() {
-  let [scene, chosen, frames, at, timer] = [null, null, [], 0, null];
+  /** @type {Scene} */
+  let scene;
+  /** @type {{rows: number[], columns: number[], cost: number[][]}} */
+  let chosen;
+  /** @type {Frame[]} */
+  let frames = [];
+  /** @type {number | undefined} */
+  let timer;
+  let at = 0;
   const words = html("p.words", { "aria-live": "polite", "data-role": "step-text" });
   const graph = html("div");
   const table = html("div.scroll");
@@ -63,17 +76,21 @@ export function create() {
 
   function stop() {
     clearInterval(timer);
-    timer = null;
+    timer = undefined;
     play.textContent = "Play";
   }
 
   return { element, draw, show, resume: () => step(at), stop };
 }
 
-/** What is shown one after the other: each path before it is taken, then the match after it. */
+/**
+ * What is shown one after the other: each path before it is taken, then the match after it.
+ * @param {Scene} scene
+ */
 function framesOf(scene, { rows, columns, cost }) {
   const nobody = rows.map(() => -1);
   const nothing = { match: nobody, path: [], u: rows.map(() => 0), v: columns.map(() => 0) };
+  /** @type {Frame[]} */
   const frames = [{ ...nothing, text: "No target has a query yet." }];
   Assignment.steps(cost).forEach((step, i, steps) => {
     const before = i ? steps[i - 1] : { match: nobody, total: 0 };
@@ -86,6 +103,7 @@ function framesOf(scene, { rows, columns, cost }) {
   return frames;
 }
 
+/** @param {Scene} scene */
 function pathText(scene, rows, columns, { row, path }) {
   const query = (column) => `query ${scene.number(columns[column])}`;
   const moves = path.slice(1).map(([t, q]) => `target ${rows[t]} moves on to ${query(q)}`);
@@ -100,7 +118,10 @@ function kindOf({ match, path }, row, column) {
   return path.some(([r]) => r === row) ? "leaving" : "matched";
 }
 
-/** Targets left, queries right, a line for each pair. */
+/**
+ * Targets left, queries right, a line for each pair.
+ * @param {Scene} scene
+ */
 function graphOf(scene, { rows, columns }, frame) {
   const height = Math.max(rows.length, columns.length) * GRAPH.gap + 12;
   const y = (index, length) => 6 + ((index + 0.5) * (height - 12)) / length;
@@ -132,7 +153,10 @@ function queryNode(y, text) {
   return svg("g.of-query", svg("path", { d: `M${GRAPH.right} ${y - 9}l9 9l-9 9l-9 -9z` }), label);
 }
 
-/** The costs, the match and the path in them; at the edges the prices u and v that the algorithm keeps. */
+/**
+ * The costs, the match and the path in them; at the edges the prices u and v that the algorithm keeps.
+ * @param {Scene} scene
+ */
 function tableOf(scene, { rows, columns, cost }, frame) {
   const { u, v } = frame;
   const price = (value) => html("td.price", format(value, 2));

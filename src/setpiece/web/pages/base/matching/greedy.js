@@ -43,7 +43,11 @@ export function create({ payload, state }) {
 
 const differing = (scene) => scene.targets.filter((t) => scene.match[t] !== scene.greedy.match[t]);
 
-/** One of the two matches: where they differ on the image, and its total. */
+/**
+ * One of the two matches: where they differ on the image, and its total.
+ * @param {Payload} payload
+ * @param {Look} state
+ */
 function side(payload, state, title, match) {
   const label = `${title} match where the two differ`;
   const picture = Picture.create({ payload, state, label, match, only: differing });
@@ -55,6 +59,10 @@ function side(payload, state, title, match) {
   return { element: html("figure.stack.tight", html("figcaption", html("b", title), total), picture.element), show };
 }
 
+/**
+ * @param {Scene} scene
+ * @param {Look} state
+ */
 function row(scene, target, state) {
   const cost = scene.costs.total[target];
   const [best, greedy] = [scene.match[target], scene.greedy.match[target]];

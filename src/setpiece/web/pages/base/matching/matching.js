@@ -13,7 +13,11 @@ import * as Solving from "./solving.js";
 
 const CONFIDENT = 0.3; // probability from which a query without a target is worth a look
 
-/** Fill an element with the chapter. */
+/**
+ * Fill an element with the chapter.
+ * @param {Payload} payload
+ * @param {Look} state
+ */
 export function mount(element, payload, state) {
   const costs = costsOf(payload, state);
   const others = [Pair, Pairs, Greedy, Duplicates, Solving].map((part) => part.create({ payload, state }));
@@ -38,7 +42,11 @@ export function mount(element, payload, state) {
   draw();
 }
 
-/** The image, and which queries without a target it shows. */
+/**
+ * The image, and which queries without a target it shows.
+ * @param {Payload} payload
+ * @param {Look} state
+ */
 function pictureOf(payload, state) {
   let shown = "none";
   const idle = (scene) => {
@@ -60,7 +68,11 @@ function pictureOf(payload, state) {
   return { picture: html("div.panel", html("h3", "The image"), picture.element, pictureKey()), choice };
 }
 
-/** The cost matrix, and the order of its columns. */
+/**
+ * The cost matrix, and the order of its columns.
+ * @param {Payload} payload
+ * @param {Look} state
+ */
 function costsOf(payload, state) {
   let [order, target] = ["match", 0];
   const cheapest = (scene) => Matrix.cheapest(scene, Math.min(target, scene.targets.length - 1));

@@ -17,9 +17,9 @@ let count = 0;
 
 /**
  * @param {object} options
- * @param {object} options.state
- * @param {function} options.scene () -> Scene
- * @param {function} options.columns scene -> the queries to show, in their order
+ * @param {Look} options.state
+ * @param {() => Scene} options.scene
+ * @param {(scene: Scene) => number[]} options.columns the queries to show, in their order
  * @param {string} options.label
  * @returns {{element: HTMLElement, draw: function()}}
  */
@@ -134,16 +134,25 @@ export function create({ state, scene, columns, label }) {
     reveal();
   }
 
-  /** The pair of a cell, or a row's own pair, under the pointer. */
+  /**
+   * The pair of a cell, or a row's own pair, under the pointer.
+   * @returns {[number, number] | null}
+   */
   function pairAt({ target: at }) {
     const { target, query, targetHead } = at.closest(".cell, [data-target-head]")?.dataset ?? {};
     if (targetHead !== undefined) return [Number(targetHead), shown.scene.match[targetHead]];
     return target === undefined ? null : [Number(target), Number(query)];
   }
 
-  element.addEventListener("pointerover", (event) => pairAt(event) && State.hover(state, ...pairAt(event)));
+  element.addEventListener("pointerover", (event) => {
+    const pair = pairAt(event);
+    if (pair) State.hover(state, ...pair);
+  });
   element.addEventListener("pointerleave", () => State.hover(state, null, null));
-  element.addEventListener("click", (event) => pairAt(event) && State.pin(state, ...pairAt(event)));
+  element.addEventListener("click", (event) => {
+    const pair = pairAt(event);
+    if (pair) State.pin(state, ...pair);
+  });
   element.addEventListener("scroll", fill);
   element.addEventListener("keydown", (event) => {
     if (KEYS[event.key]) step(...KEYS[event.key]);
@@ -170,7 +179,10 @@ function inView(scroll, view, size, length) {
   return Array.from({ length: Math.max(0, last - first) }, (_, i) => first + i);
 }
 
-/** How strong a cell's ground is (1 cheapest … 0), and how far bars reach up and down. */
+/**
+ * How strong a cell's ground is (1 cheapest … 0), and how far bars reach up and down.
+ * @param {Scene} scene
+ */
 function scales(scene, queries) {
   const totals = scene.costs.total.flatMap((row) => queries.map((q) => row[q])).sort((a, b) => a - b);
   const low = totals[0];
@@ -184,7 +196,10 @@ function scales(scene, queries) {
   return { heat, reach };
 }
 
-/** Three bars around a line: up what the term costs, down what it gains. */
+/**
+ * Three bars around a line: up what the term costs, down what it gains.
+ * @param {Scene} scene
+ */
 function bars(scene, target, query, { up, down }) {
   const percent = (height) => `${(100 * height) / (up + down || 1)}%`;
   const bar = (term, i) => {
@@ -199,10 +214,12 @@ function bars(scene, target, query, { up, down }) {
 /** Bars on the scale of square roots: small gains stay visible beside large costs. */
 const root = (value) => Math.sign(value) * Math.sqrt(Math.abs(value));
 
+/** @param {Scene} scene */
 function weighted(scene, term, target, query) {
   return scene.criterion.cost_weights[term] * scene.costs[term][target][query];
 }
 
+/** @param {Scene} scene */
 function spoken(scene, target, query) {
   const terms = { class: "classification", L1: "l1", GIoU: "giou" };
   const parts = Object.entries(terms).map(
@@ -215,6 +232,7 @@ function spoken(scene, target, query) {
 
 /**
  * The queries that matter for an image: each target's own, then those that come next for some target.
+ * @param {Scene} scene
  * @param {number} most columns beside the matched ones
  */
 export function relevant(scene, most = 16) {
@@ -233,7 +251,10 @@ export function relevant(scene, most = 16) {
   return [...own, ...ranked.slice(0, Math.max(most, 20 - own.length))];
 }
 
-/** The queries that are cheapest for one target. */
+/**
+ * The queries that are cheapest for one target.
+ * @param {Scene} scene
+ */
 export function cheapest(scene, target, most = 40) {
   const cost = scene.costs.total[target];
   return [...scene.queries].sort((a, b) => cost[a] - cost[b]).slice(0, most);

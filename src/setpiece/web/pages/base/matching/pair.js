@@ -15,6 +15,7 @@ export function create({ payload, state }) {
   return { element, draw };
 }
 
+/** @param {Scene} scene */
 function describe(scene, { target, query, pinned }) {
   if (!scene.targets.length) return [html("p.hint", "This image has no objects: every query is to say “no object”.")];
   if (target === null && query === null) return [html("p.hint", HINT)];
@@ -34,6 +35,7 @@ const HINT =
   "Point at a box, a cell or a row to see one pair everywhere. A click holds on to it, Esc lets go. " +
   "Within the matrix, move with the arrow keys.";
 
+/** @param {Scene} scene */
 function without(scene, query) {
   const { name, score } = scene.best(query);
   const owner = scene.targetOf[query];
@@ -41,7 +43,10 @@ function without(scene, query) {
   return says + (owner < 0 ? "It has no target: training asks it to say “no object”." : `It has target ${owner}.`);
 }
 
-/** total = Σ λ · cost, with the numbers. */
+/**
+ * total = Σ λ · cost, with the numbers.
+ * @param {Scene} scene
+ */
 function equation(scene, cost) {
   const part = (term, i) => [
     i ? " + " : "",
@@ -61,11 +66,13 @@ function equation(scene, cost) {
   );
 }
 
+/** @param {Scene} scene */
 function verdict(scene, target, query) {
   const own = scene.match[target] === query;
   return own ? whyMatched(scene, target) : whyNot(scene, target, query);
 }
 
+/** @param {Scene} scene */
 function whyMatched(scene, target) {
   const { regret, column } = scene.regrets[target];
   if (!Number.isFinite(regret)) return ["Matched: no other set of pairs is possible."];
@@ -77,6 +84,7 @@ function whyMatched(scene, target) {
   ];
 }
 
+/** @param {Scene} scene */
 function whyNot(scene, target, query) {
   const owner = scene.targetOf[query];
   const held = owner < 0 ? "has no target" : `is matched with target ${owner} (${scene.className(owner)})`;
@@ -84,7 +92,10 @@ function whyNot(scene, target, query) {
   return [`Not matched: the query ${held}. With this pair, the least total would be higher by `, rise, "."];
 }
 
-/** By how much the optimum rises if the pair must be in it: what is left is solved again. */
+/**
+ * By how much the optimum rises if the pair must be in it: what is left is solved again.
+ * @param {Scene} scene
+ */
 function forcedRise(scene, target, query) {
   const cost = scene.costs.total;
   const rest = cost.filter((_, t) => t !== target).map((row) => row.filter((_, q) => q !== query));

@@ -26,6 +26,10 @@ export function create({ payload, state }) {
   return { element, draw };
 }
 
+/**
+ * @param {Scene} scene
+ * @param {Look} state
+ */
 function row(scene, target, state) {
   const query = scene.match[target];
   const changed = scene.recorded[target] !== query;
@@ -38,6 +42,7 @@ function row(scene, target, state) {
   );
 }
 
+/** @param {Scene} scene */
 function numbers(scene, target, query) {
   const cost = Loss.pairCost(scene.image, scene.layer, target, query, scene.criterion);
   const { regret, column } = scene.regrets[target];
@@ -58,7 +63,10 @@ export function fill(body, rows) {
   if (rows.length) rows[0].tabIndex = 0;
 }
 
-/** A row that looks at its pair under the pointer or the focus, and holds on to it when pressed. */
+/**
+ * A row that looks at its pair under the pointer or the focus, and holds on to it when pressed.
+ * @param {Look} state
+ */
 export function rowProperties(state, target, query, role) {
   const look = () => State.hover(state, target, query);
   const pin = () => State.pin(state, target, query);
@@ -92,7 +100,10 @@ export function step(event, press) {
   event.preventDefault();
 }
 
-/** Mark the row that is looked at, and scroll to it unless the pointer is in the table. */
+/**
+ * Mark the row that is looked at, and scroll to it unless the pointer is in the table.
+ * @param {Look} state
+ */
 export function mark(box, body, state) {
   for (const row of body.children) {
     const current = Number(row.dataset.target) === state.target && state.target !== null;

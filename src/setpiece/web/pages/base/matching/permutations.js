@@ -8,8 +8,8 @@ const LISTED = 24; // of up to 1680, before a press asks for all
 
 /**
  * @param {object} options
- * @param {function(number[], string)} options.look shows a match of the list
- * @param {function()} options.leave ends that
+ * @param {(match: number[], text: string) => void} options.look shows a match of the list
+ * @param {() => void} options.leave ends that
  * @returns {{element: HTMLElement, draw: function}}
  */
 export function create({ look, leave }) {

@@ -11,6 +11,7 @@ const COLUMNS = 8;
 
 /** @returns {{element: HTMLElement, draw: function()}} */
 export function create({ payload, state }) {
+  /** @type {{rows: number[], columns: number[], cost: number[][]}} */
   const chosen = { rows: [], columns: [], cost: [] };
   const targetChips = html("div.chips", { role: "group", "aria-label": "Targets to solve for" });
   const queryChips = html("div.chips", { role: "group", "aria-label": "Queries to choose from" });
@@ -92,7 +93,10 @@ function fill(box, all, chosen, name, { least, most }, onchange) {
   box.replaceChildren(...all.map(chip));
 }
 
-/** All targets where there are four at most; else the four that are fought over most. */
+/**
+ * All targets where there are four at most; else the four that are fought over most.
+ * @param {Scene} scene
+ */
 function startingRows(scene) {
   if (scene.targets.length <= 4) return scene.targets;
   const calm = (t) => (scene.match[t] === scene.greedy.match[t] ? scene.regrets[t].regret || 0 : -1);
@@ -100,7 +104,10 @@ function startingRows(scene) {
   return contested.sort((a, b) => a - b);
 }
 
-/** The rows' own queries, their greedy ones and runners-up, then the cheapest. */
+/**
+ * The rows' own queries, their greedy ones and runners-up, then the cheapest.
+ * @param {Scene} scene
+ */
 function startingColumns(scene, rows) {
   const wanted = [scene.match, scene.greedy.match, scene.regrets.map(({ column }) => column)]
     .flatMap((queries) => rows.map((t) => queries[t]))

@@ -3,6 +3,7 @@
 import { format, html } from "../../base/dom.js";
 import * as QueryView from "./query_view.js";
 
+/** @type {[string, string, string][]} */
 const GROUPS = [
   ["backbone", "Backbone", "a CNN reads the image"],
   ["encoder", "Encoder", "places see each other"],
@@ -12,7 +13,11 @@ const GROUPS = [
   ["other", "Other parts", ""],
 ];
 
-/** Fill an element with the chapter. */
+/**
+ * Fill an element with the chapter.
+ * @param {PayloadWithModel} payload
+ * @param {Look} state
+ */
 export function mount(element, payload, state) {
   const { model } = payload;
   element.append(
@@ -30,7 +35,10 @@ export function mount(element, payload, state) {
   );
 }
 
-/** All parts in their groups, and the one looked into below. */
+/**
+ * All parts in their groups, and the one looked into below.
+ * @param {Model} model
+ */
 function diagram(model) {
   const details = html("div.model-details", { "aria-live": "polite", "data-role": "part-details" });
   const buttons = new Map();
@@ -125,6 +133,7 @@ function trailTo(parts, path) {
   return [];
 }
 
+/** @param {Model} model */
 function describe(model, trail, choose) {
   const part = trail[trail.length - 1];
   const steps = trail.map((one, i) =>

@@ -9,7 +9,11 @@ import * as State from "../../base/state.js";
 const HEIGHT = 420; // CSS pixels of a picture, at most
 const NEAREST = 0.3; // of the image's width or height, the least that is seen of it
 
-/** @returns {HTMLElement} */
+/**
+ * @param {PayloadWithModel} payload
+ * @param {Look} state
+ * @returns {HTMLElement}
+ */
 export function create(payload, state) {
   const { model } = payload;
   if (!model.images.length) return html("div", { hidden: true });
@@ -31,7 +35,10 @@ export function create(payload, state) {
   return html("div.panel", { "data-view": "query" }, html("h3", "A query, looked into"), body);
 }
 
-/** The entry for an image of the report, or the first. */
+/**
+ * The entry for an image of the report, or the first.
+ * @param {Model} model
+ */
 function nearest(model, image) {
   return Math.max(
     0,
@@ -39,12 +46,20 @@ function nearest(model, image) {
   );
 }
 
-/** The model's number of the query that the report looks at in this image, null where there is none. */
+/**
+ * The model's number of the query that the report looks at in this image, null where there is none.
+ * @param {PayloadWithModel} payload
+ * @param {ModelImage} entry
+ */
 function heldQuery(payload, entry, { image, query }) {
   if (query === null || query < 0 || image !== entry.image) return null;
   return Data.array(payload.images[image].queries).values[query];
 }
 
+/**
+ * @param {PayloadWithModel} payload
+ * @param {Look} state
+ */
 function content(payload, state, own) {
   const { model } = payload;
   const entry = model.images[own.image];
@@ -70,7 +85,7 @@ function content(payload, state, own) {
   return [
     only,
     missing,
-    html("p.hint", explain(entry, model)),
+    html("p.hint", explain(entry)),
     chips(payload, state, own, entry, image),
     Controls.choice({
       label: "Show",
@@ -91,17 +106,24 @@ function content(payload, state, own) {
   ].filter(Boolean);
 }
 
-function explain(entry, model) {
-  const how = { map: mapWords, points: pointWords }[entry.attention?.kind] ?? (() => "");
-  return `The ${Data.array(entry.queries).values.length} most confident queries of this image. ${how(model)}`;
+/** @param {ModelImage} entry */
+function explain(entry) {
+  const kind = entry.attention?.kind;
+  const how = kind ? { map: MAP_WORDS, points: POINT_WORDS }[kind] : "";
+  return `The ${Data.array(entry.queries).values.length} most confident queries of this image. ${how}`;
 }
 
-const mapWords = () =>
+const MAP_WORDS =
   "Bright: where the query's cross-attention lies, as the mean over heads; each layer is scaled by its own peak.";
-const pointWords = () =>
+const POINT_WORDS =
   "Marks: the points of the feature maps that the query samples around its box (dotted), all heads together; " +
   "larger ones count more. Disc, square and diamond: the map of stride 8, 16 and 32.";
 
+/**
+ * @param {PayloadWithModel} payload
+ * @param {Look} state
+ * @param {ModelImage} entry
+ */
 function chips(payload, state, own, entry, image) {
   const numbers = Array.from(Data.array(entry.queries).values);
   const last = payload.model.layers.length - 1;
@@ -121,7 +143,10 @@ function chips(payload, state, own, entry, image) {
   return html("div.chips", { role: "group", "aria-label": "Query" }, ...buttons);
 }
 
-/** Look at a query here, and in the other chapters where they have it. */
+/**
+ * Look at a query here, and in the other chapters where they have it.
+ * @param {Look} state
+ */
 function pick(state, own, image, number, k) {
   own.set({ k, missing: null });
   const query = Array.from(Data.array(image.queries).values).indexOf(number);
@@ -134,44 +159,57 @@ const labelOf = (payload, entry, k) => payload.classes[Data.array(entry.labels).
 const percent = (share) => `${Math.round(100 * share)} %`;
 const boxAt = (entry, layer, k) => Array.from(Data.row(entry.boxes, layer, k));
 
-/** One decoder layer: what the query saw, from the box that it came with (dotted) to the one that it left with. */
+/**
+ * One decoder layer: what the query saw, from the box that it came with (dotted) to the one that it left with.
+ * @param {PayloadWithModel} payload
+ * @param {ModelImage} entry
+ */
 function attention(payload, entry, image, d, k, region) {
   const { model } = payload;
   const layer = model.layers.length - model.decoder_layers.length + d;
   const before = layer > 0 ? boxAt(entry, layer - 1, k) : null;
-  const marks = entry.attention.kind === "map" ? veil(entry, d, k) : points(entry, d, k);
+  const weights = /** @type {AttentionMap | AttentionPoints} */ (entry.attention);
+  const marks = weights.kind === "map" ? veil(weights, d, k) : points(weights, d, k);
   const boxes = [
-    before && entry.attention.kind === "points" && { box: before, kind: "before" },
+    before && weights.kind === "points" && { box: before, kind: "before" },
     { box: boxAt(entry, layer, k), kind: "after" },
   ];
   return figure(image, model.decoder_layers[d], "attention", d, [...marks, ...boxes], region);
 }
 
-/** Darkness over the image where the query does not look. */
-function veil(entry, d, k) {
-  const { shape, values } = Data.array(entry.attention.weights);
+/**
+ * Darkness over the image where the query does not attend.
+ * @param {AttentionMap} map
+ */
+function veil(map, d, k) {
+  const { shape, values } = Data.array(map.weights);
   const [, K, h, w] = shape;
   const canvas = html("canvas", { width: w, height: h });
   const pixels = new ImageData(w, h);
   const start = (d * K + k) * h * w;
   for (let i = 0; i < h * w; i += 1) pixels.data[4 * i + 3] = 215 * (1 - Math.sqrt(values[start + i] / 255));
   canvas.getContext("2d").putImageData(pixels, 0, 0);
-  const [width, height] = entry.attention.extent;
+  const [width, height] = map.extent;
   return [svg("image", { href: canvas.toDataURL(), width, height, preserveAspectRatio: "none" })];
 }
 
-function points(entry, d, k) {
-  const weights = Data.row(entry.attention.weights, d, k);
-  const levels = Data.array(entry.attention.levels).values;
+/** @param {AttentionPoints} sampled */
+function points(sampled, d, k) {
+  const weights = Data.row(sampled.weights, d, k);
+  const levels = Data.array(sampled.levels).values;
   const order = Array.from(weights, (_, n) => n).sort((a, b) => weights[b] - weights[a]);
   return order.map((n) => {
-    const [x, y] = Data.row(entry.attention.at, d, k, n);
+    const [x, y] = Data.row(sampled.at, d, k, n);
     const share = weights[n] / 255; // of the largest
-    return { x, y, size: Math.sqrt(share), level: levels[n], weight: share * Data.row(entry.attention.peak, d)[k] };
+    return { x, y, size: Math.sqrt(share), level: levels[n], weight: share * Data.row(sampled.peak, d)[k] };
   });
 }
 
-/** The part of the image with all of a query's boxes in its middle half: left, top, right, bottom. */
+/**
+ * The part of the image with all of a query's boxes in its middle half: left, top, right, bottom.
+ * @param {PayloadWithModel} payload
+ * @param {ModelImage} entry
+ */
 function around(payload, entry, k) {
   const boxes = payload.model.layers.map((_, layer) => boxAt(entry, layer, k));
   if (entry.start) boxes.push(Array.from(Data.row(entry.start, k)));
@@ -211,9 +249,9 @@ function figure(image, title, role, index, marks, [left, top, right, bottom]) {
 
 function drawn(mark, size) {
   if (mark instanceof Element) {
-    const scaled = mark.cloneNode();
-    scaled.setAttribute("width", mark.getAttribute("width") * size[0]);
-    scaled.setAttribute("height", mark.getAttribute("height") * size[1]);
+    const scaled = /** @type {Element} */ (mark.cloneNode());
+    scaled.setAttribute("width", String(Number(mark.getAttribute("width")) * size[0]));
+    scaled.setAttribute("height", String(Number(mark.getAttribute("height")) * size[1]));
     return scaled;
   }
   return mark.box ? drawnBox(mark, size) : drawnPoint(mark, size);
@@ -238,7 +276,11 @@ function drawnPoint({ x, y, size, level, weight }, [width, height]) {
   return svg("path", { class: `model-point of-${level}`, d, "data-role": "point", "data-value": weight });
 }
 
-/** The boxes of all prediction sets over each other, the last one strongest. */
+/**
+ * The boxes of all prediction sets over each other, the last one strongest.
+ * @param {PayloadWithModel} payload
+ * @param {ModelImage} entry
+ */
 function refinement(payload, entry, image, k, region) {
   const { layers } = payload.model;
   const start = entry.start ? [{ box: Array.from(Data.row(entry.start, k)), kind: "start" }] : [];
@@ -251,8 +293,13 @@ function refinement(payload, entry, image, k, region) {
   return figure(image, title, "refinement", 0, [...start, ...boxes], region);
 }
 
+/**
+ * @param {PayloadWithModel} payload
+ * @param {ModelImage} entry
+ */
 function refinementTable(payload, entry, k) {
   const { layers } = payload.model;
+  /** @type {[string, number[], number | null][]} */
   const rows = layers.map((name, layer) => [name, boxAt(entry, layer, k), Data.row(entry.scores, layer)[k]]);
   if (entry.start) rows.unshift(["cell", Array.from(Data.row(entry.start, k)), null]);
   const last = rows[rows.length - 1][1];

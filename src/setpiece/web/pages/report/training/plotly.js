@@ -4,6 +4,9 @@ import { html } from "../../base/dom.js";
 
 /** @returns {any} the library */
 export function plotly() {
-  if (!globalThis.Plotly) document.head.append(html("script", document.getElementById("plotly").textContent));
-  return globalThis.Plotly;
+  if (!window.Plotly) {
+    const source = /** @type {HTMLElement} */ (document.getElementById("plotly"));
+    document.head.append(html("script", source.textContent));
+  }
+  return window.Plotly;
 }

@@ -10,7 +10,11 @@ import * as Strips from "./strips.js";
 const FRAME = 350; // milliseconds per look while it plays
 const HEIGHT = 440; // CSS pixels of the picture, at most
 
-/** @returns {HTMLElement} */
+/**
+ * @param {Payload} payload
+ * @param {Matching} matching
+ * @returns {HTMLElement}
+ */
 export function create(payload, matching) {
   const looks = Array.from(Data.array(matching.looks).values);
   if (!matching.probes.length || !looks.length) return html("div", { hidden: true });
@@ -40,6 +44,7 @@ export function create(payload, matching) {
   return element;
 }
 
+/** @param {Matching} matching */
 function thumbnails(matching, view) {
   const buttons = matching.probes.map((probe, index) =>
     html(
@@ -61,6 +66,7 @@ function thumbnails(matching, view) {
   return html("div.thumbnails", ...buttons);
 }
 
+/** @param {Matching} matching */
 function controls(matching, view, looks) {
   const slider = Controls.slider({
     label: "After epoch",
@@ -105,7 +111,10 @@ function controls(matching, view, looks) {
   return html("div.controls", play, slider.element, matching.layers.length > 1 && layer.element);
 }
 
-/** What is known of a target's pair at a look. */
+/**
+ * What is known of a target's pair at a look.
+ * @param {Probe} probe
+ */
 function pairAt(probe, look, layer, target) {
   const one = (encoded) => Data.row(encoded, look, layer)[target];
   const query = one(probe.queries);
@@ -122,6 +131,7 @@ function pairAt(probe, look, layer, target) {
   };
 }
 
+/** @param {Matching} matching */
 function picture(matching, view, looks) {
   const drawing = svg("svg", { role: "img", "data-role": "probe-picture" });
   const element = html("div.picture", drawing);
@@ -131,6 +141,7 @@ function picture(matching, view, looks) {
     const space = element.clientWidth;
     if (!space) return;
     const scale = Math.min(space / probe.width, HEIGHT / probe.height);
+    /** @type {[number, number]} */
     const size = [probe.width * scale, probe.height * scale];
     drawing.setAttribute("viewBox", `0 0 ${size[0]} ${size[1]}`);
     drawing.style.width = `${size[0]}px`;
@@ -143,11 +154,13 @@ function picture(matching, view, looks) {
       ? svg("image", { href: probe.src, width: size[0], height: size[1], preserveAspectRatio: "none" })
       : svg("rect.ground", { width: size[0], height: size[1] });
     const pairs = probe.labels.map((_, t) => pairAt(probe, view.look, view.layer, t));
+    const target = (t) => Data.row(probe.targets, t);
+    const matched = probe.labels.map((_, t) => t).filter((t) => pairs[t].query >= 0);
     drawing.replaceChildren(
       ground,
-      ...pairs.map((pair, t) => pair.query >= 0 && box("prediction", t, pair.box, size, pair.moved)),
-      ...pairs.map((_, t) => box("target", t, Array.from(Data.row(probe.targets, t)), size, false)),
-      ...pairs.map((pair, t) => pair.query >= 0 && link(t, Data.row(probe.targets, t), pair.box, size)),
+      ...matched.map((t) => box("prediction", t, pairs[t].box, size, pairs[t].moved)),
+      ...pairs.map((_, t) => box("target", t, target(t), size, false)),
+      ...matched.map((t) => link(t, target(t), pairs[t].box, size)),
     );
   }
 
@@ -189,8 +202,12 @@ function picture(matching, view, looks) {
   return { element, draw };
 }
 
+/**
+ * @param {Payload} payload
+ * @param {Matching} matching
+ */
 function pairsTable(payload, matching, view, looks) {
-  const start = matching.slots === "ranked" ? "cell" : "slot";
+  const start = matching.slots !== "learned" ? "cell" : "slot";
   const heads = ["target", "<class", "query", start, "<predicts", "class cost", "L1", "−GIoU", "changes"];
   const body = html("tbody");
   const element = table(heads, body, "Targets of the probe image and their queries", "probe-pairs");

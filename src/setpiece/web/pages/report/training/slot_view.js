@@ -9,7 +9,10 @@ const TILES = 24;
 const LONG = 1.5; // times as wide as high, or as high as wide
 const SMALL = 0.1; // side of a small box: the square root of its share of the image
 
-/** @returns {HTMLElement} */
+/**
+ * @param {Matching} matching
+ * @returns {HTMLElement}
+ */
 export function create(matching) {
   const view = State.create({ layer: matching.layers.length - 1, order: "use", all: false });
   const bars = html("div.slot-bars", { role: "img", "data-role": "slot-bars" });
@@ -25,14 +28,14 @@ export function create(matching) {
   };
   view.on(draw);
   draw();
-  const ranked = matching.slots === "ranked";
+  const topK = matching.slots !== "learned";
   return html(
     "div.panel",
     { "data-view": "slots" },
     html("h3", "Query slots"),
     html(
       "p.hint",
-      ranked
+      topK
         ? "A slot of this model is a rank: slot 0 is the cell that scores best in its image. Slots cannot " +
             "specialise; what can be seen is how far down the ranks the matching reaches."
         : "A slot of this model is a learned vector, the same for every image. It may specialise on a place and a " +
@@ -53,6 +56,7 @@ export function create(matching) {
   );
 }
 
+/** @param {Matching} matching */
 function controls(matching, view) {
   return html(
     "div.controls",
@@ -76,13 +80,17 @@ function controls(matching, view) {
   );
 }
 
-/** Slots in the chosen order, with their share of the matching. */
+/**
+ * Slots in the chosen order, with their share of the matching.
+ * @param {Matching} matching
+ */
 function ordered(matching, view) {
   const usage = Array.from(Data.row(matching.usage, view.layer));
   const slots = usage.map((share, slot) => ({ slot, share }));
   return view.order === "use" ? slots.sort((a, b) => b.share - a.share || a.slot - b.slot) : slots;
 }
 
+/** @param {Matching} matching */
 function drawBars(matching, view, bars, words) {
   const slots = ordered(matching, view);
   const most = Math.max(...slots.map(({ share }) => share), 1e-12);
@@ -113,12 +121,16 @@ function busiest(slots) {
   return count < 0 ? slots.length : count + 1;
 }
 
+/** @param {Matching} matching */
 function drawTiles(matching, view, tiles) {
   const shown = ordered(matching, view).slice(0, view.all ? undefined : TILES);
   tiles.replaceChildren(...shown.map(({ slot, share }) => tile(matching, slot, share)));
 }
 
-/** Where the boxes of every slot lie, as a table that is filled while it is open. */
+/**
+ * Where the boxes of every slot lie, as a table that is filled while it is open.
+ * @param {Matching} matching
+ */
 function numbersOf(matching, view) {
   const body = html("tbody");
   const heads = ["slot", "share", "centre x", "centre y", "width", "height"];
@@ -154,6 +166,7 @@ function numbersOf(matching, view) {
   return { element, draw };
 }
 
+/** @param {Matching} matching */
 function tile(matching, slot, share) {
   const { shape } = matching.sample;
   const marks = Array.from({ length: shape[0] }, (_, s) => mark(matching, s, slot)).filter(Boolean);
@@ -172,6 +185,7 @@ function tile(matching, slot, share) {
   );
 }
 
+/** @param {Matching} matching */
 function mark(matching, s, slot) {
   const [x, y, w, h] = Array.from(Data.row(matching.sample, s, slot), (value) => value / 255);
   if (!w && !h) return null; // the model predicted fewer on this image

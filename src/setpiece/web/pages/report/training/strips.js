@@ -4,6 +4,8 @@ import * as Data from "../../base/data.js";
 import { html } from "../../base/dom.js";
 
 /**
+ * @param {Payload} payload
+ * @param {Matching} matching
  * @param {object} view a State of {probe, look, layer, target}
  * @param {number[]} looks the epochs that were looked at
  * @returns {{element: HTMLElement, draw: function(Set<string>)}} `draw` is told what changed
@@ -49,7 +51,7 @@ export function create(payload, matching, view, looks) {
         ...parts.map(({ origin, length }) => {
           if (!known.has(origin)) known.set(origin, known.size);
           const kind = origin < 0 ? "none" : `of-${known.get(origin) % 6}`;
-          const what = origin < 0 ? "no query" : `${matching.slots === "ranked" ? "cell" : "query"} ${origin}`;
+          const what = origin < 0 ? "no query" : `${matching.slots !== "learned" ? "cell" : "query"} ${origin}`;
           return html(
             "i",
             {

@@ -13,27 +13,32 @@ const TERMS = [
   ["giou", "GIoU"],
 ];
 
-/** Fill an element with the chapter. */
+/**
+ * Fill an element with the chapter.
+ * @param {PayloadWithTraining} payload
+ */
 export function mount(element, payload) {
   const { metrics, matching } = payload.training;
   element.append(
     html("div", html("h2", "Training"), html("p.lead", summary(metrics, matching))),
-    ...(metrics || matching
-      ? [columns(metrics && precision(metrics), matching ? lossTerms(matching) : totalLoss(metrics))]
-      : []),
+    columns(metrics && precision(metrics), matching ? lossTerms(matching) : metrics && totalLoss(metrics)),
   );
   if (!matching) return;
   element.append(
-    columns(instability(matching), matching.slots === "ranked" ? probesMoved(matching) : agreement(matching)),
-    matching.slots === "ranked" ? columns(agreement(matching), agreementTable(matching)) : agreementTable(matching),
+    columns(instability(matching), matching.slots !== "learned" ? probesMoved(matching) : agreement(matching)),
+    matching.slots !== "learned" ? columns(agreement(matching), agreementTable(matching)) : agreementTable(matching),
     ProbeTimeline.create(payload, matching),
     SlotView.create(matching),
     highestLoss(matching),
   );
 }
 
+/**
+ * @param {Metrics | null} metrics
+ * @param {Matching | null} matching
+ */
 function summary(metrics, matching) {
-  const epochs = matching ? matching.epochs.shape[0] : metrics.epoch.length;
+  const epochs = matching ? matching.epochs.shape[0] : (metrics?.epoch.length ?? 0);
   const over = `moved over ${epochs} ${epochs === 1 ? "epoch" : "epochs"}`;
   if (!matching) return `How loss and metrics ${over}. The matching was not recorded.`;
   return `How losses, metrics and the matching ${over} of ${matching.images} images. Counts are over the training images that the recording process saw, as
@@ -45,7 +50,10 @@ function columns(...parts) {
   return html("div.columns", ...parts.filter(Boolean));
 }
 
-/** The columns of an (E, L) array, named by the layers. */
+/**
+ * The columns of an (E, L) array, named by the layers.
+ * @param {Matching} matching
+ */
 function byLayer(matching, encoded) {
   const { shape, values } = Data.array(encoded);
   const column = (l) => Array.from({ length: shape[0] }, (_, e) => values[e * shape[1] + l]);
@@ -72,6 +80,7 @@ function precision(metrics) {
   }).element;
 }
 
+/** @param {Metrics} metrics */
 function totalLoss(metrics) {
   return Charts.lines({
     title: "Loss",
@@ -83,6 +92,7 @@ function totalLoss(metrics) {
   }).element;
 }
 
+/** @param {Matching} matching */
 function lossTerms(matching) {
   const chart = Charts.lines({
     title: "Loss, layer by layer",
@@ -99,19 +109,20 @@ function lossTerms(matching) {
     value: "class",
     onchange: (term) => chart.set(byLayer(matching, matching.terms[term])),
   });
-  chart.element.querySelector("h3").after(choice);
+  chart.element.querySelector("h3")?.after(choice);
   return chart.element;
 }
 
+/** @param {Matching} matching */
 function instability(matching) {
-  const ranked = matching.slots === "ranked";
+  const topK = matching.slots !== "learned";
   return Charts.lines({
-    title: ranked ? "Rank changes" : "Matching instability",
+    title: topK ? "Rank changes" : "Matching instability",
     role: "chart-instability",
     x: epochsOf(matching),
     y: { title: "share of targets", percent: true },
     series: byLayer(matching, matching.instability),
-    hint: ranked
+    hint: topK
       ? "Targets whose query has another rank than when the image was last seen. A query of this model is a cell, " +
         "ranked by its score, and augmentation moves images: ranks change even when nothing is unstable."
       : "Targets whose query slot is another one than when the image was last seen. A target that changes its " +
@@ -119,6 +130,7 @@ function instability(matching) {
   }).element;
 }
 
+/** @param {Matching} matching */
 function probesMoved(matching) {
   return Charts.lines({
     title: "Matching instability",
@@ -132,6 +144,7 @@ function probesMoved(matching) {
   }).element;
 }
 
+/** @param {Matching} matching */
 function agreement(matching) {
   return Charts.lines({
     title: "Agreement with the last layer",
@@ -145,7 +158,10 @@ function agreement(matching) {
   }).element;
 }
 
-/** Agreement of any two layers, in the last epoch. */
+/**
+ * Agreement of any two layers, in the last epoch.
+ * @param {Matching} matching
+ */
 function agreementTable(matching) {
   const { layers } = matching;
   const title = "Agreement between layers, last epoch";
@@ -177,7 +193,10 @@ function agreementTable(matching) {
   );
 }
 
-/** By name only: an image of the report may have the same name in another split. */
+/**
+ * By name only: an image of the report may have the same name in another split.
+ * @param {Matching} matching
+ */
 function highestLoss(matching) {
   const title = "Training images of the highest loss";
   const row = ({ name, loss, epochs }) =>

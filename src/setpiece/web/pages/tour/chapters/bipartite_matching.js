@@ -58,10 +58,11 @@ function clashes(graph, pairs) {
 function cardinality(example) {
   const graph = graphOf(example, "Workers and the jobs that they can do");
   const told = Layout.status("matching-status");
-  let path = null;
+  /** @type {{added: number[][], removed: number[][]}} */
+  let path = { added: [], removed: [] };
   const drawn = Graph.create({ ...graph, onchange: () => tell() });
   const show = button("Show an augmenting path", "show-path", () => {
-    path = Graph.augmentingPath(example.able, drawn.pairs());
+    path = Graph.augmentingPath(example.able, drawn.pairs()) ?? path;
     drawn.set(drawn.pairs(), Graph.marks(path.added, path.removed));
     const from = graph.left[path.added[0][0]];
     const joins = Layout.count(path.added.length, "edge");

@@ -91,10 +91,15 @@ function balance(weight) {
   return Layout.figure("balance", "Filled: queries with an object. Hatched: no-object.", sliders, bar, told);
 }
 
+/**
+ * @param {Payload} payload
+ * @param {Criterion} criterion
+ */
 function matchOf(payload, criterion = payload.criterion) {
   return Loss.match(payload.images[0], payload.layers.length - 1, criterion);
 }
 
+/** @param {Payload} payload */
 function taughtNothing(payload, marks) {
   const scene = Scenes.scene(payload, 0);
   const free = scene.queries.filter((query) => scene.targetOf[query] < 0);
@@ -129,6 +134,7 @@ function taughtNothing(payload, marks) {
   });
 }
 
+/** @param {Payload} payload */
 function heavier(payload, marks) {
   const layer = payload.layers.length - 1;
   const heavy = Loss.criterion(payload.criterion, { no_object_weight: 1 });
@@ -160,6 +166,7 @@ function heavier(payload, marks) {
   });
 }
 
+/** @param {Payload} payload */
 function largest(payload, marks) {
   const scene = Scenes.scene(payload, 0);
   const pairs = scene.loss.pairs;

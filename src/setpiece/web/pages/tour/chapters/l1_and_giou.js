@@ -8,7 +8,6 @@ import * as BoxPlacer from "../box_placer.js";
 import * as Curves from "../curves.js";
 import * as Layout from "../layout.js";
 import * as Quiz from "../quiz.js";
-import * as Scenes from "../scenes.js";
 
 export const id = "boxes";
 export const title = "L1 against GIoU";
@@ -36,7 +35,7 @@ const PLAY = `
   <h3>Try it</h3>
   <p>Drag and resize the boxes. The presets show pairs with the same relative mistake.</p>`;
 
-export function mount(element, { payload, marks, examples }) {
+export function mount(element, { marks, examples }) {
   const view = html("div.tour-view", { "data-view": "playground" });
   element.append(
     Layout.section(prose(SCALE), scale(examples.boxes.pair)),
@@ -49,17 +48,21 @@ export function mount(element, { payload, marks, examples }) {
       enlarged(examples.boxes.pair, marks),
     ),
   );
-  Playground.mount(view, payload, Scenes.state(payload, 0));
+  Playground.mount(view);
 }
 
-/** Both boxes enlarged by a factor, with the distance between them. */
+/**
+ * Both boxes enlarged by a factor, with the distance between them.
+ * @returns {[Box, Box]}
+ */
 function enlarge([target, prediction], factor) {
-  return [target, prediction].map(([x, y, w, h]) => [
+  const enlarged = ([x, y, w, h]) => [
     0.5 + (x - target[0]) * factor,
     0.3 + (y - target[1]) * factor,
     w * factor,
     h * factor,
-  ]);
+  ];
+  return [enlarged(target), enlarged(prediction)];
 }
 
 function scale(pair) {
@@ -133,6 +136,7 @@ function overlapping(pair, marks) {
   });
 }
 
+/** @param {[Box, Box]} pair */
 function enlarged(pair, marks) {
   const before = { l1: Boxes.l1(...pair), giou: Boxes.overlaps(...pair).giou };
   const larger = enlarge(pair, 3);

@@ -54,7 +54,10 @@ export function mount(element, { payload, marks }) {
   Matching.mount(view, shown, Scenes.state(shown, 0));
 }
 
-/** An object and a query chosen by the reader, and the three terms of their cost. */
+/**
+ * An object and a query chosen by the reader, and the three terms of their cost.
+ * @param {Payload} payload
+ */
 function calculator(payload) {
   const state = Scenes.state(payload, 0);
   const scene = Scenes.scene(payload, 0);
@@ -131,6 +134,7 @@ function sumOf(cost, weights) {
   return `${signed.join(" ")} = ${format(total, 2)}`;
 }
 
+/** @param {Payload} payload */
 function nearest(payload, marks) {
   const [image, layer, target] = [payload.images[1], payload.layers.length - 1, 1];
   const { criterion } = payload;
@@ -168,7 +172,10 @@ const CHANGES = [
   { key: "classification", weights: { classification: 4 }, text: "λ<sub>class</sub> from 1 to 4" },
 ];
 
-/** The star of the first picture: its index, its match under some weights, and what its two rivals cost. */
+/**
+ * The star of the first picture: its index, its match under some weights, and what its two rivals cost.
+ * @param {Payload} payload
+ */
 function star(payload, weights) {
   const [image, layer, target] = [payload.images[0], payload.layers.length - 1, 1];
   const criterion = Loss.criterion(payload.criterion, { cost_weights: weights });
@@ -176,6 +183,7 @@ function star(payload, weights) {
   return { query: Assignment.solve(total).match[target], costs: total[target] };
 }
 
+/** @param {Payload} payload */
 function predict(payload, marks) {
   const before = star(payload, {});
   const outcomes = CHANGES.map((change) => ({ ...change, ...star(payload, change.weights) }));
@@ -204,9 +212,12 @@ function predict(payload, marks) {
   });
 }
 
-/** A slider for each λ; the answer is the weights. */
+/**
+ * A slider for each λ; the answer is the weights.
+ * @param {Payload} payload
+ */
 function weightsControl(payload, onshow) {
-  const control = { onchange: null };
+  const control = /** @type {Control} */ ({});
   const weights = { ...payload.criterion.cost_weights };
   let moved = false;
   const told = html("p.tour-status");
@@ -244,7 +255,10 @@ function weightsControl(payload, onshow) {
   return control;
 }
 
-/** By bisection: the class weight at which the star changes its query, a little beyond it. */
+/**
+ * By bisection: the class weight at which the star changes its query, a little beyond it.
+ * @param {Payload} payload
+ */
 function turningPoint(payload, before) {
   let [low, high] = [0, 10];
   while (high - low > 0.05) {
@@ -255,6 +269,7 @@ function turningPoint(payload, before) {
   return Math.ceil(high * 10) / 10;
 }
 
+/** @param {Payload} payload */
 function turn(payload, marks) {
   const before = star(payload, {}).query;
   const tell = (weights) => {

@@ -42,14 +42,17 @@ export function mount(element, { payload, marks }) {
   const queries = image.boxes.shape[1];
   const names = image.targets.labels.map((label) => payload.classes[label]);
   const padded = [...names, ...new Array(queries - names.length).fill("∅")];
-  text.querySelector("[data-role=padded]").textContent = `( ${padded.join(", ")} )`;
+  /** @type {Element} */ (text.querySelector("[data-role=padded]")).textContent = `( ${padded.join(", ")} )`;
   element.append(
     Layout.section([prose(PREDICTIONS), text], predictions(payload)),
     Layout.questions(unmatched(payload, marks), shuffled(payload, marks), leftOver(queries, marks)),
   );
 }
 
-/** A payload whose images hold the first one with its queries numbered anew, and a state that looks at it. */
+/**
+ * A payload whose images hold the first one with its queries numbered anew, and a state that looks at it.
+ * @param {Payload} payload
+ */
 function renumbered(payload) {
   const [image] = payload.images;
   const shown = { ...payload, images: [image] };
@@ -61,6 +64,7 @@ function renumbered(payload) {
   return { shown, state, renumber };
 }
 
+/** @param {Payload} payload */
 function predictions(payload) {
   const { shown, state, renumber } = renumbered(payload);
   const body = html("tbody");
@@ -106,6 +110,10 @@ function predictions(payload) {
   );
 }
 
+/**
+ * @param {Scene} scene
+ * @param {Look} state
+ */
 function line(scene, query, state) {
   const { name, score } = scene.best(query);
   const none = Math.exp(Data.row(scene.image.rest, scene.layer)[query]);
@@ -123,6 +131,7 @@ function line(scene, query, state) {
   );
 }
 
+/** @param {Payload} payload */
 function unmatched(payload, marks) {
   const image = payload.images[1];
   const match = Loss.match(image, payload.layers.length - 1, payload.criterion);
@@ -144,6 +153,7 @@ function unmatched(payload, marks) {
   });
 }
 
+/** @param {Payload} payload */
 function shuffled(payload, marks) {
   const image = payload.images[0];
   const { total } = Loss.costs(image, payload.layers.length - 1, payload.criterion);
