@@ -15,7 +15,7 @@ type Numbers = ArrayLike<number> & Iterable<number>;
 type Box = Numbers;
 
 type Form = "softmax" | "sigmoid";
-type Term = "classification" | "l1" | "giou";
+type Term = "class" | "l1" | "giou";
 type Terms<T = number> = Record<Term, T>;
 
 interface Criterion {
@@ -201,7 +201,7 @@ interface Solution {
 interface PairLoss {
   target: number;
   query: number;
-  classification?: number;
+  class?: number;
   l1?: number;
   giou?: number;
   iou?: number;

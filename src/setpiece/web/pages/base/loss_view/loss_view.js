@@ -10,7 +10,7 @@ import * as Weights from "./weights.js";
 
 /** @type {[string, string][]} */
 const TERMS = [
-  ["classification", "class"],
+  ["class", "class"],
   ["l1", "L1"],
   ["giou", "GIoU"],
   ["no_object", "no object"],

@@ -6,7 +6,7 @@ import * as Loss from "../loss.js";
 import * as Scene from "../scene.js";
 
 const LAMBDAS = [
-  ["classification", "λ class"],
+  ["class", "λ class"],
   ["l1", "λ L1"],
   ["giou", "λ GIoU"],
 ];

@@ -5,7 +5,7 @@ import { format, html, number } from "../dom.js";
 import * as Loss from "../loss.js";
 import * as Scene from "../scene.js";
 
-const NAMES = { classification: "class", l1: "L1", giou: "GIoU" };
+const NAMES = { class: "class", l1: "L1", giou: "GIoU" };
 
 /** A panel on the pair that the state looks at. */
 export function create({ payload, state }) {

@@ -3,7 +3,7 @@
 import { format, html } from "../../base/dom.js";
 import { plotly } from "./plotly.js";
 
-const COLOURS = ["prediction", "target", "giou", "classification", "l1", "no-object", "ink"];
+const COLOURS = ["prediction", "target", "giou", "class", "l1", "no-object", "ink"];
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid"];
 const HEIGHT = 280;
 const MOST_ROWS = 24;
