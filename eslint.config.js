@@ -13,6 +13,7 @@ export default [
     linterOptions: { reportUnusedDisableDirectives: "error" },
     rules: {
       eqeqeq: "error",
+      "max-lines": ["error", 300],
       "no-unused-vars": ["error", { args: "all", argsIgnorePattern: "^_" }],
       "no-use-before-define": ["error", { functions: false, variables: false }],
       "no-var": "error",

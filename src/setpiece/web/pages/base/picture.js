@@ -17,7 +17,7 @@ const LONGEST = 0.08; // arrow, of the picture's width and height
 /**
  * @param {object} options
  * @param {Payload} options.payload
- * @param {Look} options.state the pair looked at is shown, and set by the pointer
+ * @param {Look} options.state the pair in view is shown, and set by the pointer
  * @param {string} options.label what the picture shows, for those who do not see it
  * @param {(scene: Scene) => number[]} [options.match] the query of each target, the scene's own match if left out
  * @param {(scene: Scene) => number[]} [options.only] the targets to show, all if left out
@@ -67,7 +67,7 @@ export function create({
     mark();
   }
 
-  /** Fade what is not looked at; where all targets are shown, show any query that is. */
+  /** Fade all but the pair in view. Where all targets are shown, draw its query even if it has no target. */
   function mark() {
     const { target, query } = state;
     drawing.querySelector(".visitor")?.remove();
@@ -156,7 +156,7 @@ function tagOf(text, kind, frame, [width, height]) {
 }
 
 /**
- * A query that is looked at, with a line to the target that it is compared with.
+ * The query in view, with a line to the target that it is compared with.
  * @param {Scene} scene
  */
 function visitor(scene, target, query, size) {

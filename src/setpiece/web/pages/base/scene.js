@@ -18,7 +18,7 @@ export function of(payload, { image: index, layer, criterion }) {
 }
 
 /**
- * Look at another layer: a target that is looked at with its own query is so again.
+ * Go to another layer. If the pair in view was matched, it becomes the target with its query of that layer.
  * @param {Payload} payload
  * @param {Look} state
  */

@@ -1,4 +1,4 @@
-/** What is being looked at, shared by all views of a page. */
+/** The image, layer and pair in view, shared by all views of a page. */
 
 /**
  * An observable record: read its fields, `set` some of them, `on` hears of what changed.

@@ -101,7 +101,7 @@ export function step(event, press) {
 }
 
 /**
- * Mark the row that is looked at, and scroll to it unless the pointer is in the table.
+ * Mark the row of the pair in view, and scroll to it unless the pointer is in the table.
  * @param {Look} state
  */
 export function mark(box, body, state) {

@@ -36,7 +36,7 @@ export function mount(element, payload, state) {
 }
 
 /**
- * All parts in their groups, and the one looked into below.
+ * All parts in their groups, and the chosen one below.
  * @param {Model} model
  */
 function diagram(model) {

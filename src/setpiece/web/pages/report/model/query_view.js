@@ -5,8 +5,8 @@ import * as Controls from "../../base/controls.js";
 import * as Data from "../../base/data.js";
 import { html, number, svg, table } from "../../base/dom.js";
 import * as State from "../../base/state.js";
+import * as MarkedPicture from "./marked_picture.js";
 
-const HEIGHT = 420; // CSS pixels of a picture, at most
 const NEAREST = 0.3; // of the image's width or height, the least that is seen of it
 
 /**
@@ -174,7 +174,7 @@ function attention(payload, entry, image, d, k, region) {
     before && weights.kind === "points" && { box: before, kind: "before" },
     { box: boxAt(entry, layer, k), kind: "after" },
   ];
-  return figure(image, model.decoder_layers[d], "attention", d, [...marks, ...boxes], region);
+  return MarkedPicture.create(image, model.decoder_layers[d], "attention", d, [...marks, ...boxes], region);
 }
 
 /**
@@ -223,59 +223,6 @@ function around(payload, entry, k) {
   return [left, top, left + width, top + height];
 }
 
-/** A picture with marks: images in fractions of it, points and boxes as records; a region of it is seen. */
-function figure(image, title, role, index, marks, [left, top, right, bottom]) {
-  const drawing = svg("svg", { role: "img", "aria-label": `${title} on ${image.name}` });
-  const frame = html("div.picture", drawing);
-  const draw = () => {
-    const space = frame.clientWidth;
-    if (!space) return;
-    const seen = [(right - left) * image.width, (bottom - top) * image.height];
-    const scale = Math.min(space / seen[0], HEIGHT / seen[1]);
-    const size = [image.width * scale, image.height * scale];
-    const view = [left * size[0], top * size[1], seen[0] * scale, seen[1] * scale];
-    drawing.setAttribute("viewBox", view.join(" "));
-    drawing.style.width = `${view[2]}px`;
-    drawing.replaceChildren(
-      image.src
-        ? svg("image", { href: image.src, width: size[0], height: size[1], preserveAspectRatio: "none" })
-        : svg("rect.ground", { width: size[0], height: size[1] }),
-      ...marks.filter(Boolean).map((mark) => drawn(mark, size)),
-    );
-  };
-  new ResizeObserver(draw).observe(frame);
-  return html("figure.model-picture", { "data-role": role, "data-index": index }, frame, html("figcaption", title));
-}
-
-function drawn(mark, size) {
-  if (mark instanceof Element) {
-    const scaled = /** @type {Element} */ (mark.cloneNode());
-    scaled.setAttribute("width", String(Number(mark.getAttribute("width")) * size[0]));
-    scaled.setAttribute("height", String(Number(mark.getAttribute("height")) * size[1]));
-    return scaled;
-  }
-  return mark.box ? drawnBox(mark, size) : drawnPoint(mark, size);
-}
-
-function drawnBox({ box, kind, layer }, [width, height]) {
-  const [left, top] = Boxes.corners(box);
-  const frame = { x: left * width, y: top * height, width: box[2] * width, height: box[3] * height };
-  const properties = { class: `model-box ${kind}`, "data-role": `box-${kind}`, "data-layer": layer ?? "" };
-  return svg("g", properties, svg("rect.halo", { ...frame }), svg("rect.line", { ...frame }));
-}
-
-/** A disc, square or diamond by the map that is sampled. */
-function drawnPoint({ x, y, size, level, weight }, [width, height]) {
-  const r = 2 + size * Math.min(6, Math.max(width, height) / 150);
-  const [cx, cy] = [x * width, y * height];
-  const d = [
-    `M${cx - r} ${cy}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0z`,
-    `M${cx - r} ${cy - r}h${2 * r}v${2 * r}h${-2 * r}z`,
-    `M${cx} ${cy - 1.3 * r}l${1.3 * r} ${1.3 * r}l${-1.3 * r} ${1.3 * r}l${-1.3 * r} ${-1.3 * r}z`,
-  ][Math.min(level, 2)];
-  return svg("path", { class: `model-point of-${level}`, d, "data-role": "point", "data-value": weight });
-}
-
 /**
  * The boxes of all prediction sets over each other, the last one strongest.
  * @param {PayloadWithModel} payload
@@ -290,7 +237,7 @@ function refinement(payload, entry, image, k, region) {
     layer,
   }));
   const title = `the box from ${entry.start ? "its reference box" : layers[0]} to ${layers[layers.length - 1]}`;
-  return figure(image, title, "refinement", 0, [...start, ...boxes], region);
+  return MarkedPicture.create(image, title, "refinement", 0, [...start, ...boxes], region);
 }
 
 /**

@@ -7,8 +7,8 @@ import { html } from "../../base/dom.js";
  * @param {Payload} payload
  * @param {Matching} matching
  * @param {object} view a State of {probe, look, layer, target}
- * @param {number[]} looks the epochs that were looked at
- * @returns {{element: HTMLElement, draw: function(Set<string>)}} `draw` is told what changed
+ * @param {number[]} looks the epochs of the snapshots
+ * @returns {{element: HTMLElement, draw: function(Set<string>)}} `draw` takes the names of what changed
  */
 export function create(payload, matching, view, looks) {
   const rows = html("div.strips", { "data-role": "strips" });

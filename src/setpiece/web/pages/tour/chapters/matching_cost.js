@@ -9,12 +9,11 @@ import * as Picture from "../../base/picture.js";
 import * as Layout from "../layout.js";
 import * as Quiz from "../quiz.js";
 import * as Scenes from "../scenes.js";
+import * as WeightSliders from "../weight_sliders.js";
 
 export const id = "cost";
 export const title = "The matching cost";
 export const questions = ["cheapest-query", "lambda", "weights"];
-
-const SIGNS = { class: "λ<sub>class</sub>", l1: "λ<sub>L1</sub>", giou: "λ<sub>GIoU</sub>" };
 
 const FORMULA = `
   <h3>Three terms</h3>
@@ -213,49 +212,6 @@ function predict(payload, marks) {
 }
 
 /**
- * A slider for each λ; the answer is the weights.
- * @param {Payload} payload
- */
-function weightsControl(payload, onshow) {
-  const control = /** @type {Control} */ ({});
-  const weights = { ...payload.criterion.cost_weights };
-  let moved = false;
-  const told = html("p.tour-status");
-  const sliders = Loss.TERMS.map((term) =>
-    Controls.slider({
-      label: prose(`<span class="term-${term}">${SIGNS[term]}</span>`),
-      role: `weight-${term}`,
-      min: 0,
-      max: 10,
-      step: 0.1,
-      value: weights[term],
-      write: (value) => value.toFixed(1),
-      oninput: (value) => {
-        weights[term] = value;
-        moved = true;
-        update();
-        control.onchange();
-      },
-    }),
-  );
-  const update = () => (told.textContent = onshow(weights));
-  update();
-  control.element = html(
-    "div.tour-stack",
-    sliders.map((slider) => slider.element),
-    told,
-  );
-  control.value = () => (moved ? { ...weights } : null);
-  control.show = (next) => {
-    Object.assign(weights, next);
-    moved = true;
-    Loss.TERMS.forEach((term, i) => sliders[i].show(weights[term]));
-    update();
-  };
-  return control;
-}
-
-/**
  * By bisection: the class weight at which the star changes its query, a little beyond it.
  * @param {Payload} payload
  */
@@ -285,7 +241,7 @@ function turn(payload, marks) {
   return Quiz.question(marks, {
     id: "weights",
     ask: "<p>The first picture again. <b>Set the weights so that the star changes its query.</b></p>",
-    control: weightsControl(payload, tell),
+    control: WeightSliders.control(payload, tell),
     solution: () => ({ ...payload.criterion.cost_weights, class: turningPoint(payload, before) }),
     judge: (weights) => {
       const { query } = star(payload, weights);
