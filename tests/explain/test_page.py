@@ -7,11 +7,10 @@ import html
 import pytest
 
 from setpiece.explain.architecture import anatomy
-from setpiece.explain.timeline import read_timeline
 from setpiece.model.checkpoint import create
 
 from .test_architecture import make_batch
-from .test_timeline import write_run
+from .test_timeline import payload_of, write_run
 
 CHAPTERS = ["words", "matching", "loss", "giou"]
 
@@ -165,7 +164,7 @@ def test_no_chapter_is_wider_than_a_narrow_screen(open_page, make_payload, schem
 def test_every_control_has_a_name_and_can_be_reached_by_tab(open_page, make_payload, tmp_path):
     payload, _ = make_payload([3, 2], Q=100)
     model = anatomy(create("detr-tiny", ["a"]), [(0, make_batch())], payload["layers"])
-    page = open_page({**payload, "model": model, "training": read_timeline(write_run(tmp_path))[0]})
+    page = open_page({**payload, "model": model, "training": payload_of(write_run(tmp_path))})
     nameless = """() => [
         ...document.querySelectorAll('button, input, [role=grid], [role=region], svg[role], [tabindex="0"]'),
       ].filter((one) => !(one.ariaLabel || (!one.matches("div") && one.textContent.trim()) || one.labels?.length))

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from setpiece.data.augmentation.canvas import RandomCanvas
 from setpiece.errors import DataError, NonFiniteCostError, UsageError, WeightsError
 from setpiece.model.checkpoint import load
-from setpiece.runs import recording
+from setpiece.runs import recording_files
 from setpiece.training import loop, train
 from setpiece.training.config import resolve
 
@@ -203,7 +203,7 @@ def test_a_resumed_run_whose_recording_was_deleted_begins_another(scenes, tmp_pa
             train.train(config, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "recording")
     train.train(config, tmp_path / "run", resume=True)
-    assert [epoch.step for epoch in recording.read(tmp_path / "run" / "recording").epochs] == [6, 8]
+    assert [epoch.step for epoch in recording_files.read(tmp_path / "run" / "recording").epochs] == [6, 8]
 
 
 def test_a_finished_run_is_not_overwritten_and_resuming_it_changes_nothing(scenes, uninterrupted):

@@ -14,10 +14,12 @@ from setpiece.data.scenes import CLASSES, draw_scene
 from setpiece.errors import UsageError
 from setpiece.explain.page import render
 from setpiece.explain.payload import report_payload
-from setpiece.explain.report_image import ReportImage, show
+from setpiece.explain.report_image import ReportImage, make_report_image
 from setpiece.records import Outputs, Targets
 from setpiece.setloss import SetCriterion
 from setpiece.setloss.boxes import xyxy_to_cxcywh
+
+__all__ = ["show_scene", "tour_payload", "write_tour"]
 
 TITLE = "A tour of set prediction"
 SIZE = (288, 384)  # (height, width) of the scenes in pixels
@@ -124,7 +126,7 @@ def show_scene(seed: int) -> ReportImage:
     pixels, boxes_xyxy, labels = draw_scene(seed, SIZE)
     boxes = _fractions(torch.from_numpy(boxes_xyxy).float())
     targets = Targets.from_list([{"labels": torch.from_numpy(labels), "boxes": boxes}])
-    return show(f"{len(labels)} objects", seed, pixels, hand_made(SCENES[seed]), targets, SetCriterion())
+    return make_report_image(f"{len(labels)} objects", seed, pixels, hand_made(SCENES[seed]), targets, SetCriterion())
 
 
 def hand_made(predictions: Sequence[Prediction]) -> Outputs:

@@ -29,7 +29,7 @@ from setpiece.model.base import SetModel
 from setpiece.model.checkpoint import Checkpoint
 from setpiece.records import Batch, Losses
 from setpiece.runs.layout import Position, RunFolder
-from setpiece.runs.recording import cut
+from setpiece.runs.recording_files import cut
 from setpiece.setloss import one_to_many_box_loss, training_criterion
 from setpiece.training.config import TrainConfig
 from setpiece.training.display import Display, duration

@@ -24,7 +24,7 @@ from setpiece.inference.precision import autocast
 from setpiece.model.checkpoint import Checkpoint
 from setpiece.model.sprint import TopKQuerySelection
 from setpiece.records import Outputs
-from setpiece.runs import recording
+from setpiece.runs.recording import Probe
 from setpiece.setloss import assign, matching_weights, pair_costs
 
 KEPT = 100  # queries of a probe's prediction, unless more of them are matched
@@ -52,10 +52,10 @@ class Probes:
         images = EvalImages(chosen, InputSize(checkpoint.shortest, checkpoint.longest))
         self.items = [images[index] for index in range(len(images))]
 
-    def describe(self) -> list[recording.Probe]:
+    def describe(self) -> list[Probe]:
         """What the header says of them."""
         return [
-            recording.Probe(
+            Probe(
                 image_id=example.image_id,
                 name=example.path.name,
                 width=example.width,
@@ -83,7 +83,7 @@ class Probes:
 
     @torch.inference_mode()
     def look(self, checkpoint: Checkpoint, bf16: bool) -> dict[str, np.ndarray]:
-        """Predict and match them; the fields of `recording.Snapshot` that are of the probes.
+        """Predict and match them; the fields of `Snapshot` that are of the probes.
 
         Raises:
             NonFiniteCostError: see `match`.
