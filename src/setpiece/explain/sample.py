@@ -1,4 +1,4 @@
-"""The images to explain, with their targets, and what a model predicts for them."""
+"""The images to explain, with their targets."""
 
 from __future__ import annotations
 
@@ -13,18 +13,14 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from setpiece.data.augmentation.paper import InputSize
-from setpiece.data.batching import collate
 from setpiece.data.dataset import Dataset, Example
 from setpiece.data.images import read_image
-from setpiece.data.items import plain_item
 from setpiece.errors import UsageError
 from setpiece.explain.arrays import jpeg_url
-from setpiece.model.checkpoint import Checkpoint
-from setpiece.records import Batch, Outputs, Targets
+from setpiece.records import Targets
 from setpiece.setloss.boxes import xyxy_to_cxcywh
 
-__all__ = ["Sample", "choose", "picture_url", "predict", "read_sample", "sample", "to_batch"]
+__all__ = ["Sample", "choose", "picture_url", "read_sample", "sample"]
 
 PICTURE_SIDE = 480  # pixels of a report's pictures, at most
 JPEG_QUALITY = 80
@@ -107,18 +103,6 @@ def read_sample(example: Example, classes: Sequence[str], names: Sequence[str]) 
         torch.tensor(labels, dtype=torch.int64),
         torch.from_numpy(example.boxes_xyxy[~example.crowd]),
     )
-
-
-def to_batch(pixels: UInt8[np.ndarray, "H W 3"], checkpoint: Checkpoint) -> Batch:
-    """An image alone, as the model sees it in evaluation, on the model's device."""
-    item = plain_item(pixels, InputSize(checkpoint.shortest, checkpoint.longest))
-    return collate([item], checkpoint.mean, checkpoint.std).to(next(checkpoint.model.parameters()).device)
-
-
-def predict(checkpoint: Checkpoint, batch: Batch) -> Outputs:
-    """What the model predicts in all layers."""
-    with torch.inference_mode():
-        return checkpoint.model.eval()(batch.images, batch.padding)
 
 
 def picture_url(pixels: UInt8[np.ndarray, "H W 3"]) -> str:
