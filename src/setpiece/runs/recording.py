@@ -20,6 +20,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float32, Int16, Int32, Int64
 
+from setpiece.records import Form
+
 __all__ = ["TERMS", "Epoch", "Header", "Probe", "Recording", "Snapshot"]
 
 TERMS = ("class", "l1", "giou")
@@ -66,7 +68,7 @@ class Header:
 
     preset: str
     classes: list[str]
-    form: Literal["softmax", "sigmoid"]
+    form: Form
     layers: list[str]
     queries: int
     slots: Literal["learned", "top-k"]
