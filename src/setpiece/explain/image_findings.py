@@ -10,8 +10,9 @@ import torch
 
 from setpiece.explain.duplicates import CONFIDENT
 from setpiece.explain.facts import ImageFacts, of_pairs
-from setpiece.explain.pairs import TERMS, pair
+from setpiece.explain.pairs import pair
 from setpiece.explain.report_image import ReportImage
+from setpiece.records import TERMS
 
 __all__ = ["IMAGE_FINDINGS", "Finding", "ImageContext"]
 
@@ -88,7 +89,7 @@ def more_targets_than_queries(context: ImageContext) -> Iterator[Finding]:
 def negative_giou(context: ImageContext) -> Iterator[Finding]:
     """A target that is matched at GIoU < 0 in every layer: the matched box lies away from it."""
     facts = context.facts
-    giou = of_pairs(-facts.costs.giou, facts.match)
+    giou = of_pairs(-facts.costs.terms["giou"], facts.match)
     for target in ((giou < 0) & (facts.match >= 0)).all(0).nonzero().flatten().tolist():
         overlap, nearest = facts.iou[-1, target].max(0)
         query = int(facts.match[-1, target])
@@ -105,7 +106,7 @@ LOW_IOU = 0.3
 def low_iou(context: ImageContext) -> Iterator[Finding]:
     """A target that is matched to a box with little overlap."""
     facts = context.facts
-    giou = of_pairs(-facts.costs.giou, facts.match)[-1]
+    giou = of_pairs(-facts.costs.terms["giou"], facts.match)[-1]
     iou = of_pairs(facts.iou, facts.match)[-1]
     for target in ((iou < LOW_IOU) & (giou >= 0) & (facts.match[-1] >= 0)).nonzero().flatten().tolist():
         query = int(facts.match[-1, target])
@@ -208,7 +209,7 @@ def dominant_pair(context: ImageContext) -> Iterator[Finding]:
         loss = found["loss"] or dict.fromkeys(TERMS, 0.0)
         share = sum(loss.values()) / total
         if share >= DOMINANT_SHARE:
-            term = {"classification": "class", "l1": "L1", "giou": "GIoU"}[max(loss, key=lambda name: loss[name])]
+            term = {"class": "class", "l1": "L1", "giou": "GIoU"}[max(loss, key=lambda name: loss[name])]
             text = (
                 f"{context.target(target)} and its query {found['query']} make up {share:.0%} of the image's loss; the "
                 f"{term} loss is the largest part."

@@ -41,7 +41,7 @@ class ProbeHistory:
         queries: the number of the matched query.
         best_labels: its most likely class.
         scores: the probability of that class, in [0, 1].
-        costs: of the pair, the terms `TERMS` without weights.
+        costs: of the pair, the terms `records.TERMS` without weights.
     """
 
     probe: Probe
@@ -95,7 +95,7 @@ class MatchingHistory:
             was seen before.
         agreement: share of targets that are matched to the same query as in the last layer.
         agreement_between: the same between any two layers, in the last epoch.
-        terms: the loss terms `TERMS` without weights.
+        terms: the loss terms `records.TERMS` without weights.
         usage: share of the matched targets that each query had in the last `recent_epochs` epochs.
         recent_epochs: how many epochs that are, at most `RECENT_EPOCHS`.
         box_mean: mean of the boxes that each query of the last layer predicted in the last epoch, cxcywh in [0, 1].

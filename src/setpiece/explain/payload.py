@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -78,8 +77,8 @@ def criterion_payload(criterion: SetCriterion) -> dict[str, Any]:
     """The settings of a loss."""
     settings = {
         "form": criterion.form,
-        "weights": asdict(criterion.weights),
-        "cost_weights": asdict(criterion.cost_weights or matching_weights(criterion.form)),
+        "weights": dict(criterion.weights),
+        "cost_weights": dict(criterion.cost_weights or matching_weights(criterion.form)),
         "no_object_weight": criterion.no_object_weight,
         "quality_power": criterion.quality_power,
         "negative_weight": criterion.negative_weight,

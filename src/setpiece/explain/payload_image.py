@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float64, Int64
+from jaxtyping import Int64
 from torch import Tensor
 
 from setpiece.explain.arrays import array, rounded
@@ -46,7 +45,7 @@ def pack_image(image: ReportImage, most_queries: int) -> PackedImage:
     position = torch.full((Q + 1,), -1)  # its last entry is for -1, no query
     position[kept] = torch.arange(len(kept))
     columns = facts.labels.unique()
-    rest = _rest(facts)
+    rest = facts.criterion.class_form.unmatched_losses(facts.scores)
     left_out = f"Only the {len(kept)} most relevant of {Q} queries are kept here." if len(kept) < Q else ""
     content = {
         "name": image.name,
@@ -59,7 +58,7 @@ def pack_image(image: ReportImage, most_queries: int) -> PackedImage:
         "boxes": array(facts.boxes[:, kept]),
         "columns": columns.tolist(),
         "scores": array(facts.scores[:, kept][..., columns].movedim(-1, 1)),
-        "rest": array(rest[:, kept]),
+        "rest": array(rest[:, kept]),  # the class loss of each query without a target, at a weight of 1
         # No query that is left out has a target, so their number and sum are enough to compute the loss.
         "dropped": {"count": Q - len(kept), "rest": array(rest.sum(-1) - rest[:, kept].sum(-1))},
         "best_label": array(facts.best_label[:, kept]),
@@ -88,17 +87,6 @@ def _most_relevant(facts: ImageFacts, most: int) -> Int64[Tensor, " K"]:
     relevance[part[part >= 0]] = torch.inf
     most = min(Q, max(most, int(relevance.isinf().sum())))
     return relevance.topk(most).indices.sort().values
-
-
-def _rest(facts: ImageFacts) -> Float64[Tensor, "L Q"]:
-    """What the class loss of a query needs beside the scores of the targets' classes.
-
-    Softmax form: log p(no-object). Sigmoid form: Σ_c p_c^quality_power · softplus(z_c), its loss where it has no
-    target, without `negative_weight`.
-    """
-    if facts.criterion.form == "softmax":
-        return facts.scores[..., -1]
-    return (facts.scores.sigmoid() ** facts.criterion.quality_power * F.softplus(facts.scores)).sum(-1)
 
 
 def _duplicates(facts: ImageFacts, position: Int64[Tensor, " Q1"]) -> list[dict[str, Any]]:

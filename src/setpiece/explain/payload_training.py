@@ -35,7 +35,7 @@ import numpy as np
 from setpiece.explain.arrays import array, jpeg_url, rounded
 from setpiece.explain.matching_history import MatchingHistory, ProbeHistory
 from setpiece.explain.timeline import Metrics, Timeline
-from setpiece.runs.recording import TERMS
+from setpiece.records import TERMS
 
 __all__ = ["training_payload"]
 

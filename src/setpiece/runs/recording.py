@@ -22,9 +22,7 @@ from jaxtyping import Bool, Float32, Int16, Int32, Int64
 
 from setpiece.records import Form
 
-__all__ = ["TERMS", "Epoch", "Header", "Probe", "Recording", "Snapshot"]
-
-TERMS = ("class", "l1", "giou")
+__all__ = ["Epoch", "Header", "Probe", "Recording", "Snapshot"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ class Snapshot:
         labels: the most likely class of each.
         scores: its probability, in [0, 1]; stored as float16.
         match: the query of each target, as its place among the kept queries; -1 for padding, or without a query.
-        costs: of each matched pair, the terms `TERMS` without weights, from `setloss.pair_costs`; 0 without a pair.
+        costs: of each matched pair, `records.TERMS` without weights, from `setloss.pair_costs`; 0 without a pair.
         sample: boxes that all queries of the last layer predicted for S augmented training images since the snapshot
             before; stored in steps of 1/255.
         sample_matched: True where that query was matched.
@@ -122,7 +120,7 @@ class Epoch:
         changed: how many of `compared` are matched to another query than then.
         agreement: how many of `targets` are matched to the same query in both layers.
         matched: how often each query was matched.
-        terms: the loss terms `TERMS` without weights, mean over steps.
+        terms: the loss terms `records.TERMS` without weights, mean over steps.
         box_mean: mean of the boxes that each query of the last layer predicted, matched or not.
         box_deviation: their standard deviation.
         worst_losses: the highest losses of single images in the last layer, each image as a batch of its own, weighted;
