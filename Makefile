@@ -1,4 +1,4 @@
-.PHONY: demo test lint clean
+.PHONY: demo test lint lint-pages clean
 
 .venv/ready: pyproject.toml constraints.txt
 	python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e '.[dev]' && touch .venv/ready
@@ -9,8 +9,15 @@ demo: .venv/ready  ## train, evaluate and predict on scenes drawn on the spot
 test: .venv/ready  ## the whole suite
 	.venv/bin/python -m pytest
 
-lint: .venv/ready  ## ruff and mypy
+lint: .venv/ready lint-pages  ## ruff, mypy, and eslint and tsc where there is node
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
+lint-pages:  ## eslint and tsc, where there is node
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory node_modules/ready && npm run --silent lint; \
+	else echo "There is no node here: the JavaScript of the pages is not checked."; fi
+
+node_modules/ready: package.json package-lock.json
+	npm ci --silent && touch node_modules/ready
+
 clean:  ## remove what make made
-	rm -rf .venv
+	rm -rf .venv node_modules

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from setpiece.explain.arrays import array, rounded, unpack
 from setpiece.explain.image_findings import Finding
-from setpiece.explain.page import render
 from setpiece.explain.payload import pack_images, report_payload
 from setpiece.explain.payload_image import pack_image
 from setpiece.explain.report_image import make_report_image
 from setpiece.explain.timeline import Metrics, Timeline
 from setpiece.records import Outputs, Targets
 from setpiece.setloss import SetCriterion
+from setpiece.web import render
 
 ALL = 10_000
 

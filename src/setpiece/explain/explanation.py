@@ -14,7 +14,6 @@ from setpiece.errors import UsageError
 from setpiece.explain.architecture import architecture
 from setpiece.explain.findings import find_all
 from setpiece.explain.image_findings import Finding
-from setpiece.explain.page import render
 from setpiece.explain.pairs import pair_rows
 from setpiece.explain.payload import report_payload
 from setpiece.explain.report_image import ReportImage, make_report_image
@@ -24,6 +23,7 @@ from setpiece.inference.predictor import Predictor
 from setpiece.model.base import layer_names
 from setpiece.records import Images, Outputs, Targets
 from setpiece.setloss import SetCriterion, training_criterion
+from setpiece.web import render
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,12 +12,12 @@ from torch import Tensor
 from setpiece.atomic import write_whole
 from setpiece.data.scenes import CLASSES, draw_scene
 from setpiece.errors import UsageError
-from setpiece.explain.page import render
 from setpiece.explain.payload import report_payload
 from setpiece.explain.report_image import ReportImage, make_report_image
 from setpiece.records import Outputs, Targets
 from setpiece.setloss import SetCriterion
 from setpiece.setloss.boxes import xyxy_to_cxcywh
+from setpiece.web import render
 
 __all__ = ["show_scene", "tour_payload", "write_tour"]
 
