@@ -136,7 +136,7 @@ def test_supervision_is_imported_without_its_warning(module):
 
 
 def test_the_loss_needs_torch_scipy_numpy_and_jaxtyping_alone():
-    """Without the tests' own hooks: what these four import by themselves is loaded first."""
+    """What these four import themselves is loaded first and does not count."""
     code = """
 import sys
 import torch, scipy.optimize, numpy, jaxtyping, torch.nn.functional

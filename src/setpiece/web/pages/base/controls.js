@@ -74,8 +74,8 @@ export function key(name, text) {
  * @param {Look} state
  */
 export function changedWeights(payload, state) {
-  const back = button("Back to the model's own", "own-weights", () => state.set({ criterion: payload.criterion }));
-  const text = "The weights were changed in the Loss chapter: match and costs are those under the changed weights.";
+  const back = button("Use the weights of the model", "own-weights", () => state.set({ criterion: payload.criterion }));
+  const text = "You changed the weights in the Loss chapter. Match and costs are computed with the changed weights.";
   const element = html("div.panel.missing.controls", { "data-role": "changed-weights" }, html("span", text), back);
   const update = () => (element.hidden = state.criterion === payload.criterion);
   state.on((changed) => changed.has("criterion") && update());

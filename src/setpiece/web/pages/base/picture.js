@@ -118,7 +118,7 @@ function ground(image, [width, height]) {
   return svg(
     "g",
     svg("rect.ground", { width, height }),
-    svg("text", { x: 12, y: 24, fill: "currentColor" }, "The picture itself is not in this file."),
+    svg("text", { x: 12, y: 24, fill: "currentColor" }, "This file does not hold the picture."),
   );
 }
 

@@ -61,8 +61,8 @@ function intro() {
     html("h2", "GIoU"),
     html(
       "p.lead",
-      "Drag a box, or pull a corner. IoU is 0 as soon as the boxes are apart, and then says nothing of how far; ",
-      "GIoU goes on falling as their hull grows emptier. L1 grows with the size of the boxes; IoU and GIoU do not.",
+      "Drag a box, or pull a corner. IoU is 0 as soon as the boxes are apart, whatever their distance. ",
+      "GIoU keeps falling as their hull becomes emptier. L1 grows with the size of the boxes; IoU and GIoU do not.",
     ),
   );
 }
@@ -76,7 +76,7 @@ function stage(drawing) {
       Controls.key("target", "target (solid)"),
       Controls.key("prediction", "prediction (dashed)"),
       Controls.key("giou", "intersection"),
-      html("span.key", "▨ in the hull, but in neither box"),
+      html("span.key", "▨ in the hull, in neither box"),
     ),
     html("p.hint", "By keyboard: Tab to a box, arrow keys move it, Shift and arrow keys resize it."),
   );
@@ -135,7 +135,7 @@ function compare(large, small) {
     "p",
     "Both predictions are off by the same share of their size, so their GIoU is the same. ",
     `L1 is ${format(large.l1 / small.l1, 1)} times as large for the large pair: `,
-    "alone, it would care little for small objects.",
+    "alone, it would weigh small objects little.",
   );
 }
 

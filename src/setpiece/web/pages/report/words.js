@@ -11,7 +11,7 @@ import { html, svg } from "../base/dom.js";
  * @param {(id: string) => void} go shows another chapter
  */
 export function mount(element, payload, state, go) {
-  const lead = "What stands out, computed from the numbers of the other chapters. Press a sentence to see it.";
+  const lead = "What stands out in the other chapters. Press a sentence to go there.";
   const parts = [
     html("div", html("h2", "In words"), html("p.lead", lead)),
     payload.missing.length ? missing(payload.missing) : null,

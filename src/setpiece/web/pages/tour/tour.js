@@ -11,7 +11,8 @@ import * as MatchingCost from "./chapters/matching_cost.js";
 import * as PredictionSet from "./chapters/prediction_set.js";
 import * as Quiz from "./quiz.js";
 
-const LEAD = "How a detector learns from a set of objects, from nothing. Each chapter ends with questions for you.";
+const LEAD =
+  "How a detector learns to predict a set of objects. No knowledge is needed. Each chapter ends with questions.";
 
 /** Build the page from the payload in it: chapters to go through, one in view. */
 function start() {
@@ -113,8 +114,8 @@ function onward(next, go) {
     "div.panel.tour-text",
     prose(`
     <h3>Now your own model</h3>
-    <p><code>setpiece explain MODEL --data DATA</code> writes a page with these views for a model of yours and its
-    images: who was matched with whom, what it cost, what it taught, and how that moved over training.</p>`),
+    <p><code>setpiece explain MODEL --data DATA</code> writes a page with these views for your model and
+    images: who was matched with whom, what it cost, what it taught, and how that changed over training.</p>`),
   );
 }
 

@@ -35,8 +35,8 @@ export function mount(element, payload, state) {
       html("h2", "Loss"),
       html(
         "p.lead",
-        "What the matched pairs and the queries without a target are taught. ",
-        "The image is a batch of its own here: sums are divided by its own number of targets.",
+        "The Hungarian loss of one image: what the matched pairs and the queries without a target add. ",
+        "The image counts as a batch: sums are divided by its own number of targets.",
       ),
     ),
     weights.element,
@@ -49,8 +49,8 @@ export function mount(element, payload, state) {
         html(
           "p.hint",
           "Arrows: how a small step along the negative gradient of (cx, cy, w, h) moves each edge of a matched ",
-          "prediction (dashed), all on one scale. The class term moves no box, and in the Hungarian loss a query ",
-          "without a target has no box to learn.",
+          "prediction (dashed). All arrows have one scale. The class term moves no box. The Hungarian loss gives a ",
+          "query without a target no box to learn.",
         ),
       ),
       html("div.stack", total.element, byLayer.element),
@@ -96,7 +96,7 @@ function sum(payload, state) {
       html("ul.plain.terms", TERMS.map(line)),
       html(
         "p.hint",
-        `${matched} of ${targets.length} targets matched; ${queryCount - matched} queries are to say “no object”.`,
+        `${matched} of ${targets.length} targets matched; ${queryCount - matched} queries learn “no object”.`,
       ),
     );
   };

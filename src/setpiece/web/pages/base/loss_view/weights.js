@@ -17,7 +17,7 @@ export function create({ payload, state }) {
   const set = (overrides) => state.set({ criterion: Loss.criterion(state.criterion, overrides) });
   const sliders = [...LAMBDAS.map(([term, label]) => lambda(base, term, label, set)), negatives(base, set)];
   const changes = html("p", { "aria-live": "polite", "data-role": "changes" });
-  const reset = button("Back to the model's own", "reset-weights", () => state.set({ criterion: base }));
+  const reset = button("Use the weights of the model", "reset-weights", () => state.set({ criterion: base }));
   const element = html(
     "div.panel",
     { "data-role": "weights" },
@@ -81,9 +81,9 @@ function explain({ form, weights, cost_weights }) {
   );
   const none =
     form === "softmax"
-      ? "The no-object weight is what a query without a target counts in the cross-entropy;"
-      : "The negative weight is what saying a wrong class counts;";
-  return ["Each λ acts on matching and loss.", ...differing, none, "the matching does not read it."].join(" ");
+      ? "The no-object weight is the weight of a query without a target in the cross-entropy;"
+      : "The negative weight is the weight of probability given to a wrong class;";
+  return ["Each λ changes the matching and the loss.", ...differing, none, "the matching does not read it."].join(" ");
 }
 
 /** Another match may need a query that was left out of the page: what it is sought among has to be said. */

@@ -176,9 +176,9 @@ function tableOf(scene, { rows, columns, cost }, frame) {
     html("tbody", rows.map(line), v && html("tr", html("th.price", "v"), v.map(price), html("td.price"))),
     html(
       "caption",
-      "Ringed: matched. Dashed: the new pairs of the path. Struck out: pairs that it gives up. ",
+      "Ringed: matched. Dashed: pairs that the path adds. Struck out: pairs that it removes. ",
       u &&
-        "u and v: the algorithm's prices. Pairs of targets that have entered cost u + v or more, matched ones u + v.",
+        "u and v are the prices (dual variables) of the algorithm. A matched pair costs u + v. No pair of a target that has entered costs less.",
     ),
   );
 }

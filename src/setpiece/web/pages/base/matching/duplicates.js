@@ -7,7 +7,8 @@ import * as State from "../state.js";
 /** @returns {{element: HTMLElement, draw: function()}} */
 export function create({ payload, state }) {
   const list = html("div.stack.tight");
-  const hint = "Confident predictions without a target over a matched one of their class, and why they lost.";
+  const hint =
+    "Confident predictions that overlap a matched one of the same class, and why the matching did not choose them.";
   const element = html(
     "div.panel",
     { "data-role": "duplicates" },

@@ -7,7 +7,7 @@ import * as Scene from "../scene.js";
 import * as Pairs from "./pairs.js";
 
 const NAMES = ["<target", "optimal query", "cost", "greedy query", "cost", "difference"];
-const RULE = "Taking the cheapest pair first, then the cheapest of what is left,";
+const RULE = "Taking the cheapest pair first, then the cheapest of the rest,";
 
 /** @returns {{element: HTMLElement, draw: function()}} */
 export function create({ payload, state }) {

@@ -104,9 +104,9 @@ function costsOf(payload, state) {
 }
 
 const TABLE_HINT = [
-  "“Says it”: the probability that the query gives the target's class. Costs are without weights, the total is with ",
-  "them; lower is better. Regret: how much the total of all pairs rises if this pair is forbidden and all is solved ",
-  "again; the runner-up is the query that the target gets then.",
+  "Probability: of the target's class. Costs are unweighted; the total is weighted; lower is better. ",
+  "Regret: how much the total of all pairs rises if this pair is forbidden and all is solved again. ",
+  "Runner-up: the query that the target gets then.",
 ];
 
 function intro() {
@@ -115,8 +115,8 @@ function intro() {
     html("h2", "Matching"),
     html(
       "p.lead",
-      "Each target is given one query of its own, so that the total cost is the least possible. The matched query ",
-      "is trained to become the target; all others are trained to say “no object”.",
+      "Each target gets one object query, so that the total cost is as small as possible. A matched query learns the ",
+      "class and the box of its target. All other queries learn “no object”.",
     ),
   );
 }
@@ -142,7 +142,7 @@ function matrixKey() {
     "div.legend",
     html(
       "span.key",
-      "Number: total cost, the stronger the ground the cheaper. Bars: up costs, down gains, as square roots.",
+      "Number: total cost; a stronger colour is cheaper. Bars: weighted terms, on a square-root scale; down is cheaper.",
     ),
     Controls.key("class", "class"),
     Controls.key("l1", "L1"),

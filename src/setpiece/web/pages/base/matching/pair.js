@@ -17,7 +17,7 @@ export function create({ payload, state }) {
 
 /** @param {Scene} scene */
 function describe(scene, { target, query, pinned }) {
-  if (!scene.targets.length) return [html("p.hint", "This image has no objects: every query is to say “no object”.")];
+  if (!scene.targets.length) return [html("p.hint", "This image has no objects. Every query learns “no object”.")];
   if (target === null && query === null) return [html("p.hint", HINT)];
   if (target === null) return [html("h3", `Query ${scene.number(query)}`), html("p", without(scene, query))];
   if (query === null || query < 0)
@@ -32,15 +32,15 @@ function describe(scene, { target, query, pinned }) {
 }
 
 const HINT =
-  "Point at a box, a cell or a row to see one pair everywhere. A click holds on to it, Esc lets go. " +
-  "Within the matrix, move with the arrow keys.";
+  "Point at a box, a cell or a row to see the same pair everywhere. Click to keep it; Esc releases it. " +
+  "In the matrix, the arrow keys move.";
 
 /** @param {Scene} scene */
 function without(scene, query) {
   const { name, score } = scene.best(query);
   const owner = scene.targetOf[query];
-  const says = `It says ${name} with probability ${format(score, 2)}. `;
-  return says + (owner < 0 ? "It has no target: training asks it to say “no object”." : `It has target ${owner}.`);
+  const says = `It predicts ${name} with probability ${format(score, 2)}. `;
+  return says + (owner < 0 ? "It has no target, so it learns “no object”." : `It is matched with target ${owner}.`);
 }
 
 /**
@@ -76,7 +76,7 @@ function verdict(scene, target, query) {
 function whyMatched(scene, target) {
   const { regret, column } = scene.regrets[target];
   if (!Number.isFinite(regret)) return ["Matched: no other set of pairs is possible."];
-  const instead = column < 0 ? "it would go without a query" : `it would get query ${scene.number(column)}`;
+  const instead = column < 0 ? "the target would have no query" : `the target would get query ${scene.number(column)}`;
   return [
     `Matched. If this pair were forbidden, ${instead}, and the total would rise by `,
     number(regret, "pair-regret"),
@@ -89,7 +89,7 @@ function whyNot(scene, target, query) {
   const owner = scene.targetOf[query];
   const held = owner < 0 ? "has no target" : `is matched with target ${owner} (${scene.className(owner)})`;
   const rise = number(forcedRise(scene, target, query), "pair-rise");
-  return [`Not matched: the query ${held}. With this pair, the least total would be higher by `, rise, "."];
+  return [`Not matched: the query ${held}. With this pair, the smallest total would rise by `, rise, "."];
 }
 
 /**

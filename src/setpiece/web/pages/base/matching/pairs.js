@@ -6,7 +6,7 @@ import * as Scene from "../scene.js";
 import * as State from "../state.js";
 
 const COLUMNS = [
-  ...["<target", "<class", "query", "says it", "class cost", "L1", "−GIoU", "total", "IoU", "runner-up", "regret"],
+  ...["<target", "<class", "query", "probability", "class cost", "L1", "−GIoU", "total", "IoU", "runner-up", "regret"],
 ];
 
 /** @returns {{element: HTMLElement, draw: function()}} */

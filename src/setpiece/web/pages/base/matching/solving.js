@@ -23,8 +23,8 @@ export function create({ payload, state }) {
     html("h3", "How the optimum is found"),
     html(
       "p.hint",
-      "A few rows and columns of the matrix, solved by themselves along shortest augmenting paths: targets enter ",
-      "one after the other, and each may push others on to their next choice. Choose up to 6 targets and 8 queries.",
+      "A small part of the matrix, solved by shortest augmenting paths. Targets enter one after the other. ",
+      "A target may take a query from another one, which then moves on. Choose up to 6 targets and 8 queries.",
     ),
     html("div.control", html("span.label", "Targets"), targetChips),
     html("div.control", html("span.label", "Queries"), queryChips),

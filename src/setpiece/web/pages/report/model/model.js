@@ -5,11 +5,11 @@ import * as QueryView from "./query_view.js";
 
 /** @type {[string, string, string][]} */
 const GROUPS = [
-  ["backbone", "Backbone", "a CNN reads the image"],
-  ["encoder", "Encoder", "places see each other"],
-  ["queries", "Queries", "one slot per object"],
-  ["decoder", "Decoder", "queries look into the image"],
-  ["heads", "Heads", "a class and a box per query"],
+  ["backbone", "Backbone", "a CNN computes features"],
+  ["encoder", "Encoder", "features attend to each other"],
+  ["queries", "Queries", "one query for each prediction"],
+  ["decoder", "Decoder", "queries attend to the features"],
+  ["heads", "Heads", "a class and a box for each query"],
   ["other", "Other parts", ""],
 ];
 
@@ -81,10 +81,10 @@ function diagram(model) {
   return html(
     "div.panel",
     { "data-view": "diagram" },
-    html("h3", "What it is made of"),
+    html("h3", "The parts of the model"),
     html(
       "p.hint",
-      "Each column is in the order in which its parts run. Press one to see what goes in and what comes out.",
+      "Each column lists its parts in the order in which they run. Press a part to see its inputs and outputs.",
     ),
     html("div.model-diagram", image, ...columns),
     details,

@@ -32,7 +32,7 @@ export function create(payload, state) {
   state.on((changed) => (changed.has("image") || changed.has("query")) && follow());
   follow();
   draw();
-  return html("div.panel", { "data-view": "query" }, html("h3", "A query, looked into"), body);
+  return html("div.panel", { "data-view": "query" }, html("h3", "One object query"), body);
 }
 
 /**
@@ -114,10 +114,10 @@ function explain(entry) {
 }
 
 const MAP_WORDS =
-  "Bright: where the query's cross-attention lies, as the mean over heads; each layer is scaled by its own peak.";
+  "Bright: the cross-attention of the query, as the mean over heads. Each layer is scaled by its largest value.";
 const POINT_WORDS =
-  "Marks: the points of the feature maps that the query samples around its box (dotted), all heads together; " +
-  "larger ones count more. Disc, square and diamond: the map of stride 8, 16 and 32.";
+  "Marks: the sampling points of deformable attention around the reference box (dotted), of all heads. " +
+  "Larger marks have more weight. Disc, square and diamond: the feature map of stride 8, 16 and 32.";
 
 /**
  * @param {PayloadWithModel} payload
@@ -289,7 +289,7 @@ function refinement(payload, entry, image, k, region) {
     kind: layer === layers.length - 1 ? "after" : "between",
     layer,
   }));
-  const title = `the box from ${entry.start ? "its cell" : layers[0]} to ${layers[layers.length - 1]}`;
+  const title = `the box from ${entry.start ? "its reference box" : layers[0]} to ${layers[layers.length - 1]}`;
   return figure(image, title, "refinement", 0, [...start, ...boxes], region);
 }
 
@@ -301,7 +301,7 @@ function refinementTable(payload, entry, k) {
   const { layers } = payload.model;
   /** @type {[string, number[], number | null][]} */
   const rows = layers.map((name, layer) => [name, boxAt(entry, layer, k), Data.row(entry.scores, layer)[k]]);
-  if (entry.start) rows.unshift(["cell", Array.from(Data.row(entry.start, k)), null]);
+  if (entry.start) rows.unshift(["reference box", Array.from(Data.row(entry.start, k)), null]);
   const last = rows[rows.length - 1][1];
   const heads = ["", labelOf(payload, entry, k), "centre x", "centre y", "width", "height", "IoU with the last"];
   const body = rows.map(([name, box, score]) =>

@@ -31,9 +31,9 @@ export function create(payload, matching) {
     html("h3", "How the match moved on the probe images"),
     html(
       "p.hint",
-      `${matching.probes.length} images of the ${matching.split} split, without augmentation, as the averaged ` +
-        "model saw them after an epoch. Solid: targets. Dashed: their matched predictions. " +
-        "A thick dashed box has just got its target from another query.",
+      `${matching.probes.length} images of the ${matching.split} split, not augmented, predicted by the EMA model ` +
+        "after an epoch. Solid: targets. Dashed: their matched predictions. " +
+        "A thick dashed box took its target from another query at this snapshot.",
     ),
     thumbnails(matching, view),
     controls(matching, view, looks),

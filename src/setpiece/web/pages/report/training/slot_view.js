@@ -36,19 +36,19 @@ export function create(matching) {
     html(
       "p.hint",
       topK
-        ? "A slot of this model is a rank: slot 0 is the cell that scores best in its image. Slots cannot " +
-            "specialise; what can be seen is how far down the ranks the matching reaches."
-        : "A slot of this model is a learned vector, the same for every image. It may specialise on a place and a " +
-            "size, or never be needed.",
+        ? "This model uses top-k query selection: slot 0 is the query with the highest score in its image. Such slots " +
+            "cannot specialise. The chart shows how far down the ranks matched queries lie."
+        : "A slot of this model is a learned object query, the same for every image. It can specialise in a place and a " +
+            "size, or stay unused.",
     ),
     controls(matching, view),
     words,
     bars,
     html(
       "p.hint",
-      "Below: every slot's boxes of the last layer on some of the latest training images, matched or not, each at " +
-        "its centre: a dot is small, a bar lies or stands as a wide or high box does, a ring is any other. " +
-        "Strong marks were matched.",
+      "Below: the boxes that each slot predicts in the last layer on some recent training images, each at its centre. " +
+        "Dot: a small box. Horizontal or vertical bar: a wide or a high box. Ring: any other box. " +
+        "Strong marks: matched.",
     ),
     tiles,
     more,

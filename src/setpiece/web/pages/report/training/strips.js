@@ -14,7 +14,7 @@ export function create(payload, matching, view, looks) {
   const rows = html("div.strips", { "data-role": "strips" });
   const element = html(
     "div",
-    html("p.hint", "Which query had each target, from the first look to the last. A new colour is another query."),
+    html("p.hint", "The query of each target, from the first snapshot to the last. A new colour is another query."),
     rows,
   );
 

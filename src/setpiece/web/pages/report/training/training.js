@@ -42,8 +42,7 @@ function summary(metrics, matching) {
   const over = `moved over ${epochs} ${epochs === 1 ? "epoch" : "epochs"}`;
   if (!matching) return `How loss and metrics ${over}. The matching was not recorded.`;
   return `How losses, metrics and the matching ${over} of ${matching.images} images. Counts are over the training images that the recording process saw, as
-    augmented; the probes are a few images of the ${matching.split} split, looked at again and again by the averaged
-    model.`;
+    augmented. The probes are a few images of the ${matching.split} split, which the EMA model predicts again and again.`;
 }
 
 function columns(...parts) {
@@ -76,7 +75,7 @@ function precision(metrics) {
       { name: "AP", values: at(metrics.AP) },
       { name: "AP50", values: at(metrics.AP50) },
     ],
-    hint: "Of the averaged weights on the validation images: the mean over IoU thresholds 0.50 to 0.95, and at 0.50.",
+    hint: "Of the EMA weights on the validation images. AP: the mean over IoU thresholds 0.50 to 0.95. AP50: at 0.50.",
   }).element;
 }
 
@@ -123,10 +122,10 @@ function instability(matching) {
     y: { title: "share of targets", percent: true },
     series: byLayer(matching, matching.instability),
     hint: topK
-      ? "Targets whose query has another rank than when the image was last seen. A query of this model is a cell, " +
-        "ranked by its score, and augmentation moves images: ranks change even when nothing is unstable."
-      : "Targets whose query slot is another one than when the image was last seen. A target that changes its " +
-        "query teaches a different one each time; the share should fall.",
+      ? "Targets whose query has another rank than when the image was last seen. Top-k query selection ranks the " +
+        "queries of an image by score, and augmentation changes the image. So ranks change in a stable model, too."
+      : "Targets that have another query than when the image was last seen. A target that changes its query " +
+        "trains a different query each time. The share should fall.",
   }).element;
 }
 
@@ -139,8 +138,8 @@ function probesMoved(matching) {
     y: { title: "share of targets", percent: true },
     series: byLayer(matching, matching.moved),
     hint:
-      "Targets of the probe images whose query starts from another cell than at the look before. " +
-      "The probes are not augmented, so a cell is the same query every time.",
+      "Targets of the probe images whose query was selected from another cell than at the snapshot before. " +
+      "The probes are not augmented, so the same cell means the same query.",
   }).element;
 }
 
@@ -153,8 +152,8 @@ function agreement(matching) {
     y: { title: "share of targets", percent: true },
     series: byLayer(matching, matching.agreement).slice(0, -1),
     hint:
-      "Targets that a layer gives to the query that the last layer gives them to. Where it is low, " +
-      "layers teach different queries.",
+      "Targets that have the same query in this layer and in the last one. Where the share is low, " +
+      "the auxiliary losses train other queries than the last layer does.",
   }).element;
 }
 
@@ -189,7 +188,7 @@ function agreementTable(matching) {
         html("tbody", ...layers.map((_, l) => row(l))),
       ),
     ),
-    html("p.hint", "Share of the counted targets that two layers gave to the same query."),
+    html("p.hint", "Share of targets that have the same query in two layers."),
   );
 }
 
@@ -201,15 +200,15 @@ function highestLoss(matching) {
   const title = "Training images of the highest loss";
   const row = ({ name, loss, epochs }) =>
     html("tr", html("td.text", name), number(loss, "worst-loss", 3, "td"), html("td", epochs));
-  const heads = ["<image", "loss", `of the last ${matching.usage_epochs} epochs`];
+  const heads = ["<image", "loss", `epochs, of the last ${matching.usage_epochs}`];
   return html(
     "div.panel",
     html("h3", title),
     table(heads, html("tbody", ...matching.worst.map(row)), title, "worst"),
     html(
       "p.hint",
-      "The last layer's weighted loss of the image alone, as it was augmented in the last epoch; and in how many " +
-        "of the last epochs it was among the highest. An image that stays is worth a look: are its labels right?",
+      "Loss: of the last layer, weighted, for the augmented image in the last epoch. Epochs: in how many of the " +
+        "last epochs the image was among the highest. Check the labels of images that stay in this list.",
     ),
   );
 }

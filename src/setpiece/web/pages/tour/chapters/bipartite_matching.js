@@ -18,9 +18,8 @@ const WHAT = `
   people. Click edges to put them in or take them out.</p>
   <h3>As many pairs as possible</h3>
   <p>Three pairs are chosen. No fourth edge can be added: the only job that Ben can do is taken, and so is the only
-  worker who can do the shelves. The matching is <dfn>maximal</dfn>, and still not <dfn>maximum</dfn>: four pairs are
-  possible.</p>
-  <p>What helps is an <dfn>augmenting path</dfn>. It starts at a worker without a job, takes an unused edge, goes back
+  worker who can do the shelves. The matching is <dfn>maximal</dfn> but not <dfn>maximum</dfn>: four pairs are possible.</p>
+  <p>An <dfn>augmenting path</dfn> helps. It starts at a worker without a job, takes an unused edge, goes back
   on a used one, and so on, and ends at a job without a worker. Swap used and unused along it, and there is one pair
   more. If no such path exists, the matching is a maximum (Berge, 1957).</p>`;
 
@@ -187,7 +186,7 @@ function many(marks) {
     control: Quiz.numberInput("Pairs"),
     solution: () => size,
     judge: (answer) => {
-      if (answer > size) return { right: false, why: "A matching uses no vertex twice, also no object." };
+      if (answer > size) return { right: false, why: "A matching uses each vertex at most once, so each object, too." };
       if (answer < size) return { right: false, why: "More is possible: no object has to share its prediction." };
       const why = `In a complete bipartite graph the smaller group sets the limit: min(${objects}, ${queries}) =
         ${size}. The other ${queries - size} predictions stay without an object.`;

@@ -19,9 +19,9 @@ const WORKED = `
   <p>Give every object a query of its own. With as many queries as objects this is a <dfn>permutation</dfn> σ: object
   <i>t</i> gets query σ(<i>t</i>). What it costs is one number of each row, added up. We look for the cheapest:</p>
   <p class="tour-formula">σ̂ = argmin<sub>σ</sub> Σ<sub><i>t</i></sub> <i>c</i>[<i>t</i>, σ(<i>t</i>)]</p>
-  <p>With two of each there are two permutations. The tempting way is <dfn>greedy</dfn>: take the cheapest pair, then
-  the cheapest of what is left. It takes the 1, and that leaves only the 4. The optimum takes 2 and 2. Object 0 makes
-  do with its second choice, which costs 1 more and saves object 1 two.</p>
+  <p>With two of each there are two permutations. The obvious way is <dfn>greedy</dfn>: take the cheapest pair, then
+  the cheapest of what is left. It takes the 1, and that leaves only the 4. The optimum takes 2 and 2. Object 0 takes
+  its second choice. That costs 1 more, and object 1 saves 2.</p>
   <p>So a match is a decision about all objects at once. No pair can be judged by itself.</p>`;
 
 const EVERY = `
@@ -41,7 +41,7 @@ const ALGORITHM = `
   Hungarian method, 1955.)</p>
   <p><b>Why can nothing be cheaper?</b> The algorithm also keeps a price <i>u</i> for every object and <i>v</i> for
   every query, such that the <dfn>reduced cost</dfn> <i>c</i> − <i>u</i> − <i>v</i> is never below 0, and is exactly 0
-  for the chosen pairs. Any complete match pays every price once and its reduced costs on top. So it costs at least
+  for the chosen pairs. Every complete match costs the sum of all prices plus its reduced costs. So it costs at least
   the sum of all prices, and the one found costs exactly that. The prices are a proof that you can check.</p>`;
 
 export function mount(element, { examples, marks }) {

@@ -13,8 +13,8 @@ export const title = "The Hungarian loss";
 export const questions = ["no-object", "heavier", "largest-loss"];
 
 const LOSS = `
-  <h3>The match decides who, the loss teaches what</h3>
-  <p>The match σ̂ is found without any gradient. Then every query is trained against its partner:</p>
+  <h3>From the match to the loss</h3>
+  <p>The match σ̂ is found without any gradient. Then every query is trained to predict its partner. This is the <dfn>Hungarian loss</dfn>:</p>
   <p class="tour-formula"><span>loss = Σ over all queries</span>
   <span class="term-class">− λ<sub>class</sub> <i>w</i> log p̂(<i>c</i>)</span>
   <span>+ Σ over matched pairs</span>
@@ -24,15 +24,15 @@ const LOSS = `
   <li>A query with an object learns its class (<i>w</i> = 1) and its box.</li>
   <li>A query without one learns to say ∅ (<i>c</i> = ∅, <i>w</i> = 0.1). It has no box to learn.</li>
   <li>The class term is divided by the sum of the weights <i>w</i>, the box terms by the number of objects. Each
-  decoder layer is matched by itself and has this loss of its own.</li>
+  decoder layer is matched by itself and has its own loss: the <dfn>auxiliary losses</dfn>.</li>
   </ul>
   <p>The class term is now a logarithm: the cross-entropy, which is what trains probabilities. In the cost it was the
-  probability itself. Cost and loss look alike, but they are two things.</p>`;
+  probability itself. Cost and loss look alike but differ.</p>`;
 
 const NONE = `
   <h3>No-object counts a tenth</h3>
-  <p>Most queries have no object. With equal weights they would be nearly all of the class loss, and always saying ∅
-  would be a quick way to make it small. So each counts 0.1.</p>`;
+  <p>Most queries have no object. With equal weights they would make up nearly all of the class loss, and a model that
+  always says ∅ would have a small loss. So each has a weight of 0.1.</p>`;
 
 const VIEW = `
   <h3>The loss of this picture</h3>

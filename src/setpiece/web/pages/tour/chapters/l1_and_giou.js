@@ -16,7 +16,7 @@ export const questions = ["negative", "overlapping", "enlarged"];
 const SCALE = `
   <h3>The same mistake, larger and smaller</h3>
   <p>L1 measures boxes in parts of the picture. So the same mistake, relative to the object, costs more on a large
-  object than on a small one: the model would rather repair the large boxes. GIoU is made of ratios of areas and does
+  object than on a small one: training would correct the large boxes first. GIoU is made of ratios of areas and does
   not see the size. Move the slider: L1 grows with the object, GIoU stays.</p>`;
 
 const APART = `
@@ -25,7 +25,7 @@ const APART = `
   <i>H</i></p>
   <p><i>I</i> is the area that both boxes share, <i>U</i> the area that they cover together, and <i>H</i> the area of
   their hull, the smallest box around both.</p>
-  <p>Once two boxes do not overlap, IoU is 0, however far apart they are. It says nothing, and it has no gradient.
+  <p>Once two boxes do not overlap, IoU is 0, however far apart they are. It does not measure the distance, and it has no gradient.
   GIoU takes away the empty part of the hull: it falls below 0 and keeps falling, so it still tells nearer from
   farther (Rezatofighi et al., 2019).</p>
   <p>Each term alone is weak. L1 alone favours large objects; GIoU alone is slow far away, where it flattens. The loss

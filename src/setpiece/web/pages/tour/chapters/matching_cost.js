@@ -32,7 +32,7 @@ const FORMULA = `
   shows why both box terms are there.</li>
   </ul>
   <p>The weights are 1, 5 and 2. The class term is a <em>probability</em>, not its logarithm: like the box terms it
-  stays within a small range, so that no term can drown the others. A good pair has a cost below 0; only differences
+  stays within a small range, so that no term outweighs the others. A good pair has a cost below 0; only differences
   matter.</p>`;
 
 const MATRIX = `

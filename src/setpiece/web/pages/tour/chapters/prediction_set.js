@@ -18,9 +18,9 @@ export const questions = ["padding", "shuffle", "left-over"];
 const PREDICTIONS = `
   <h3>The answer is a set</h3>
   <p>A detection transformer always makes the same number <i>Q</i> of predictions, one for each of its
-  <dfn>queries</dfn>. A prediction is a box and a probability for every class and for one more: <dfn>no-object</dfn>,
+  <dfn>object queries</dfn>. A prediction is a box and a probability for every class and for one more: <dfn>no-object</dfn>,
   written ∅. The probabilities of the six classes and that of ∅ add up to 1.</p>
-  <p>The predictions are a <em>set</em>. None of them is the first, and none is made for a certain object. Shuffle
+  <p>The predictions are a <em>set</em>. They have no order, and none is made for a certain object. Shuffle
   them: the match names other queries, and its cost stays the same.</p>`;
 
 const PADDING = `
@@ -28,9 +28,9 @@ const PADDING = `
   <p>The objects are a set, too, and a smaller one: <i>T</i> of them. To pair the two sets one to one, fill the
   objects up with ∅ until there are <i>Q</i>. Here:</p>
   <p class="tour-formula" data-role="padded"></p>
-  <p>A match now pairs the two sets one to one. A query paired with an object shall learn to find that object. A query
-  paired with ∅ shall learn to say ∅. So the model learns to answer once for each object, and needs nothing that
-  removes duplicates afterwards.</p>
+  <p>A match now pairs the two sets one to one. A query paired with an object learns to find that object. A query
+  paired with ∅ learns to say ∅. So the model learns to predict each object once, and needs no non-maximum suppression
+  afterwards.</p>
   <p>Pairing a query with ∅ costs nothing, whichever query it is. So the padding decides nothing, and the code leaves
   it out: a match is one number for each object, the query that it gets. For a batch it is the tensor
   <code>match</code> of shape <code>(L, B, T)</code>: decoder layers, images, and the largest number of objects in an
@@ -68,7 +68,7 @@ function renumbered(payload) {
 function predictions(payload) {
   const { shown, state, renumber } = renumbered(payload);
   const body = html("tbody");
-  const heads = ["<query", "<paired with", "<says", "", "∅"];
+  const heads = ["<query", "<paired with", "<predicts", "", "∅"];
   const sixPredictions = table(heads, body, "The six predictions", "predictions");
   const told = Layout.status("set-status");
   const picture = Picture.create({
