@@ -163,7 +163,7 @@ def test_a_page_holds_all_it_needs_and_no_address_to_load_from():
 
 
 def test_plotly_is_in_a_page_with_training_and_lies_there_as_text():
-    page = render({"title": "t", "training": {"metrics": None}})
+    page = render({"kind": "report", "title": "t", "training": {"metrics": None}})
     assert 4_000_000 < len(page) < 6_000_000
     assert page.count("<script") == page.count("</script>")
     assert '<script type="text/plain" id="plotly">' in page
