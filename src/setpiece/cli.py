@@ -7,12 +7,15 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from setpiece.errors import SetpieceError, UsageError
+
+if TYPE_CHECKING:
+    from setpiece.training.result import TrainingResult
 
 app = typer.Typer(
     help="Object detection as set prediction: train a DETR on your images, evaluate it, predict with it.",
@@ -64,16 +67,21 @@ def train(
     seed: Annotated[int | None, typer.Option()] = None,
 ) -> None:
     """Train a detector on a data set."""
+    from setpiece.model.checkpoint import load
+    from setpiece.model.presets import presets
     from setpiece.training.config import resolve
-    from setpiece.training.train import train as run_training
+    from setpiece.training.display import Display
+    from setpiece.training.start import start_training
 
     if resume and output is None:
         raise UsageError("--resume continues the run in --output: say which folder that is.")
     if output is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("Several processes have to agree on the folder of the run: give --output.")
+    checkpoint = None if model in presets() else load(model)
     config = resolve(
         data,
         model,
+        checkpoint,
         epochs=epochs,
         minutes=minutes,
         backbone=backbone,
@@ -91,9 +99,9 @@ def train(
         seed=seed,
     )
     folder = output or unused(Path("runs") / f"{data.resolve().name}-{Path(model).name}")
-    best = run_training(config, folder, resume=resume, console=console)
+    result = start_training(config, folder, checkpoint, resume=resume, display=Display(console))
     if os.environ.get("RANK", "0") == "0":
-        _summarise(best, folder)
+        _summarise(result, folder)
 
 
 @app.command("eval")
@@ -202,19 +210,20 @@ def demo(
     from setpiece.inference.files import predict_files
     from setpiece.inference.sources import find_images
     from setpiece.training.config import resolve
-    from setpiece.training.train import train as run_training
+    from setpiece.training.display import Display
+    from setpiece.training.start import start_training
 
     folder = output or unused(Path("runs") / "demo")
     scenes = folder.parent / "scenes"
     config = resolve(scenes, "sprint-n", minutes=minutes, size=320)  # trains at up to 256, as the scenes are
     console.print("Drawing a data set of textured scenes with overlapping shapes ...")
     write_scenes(scenes)
-    best = run_training(config, folder, console=console)
+    result = start_training(config, folder, display=Display(console))
     files = find_images([str(scenes / "valid")])[:24]
-    detector = Detector.load(best)
+    detector = Detector(str(result.folder), result.checkpoint)
     predict_files(detector.predictor(), files, folder / "predictions", threshold=0.5)
     detector.explain_dataset(open_dataset(scenes, "valid")).to_html(folder / "report.html")
-    _summarise(best, folder)
+    _summarise(result, folder)
     console.print(
         f"  data set     {scenes}/\n  predictions  {folder / 'predictions'}/ (of held-out scenes)\n"
         f"  report       {folder / 'report.html'} (who was matched with whom, and why: open it in a browser)",
@@ -223,14 +232,15 @@ def demo(
     )
 
 
-def _summarise(best: Path, folder: Path) -> None:
-    from setpiece.evaluation import CocoMetrics
+def _summarise(result: TrainingResult, folder: Path) -> None:
+    from setpiece.runs.layout import RunFolder
 
-    if (best / "metrics.json").is_file():
-        console.print(CocoMetrics.from_dict(json.loads((best / "metrics.json").read_text())).table())
+    run = RunFolder(folder)
+    if result.metrics is not None:
+        console.print(result.metrics.table())
     console.print(
-        f"Where to look:\n  checkpoint   {best}/\n  metrics      {folder / 'metrics.jsonl'}, and: tensorboard --logdir "
-        f"{folder}\n  pictures     {folder / 'pictures'}/ (ground truth beside predictions)",
+        f"Where to look:\n  checkpoint   {result.folder}/\n  metrics      {run.metrics}, and: tensorboard --logdir "
+        f"{run.path}\n  pictures     {run.pictures}/ (ground truth beside predictions)",
         soft_wrap=True,
         highlight=False,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -21,8 +20,9 @@ from setpiece.inference.predictor import BATCH_SIZE, Predictor
 from setpiece.inference.preprocess import Picture, to_pixels
 from setpiece.model.checkpoint import Checkpoint, load, save
 from setpiece.model.presets import presets
+from setpiece.runs.layout import RunFolder
 from setpiece.training.config import resolve
-from setpiece.training.train import train
+from setpiece.training.start import start_training
 
 Objects = sv.Detections | Mapping[str, Any]
 
@@ -64,7 +64,7 @@ class Detector:
     def train(
         self, data: str | Path, *, output: str | Path, resume: bool = False, **settings: Any
     ) -> dict[str, Any] | None:
-        """Train on a data set, starting from this detector, which then holds the best checkpoint of the run.
+        """Train on a data set, starting from the weights that this detector holds; then it holds the run's best ones.
 
         Args:
             data: folder of a data set.
@@ -78,12 +78,11 @@ class Detector:
         Raises:
             SetpieceError: see `training.train.train`.
         """
-        config = resolve(data, self.source, **settings)
-        best = train(config, Path(output), resume=resume)
-        trained = Detector.load(best)
-        self.source, self.checkpoint = trained.source, trained.checkpoint
-        metrics = best / "metrics.json"
-        return json.loads(metrics.read_text()) if metrics.is_file() else None
+        config = resolve(data, self.source, self.checkpoint, **settings)
+        result = start_training(config, Path(output), self.checkpoint, resume=resume)
+        self.source, self.checkpoint = str(result.folder), result.checkpoint
+        self.checkpoint.model.eval().to(self.device)
+        return None if result.metrics is None else result.metrics.to_dict()
 
     def evaluate(self, data: str | Path, split: str = "valid") -> dict[str, Any]:
         """COCO metrics on one split of a data set: `{"AP": ..., "AP50": ..., ..., "per_class": {...}}`.
@@ -188,10 +187,9 @@ class Detector:
         save(self._trained(), Path(folder))
 
     def _run(self) -> Path | None:
-        """The folder of the run that this detector was loaded from: itself, its best or last checkpoint or its file."""
-        source = Path(self.source)
-        here = source.parent if source.is_file() else source
-        return next((folder for folder in (here, here.parent) if (folder / "run.json").is_file()), None)
+        """The folder of the run that this detector was loaded from."""
+        run = RunFolder.around(Path(self.source))
+        return None if run is None else run.path
 
     def _trained(self) -> Checkpoint:
         if self.checkpoint is None:

@@ -16,6 +16,7 @@ from jaxtyping import Float64, Int64
 from setpiece.errors import DataError
 from setpiece.explain.matching_history import MatchingHistory, matching_history
 from setpiece.runs import recording_files
+from setpiece.runs.layout import RunFolder
 
 __all__ = ["Metrics", "Timeline", "read_timeline"]
 
@@ -61,10 +62,11 @@ def read_timeline(run: Path) -> tuple[Timeline | None, list[str]]:
     Returns:
         The timeline, None where there is nothing to show; and a sentence for everything that is missing or damaged.
     """
-    metrics, missing = _read_metrics(run / "metrics.jsonl")
+    folder = RunFolder(run)
+    metrics, missing = _read_metrics(folder.metrics)
     matching = None
     try:
-        recording = recording_files.read(run / "recording")
+        recording = recording_files.read(folder.recording)
         missing += recording.damaged
         if any(epoch.images for epoch in recording.epochs):
             matching = matching_history(recording)
