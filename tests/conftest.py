@@ -96,7 +96,9 @@ def make_payload():
 def random_payload(counts, *, form="softmax", L=3, Q=12, C=3, seed=0, most_queries=10_000, **criterion):
     """The payload of images with so many targets each, with what Python computed: (payload, facts of each image)."""
     from setpiece.explain.facts import image_facts
-    from setpiece.explain.payload import ReportImage, criterion_payload, image_payload
+    from setpiece.explain.payload import criterion_payload
+    from setpiece.explain.payload_image import pack_image
+    from setpiece.explain.report_image import ReportImage
     from setpiece.records import Targets
     from setpiece.setloss import SetCriterion
 
@@ -108,7 +110,7 @@ def random_payload(counts, *, form="softmax", L=3, Q=12, C=3, seed=0, most_queri
         facts.append(image_facts(outputs, Targets.from_list([target]), criterion))
         name = f"image-{index}.jpg"
         shown = ReportImage(index, name, 640, 480, picture(index), facts[-1], note="" if count else "No objects.")
-        images.append(image_payload(shown, most_queries))
+        images.append(pack_image(shown, most_queries).content)
     payload = {
         "format": 1,
         "kind": "report",

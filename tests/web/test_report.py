@@ -8,12 +8,11 @@ import pytest
 
 from setpiece.explain.architecture import architecture
 from setpiece.explain.arrays import unpack
-from setpiece.explain.timeline import read_timeline
 from setpiece.inference.predictor import Predictor
 from setpiece.model.checkpoint import create
 
 from ..explain.test_architecture import make_image
-from ..explain.test_timeline import write_run
+from ..explain.test_timeline import payload_of, write_run
 
 CHAPTERS = ["words", "matching", "loss", "giou"]
 
@@ -167,7 +166,7 @@ def test_no_chapter_is_wider_than_a_narrow_screen(open_page, make_payload, schem
 def test_every_control_has_a_name_and_can_be_reached_by_tab(open_page, make_payload, tmp_path):
     payload, _ = make_payload([3, 2], Q=100)
     model = architecture(Predictor(create("detr-tiny", ["a"])), [(0, make_image())])
-    page = open_page({**payload, "model": model, "training": read_timeline(write_run(tmp_path))[0]})
+    page = open_page({**payload, "model": model, "training": payload_of(write_run(tmp_path))})
     nameless = """() => [
         ...document.querySelectorAll('button, input, [role=grid], [role=region], svg[role], [tabindex="0"]'),
       ].filter((one) => !(one.ariaLabel || (!one.matches("div") && one.textContent.trim()) || one.labels?.length))

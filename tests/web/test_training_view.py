@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from setpiece.explain.arrays import array, unpack
+from setpiece.explain.payload_training import training_payload
 from setpiece.explain.timeline import read_timeline
 
 from ..explain.test_timeline import write_run
@@ -13,7 +14,7 @@ from ..explain.test_timeline import write_run
 
 @pytest.fixture
 def training(tmp_path):
-    return read_timeline(write_run(tmp_path))[0]
+    return training_payload(read_timeline(write_run(tmp_path))[0])
 
 
 def test_an_image_of_high_loss_is_named_and_opens_no_image_of_the_report_with_its_name(

@@ -1,5 +1,5 @@
 // What Python writes into a page, and the records that modules hand to each other. Names are global to the checker.
-// setpiece/explain/payload.py, architecture.py and timeline.py describe the payload; shapes stand there.
+// Shapes stand in setpiece/explain: payload.py, payload_image.py, payload_training.py and architecture.py.
 
 /** A row-major array: little-endian numbers in base64. */
 interface Encoded {
