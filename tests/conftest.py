@@ -5,8 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
+from . import skips
+
 settings.register_profile("setpiece", deadline=None)  # no test asserts a duration
 settings.load_profile("setpiece")
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(skips, "setpiece-skips")  # and not from here alone: the doctests in src obey it, too
 
 
 @pytest.fixture(scope="session")
