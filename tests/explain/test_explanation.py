@@ -15,9 +15,9 @@ from setpiece import Detector
 from setpiece.data.sources import open_dataset
 from setpiece.errors import DataError, NonFiniteCostError, UsageError
 from setpiece.explain import explain_outputs
-from setpiece.explain.sample import predict, to_batch
+from setpiece.inference.predictor import Predictor
 from setpiece.model.checkpoint import create
-from setpiece.records import Outputs, Targets
+from setpiece.records import TERMS, Outputs, Targets
 from setpiece.setloss import SetCriterion, match, pair_costs
 
 CLASSES = ["circle", "star", "ring"]
@@ -54,7 +54,8 @@ def test_detections_and_a_dictionary_are_the_same_targets(detector, image):
 def test_pairs_are_those_of_the_heart_on_what_the_model_predicts(detector, image):
     explanation = detector.explain(image, {"labels": [1, 2], "boxes_xyxy": BOXES})
     checkpoint = detector.checkpoint
-    outputs = predict(checkpoint, to_batch(image, checkpoint))
+    predictor = Predictor(checkpoint)
+    outputs = predictor.outputs(predictor.preprocess([image]))
     boxes = torch.tensor([[12 / 64, 18 / 48, 16 / 64, 24 / 48], [45 / 64, 27 / 48, 30 / 64, 34 / 48]])
     targets = Targets.from_list([{"labels": torch.tensor([1, 2]), "boxes": boxes}])
     form = checkpoint.model.form
@@ -62,8 +63,10 @@ def test_pairs_are_those_of_the_heart_on_what_the_model_predicts(detector, image
     for row in explanation.pairs:
         layer, target, query = explanation.layers.index(row["layer"]), row["target"], row["query"]
         assert query == expected[layer, target]
-        for term in ("classification", "l1", "giou"):
-            assert row[term] == pytest.approx(getattr(costs, term)[layer, 0, target, query].item(), rel=1e-4, abs=1e-6)
+        for term in TERMS:
+            assert row[f"cost_{term}"] == pytest.approx(
+                costs.terms[term][layer, 0, target, query].item(), rel=1e-4, abs=1e-6
+            )
 
 
 def test_proposals_are_called_so(image):

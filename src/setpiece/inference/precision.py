@@ -6,9 +6,11 @@ from typing import Literal
 
 import torch
 
+Precision = Literal["auto", "bf16", "fp32"]
 
-def uses_bf16(precision: Literal["auto", "bf16", "fp32"], device: torch.device) -> bool:
-    """Whether to compute in bfloat16: as told, or where the hardware multiplies in it."""
+
+def uses_bf16(precision: Precision, device: torch.device) -> bool:
+    """Whether to compute in bfloat16: "auto" does where the hardware multiplies in it."""
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":

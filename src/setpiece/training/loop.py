@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
@@ -24,19 +25,20 @@ from setpiece.errors import NonFiniteCostError, WeightsError
 from setpiece.evaluation import CocoMetrics
 from setpiece.inference.evaluation import evaluate
 from setpiece.inference.precision import autocast, uses_bf16
+from setpiece.inference.predictor import Predictor
 from setpiece.model.backbones.named import synchronise_norms
 from setpiece.model.base import SetModel
 from setpiece.model.checkpoint import Checkpoint
 from setpiece.records import Batch, Losses
 from setpiece.runs.layout import Position, RunFolder
 from setpiece.runs.recording import cut
-from setpiece.setloss import one_to_many_box_loss, training_criterion
+from setpiece.setloss import active_losses, auxiliary_losses, training_criterion
 from setpiece.training.config import TrainConfig
 from setpiece.training.display import Display, duration
 from setpiece.training.optimiser import make_ema, make_optimisers, scale_learning_rates, update_ema
 from setpiece.training.pictures import write_pictures
 from setpiece.training.recorder import Recorder
-from setpiece.training.schedule import ONE_TO_MANY_UNTIL, Stopwatch, image_scale, learning_rate_factor
+from setpiece.training.schedule import Stopwatch, image_scale, learning_rate_factor
 
 SAVE_SECONDS = 60.0  # a kill loses at most this much
 
@@ -59,10 +61,12 @@ class Trainer:
         self.examples = {example.image_id: example for example in images.examples}
         self.bf16 = uses_bf16(config.precision, accelerator.device)
         self.criterion = training_criterion(checkpoint.model.form)
+        self.auxiliary = auxiliary_losses(config.one_to_many_weight)
         model = checkpoint.model.to(accelerator.device)
         model.to(memory_format=torch.channels_last)
         self.average = make_ema(model, config.ema_decay)
         self.checkpoint = replace(checkpoint, model=cast(SetModel, self.average.module))
+        self.predictor = Predictor(self.checkpoint, config.precision)
         optimisers = make_optimisers(model, config)
         together = accelerator.num_processes > 1 and accelerator.device.type == "cuda"
         trained = synchronise_norms(model) if together else model
@@ -88,13 +92,12 @@ class Trainer:
     def _make_recorder(self, images: TrainImages, recorded: dict[str, Any] | None) -> Recorder:
         recorder = Recorder(
             self.run_folder.recording,
-            self.checkpoint,
+            self.predictor,
             self.criterion,
             images.examples,
             self.valid,
             seed=self.config.seed,
             steps_per_epoch=self.sampler.batches_per_epoch,
-            bf16=self.bf16,
         )
         if recorded is not None and recorder.goes_on():
             recorder.load_state_dict(recorded)
@@ -154,14 +157,14 @@ class Trainer:
         scale_learning_rates(self.optimisers, learning_rate_factor(position.step, progress, self.config.warmup_steps))
         torch.manual_seed(stable_seed(self.config.seed, self.accelerator.process_index, position.step))  # dropout
         with autocast(self.accelerator.device, self.bf16):
-            outputs = self.model(batch.images.contiguous(memory_format=torch.channels_last), batch.padding)
+            pixels = batch.images.pixels.contiguous(memory_format=torch.channels_last)
+            outputs = self.model(pixels, batch.images.padding)
         losses = self._losses(outputs, batch)
-        parts = {"loss": losses.total, **{name: term[-1] for name, term in losses.terms.items()}}
-        if self.config.one_to_many_weight and progress < ONE_TO_MANY_UNTIL:
-            parts["near"] = one_to_many_box_loss(
-                outputs, batch.targets, losses.match, self.criterion.weights, self._mean
-            )
-        self.accelerator.backward(losses.total + self.config.one_to_many_weight * parts.get("near", 0.0))
+        added, auxiliary = active_losses(
+            self.auxiliary, progress, outputs, batch.targets, losses.match, self.criterion.weights, self._mean
+        )
+        parts = {"loss": losses.total, **{name: term[-1] for name, term in losses.terms.items()}, **auxiliary}
+        self.accelerator.backward(losses.total + added)
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         for optimiser in self.optimisers:
             optimiser.step()
@@ -190,7 +193,7 @@ class Trainer:
             ) from error
 
     def _count(self, parts: dict[str, Tensor]) -> None:
-        """Add a step's Hungarian loss, its terms of the last layer, and the near queries' loss to the epoch's sums."""
+        """Add a step's Hungarian loss, its terms in the last layer and the auxiliary losses to the epoch's sums."""
         values = self._mean(torch.stack([part.detach() for part in parts.values()])).tolist()
         for name, value in zip(parts, values, strict=True):
             self.position.sums[name] = self.position.sums.get(name, 0.0) + value
@@ -228,7 +231,14 @@ class Trainer:
             self._save_state()
 
     def _evaluate(self, valid: Dataset) -> CocoMetrics:
-        metrics = evaluate(self.checkpoint, valid, bf16=self.bf16, workers=self.workers)
+        metrics = evaluate(
+            self.predictor,
+            valid,
+            workers=self.workers,
+            rank=self.accelerator.process_index,
+            world_size=self.accelerator.num_processes,
+            gather=gather_object,
+        )
         position = self.position
         improved = position.best < metrics.AP
         if improved:
@@ -237,7 +247,7 @@ class Trainer:
             if improved or not self.run_folder.best.is_dir():
                 self.run_folder.save_checkpoint(self.run_folder.best, self.checkpoint, metrics)
             self.run_folder.save_checkpoint(self.run_folder.last, self.checkpoint, metrics)
-            write_pictures(self.checkpoint, valid, self.run_folder.pictures, bf16=self.bf16)
+            write_pictures(self.predictor, valid, self.run_folder.pictures)
         self.display.say(
             f"epoch {position.epoch:3d}  {duration(self.watch.elapsed):>12}  AP {metrics.AP:.3f}  AP50 "
             f"{metrics.AP50:.3f}{'  best so far' if improved else ''}"
