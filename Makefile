@@ -1,4 +1,4 @@
-.PHONY: demo test lint lint-pages clean
+.PHONY: demo test lint lint-pages wheel lowest clean
 
 .venv/ready: pyproject.toml constraints.txt
 	python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e '.[dev]' && touch .venv/ready
@@ -18,6 +18,12 @@ lint-pages:  ## eslint and tsc, where there is node
 
 node_modules/ready: package.json package-lock.json
 	npm ci --silent && touch node_modules/ready
+
+wheel: .venv/ready  ## build the wheel, install it away from the checkout and use it
+	.venv/bin/python tools/check_wheel.py
+
+lowest: .venv/ready  ## the same with the oldest dependencies that are allowed: downloads 3 GB
+	.venv/bin/python tools/check_wheel.py --lowest
 
 clean:  ## remove what make made
 	rm -rf .venv node_modules
