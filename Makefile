@@ -1,7 +1,7 @@
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 .venv/ready: pyproject.toml constraints.txt
-	python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e '.[dev]' && touch .venv/ready
+	python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e '.[dev,docs]' && touch .venv/ready
 
 demo: .venv/ready  ## train, evaluate and predict on scenes drawn on the spot
 	.venv/bin/setpiece demo
@@ -9,8 +9,11 @@ demo: .venv/ready  ## train, evaluate and predict on scenes drawn on the spot
 test: .venv/ready  ## the whole suite
 	.venv/bin/python -m pytest
 
-lint: .venv/ready  ## ruff and mypy
+lint: .venv/ready docs  ## ruff, mypy and the documentation's links
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+docs: .venv/ready  ## the documentation, as a site in build/docs
+	.venv/bin/mkdocs build --strict --quiet && echo "The documentation is build/docs/index.html."
 
 clean:  ## remove what make made
 	rm -rf .venv
