@@ -13,7 +13,7 @@ lint: .venv/ready docs  ## ruff, mypy and the documentation's links
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
 docs: .venv/ready  ## the documentation, as a site in build/docs
-	.venv/bin/mkdocs build --strict --quiet && echo "The documentation is build/docs/index.html."
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet && echo "The documentation is build/docs/index.html."
 
 clean:  ## remove what make made
 	rm -rf .venv
