@@ -10,12 +10,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
-
 from setpiece.data.sources import open_dataset
 from setpiece.evaluation import evaluate_coco, to_coco_results
-from setpiece.inference.evaluation import detect, match_classes
-from setpiece.inference.precision import uses_bf16
+from setpiece.inference.evaluation import match_classes
+from setpiece.inference.predictor import Predictor
 from setpiece.model.checkpoint import load
 
 OVERLAPS = (0.9, 0.7, 0.5)
@@ -30,7 +28,7 @@ def main() -> None:
 
     checkpoint, dataset = load(options.checkpoint), open_dataset(options.data, options.split)
     category_ids = match_classes(checkpoint.classes, dataset)
-    found = list(detect(checkpoint, dataset, bf16=uses_bf16("auto", torch.device("cpu"))))
+    found = list(Predictor(checkpoint).detect(dataset))
     kept = {"as predicted": found}
     for overlap in OVERLAPS:
         kept[f"IoU above {overlap} removed"] = [(i, detections.with_nms(overlap)) for i, detections in found]

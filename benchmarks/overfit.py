@@ -17,8 +17,8 @@ import torch
 from accelerate import Accelerator
 from rich.console import Console
 
-from setpiece.data.augmentation.paper import InputSize, eval_transform
 from setpiece.data.batching import TrainImages
+from setpiece.data.resize import FitSize
 from setpiece.data.sources import open_dataset
 from setpiece.model.checkpoint import create
 from setpiece.runs.layout import RunFolder
@@ -41,8 +41,8 @@ def main() -> None:
     dataset = replace(dataset, examples=dataset.examples[: options.images])
     torch.manual_seed(0)
     checkpoint = create(options.model, dataset.classes)
-    size = InputSize(checkpoint.shortest, checkpoint.longest)
-    images = TrainImages(dataset, size, augmentation=eval_transform)
+    size = checkpoint.size
+    images = TrainImages(dataset, size, augmentation=FitSize)
     images.prepare()
     config = resolve(
         options.data,

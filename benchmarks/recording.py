@@ -25,12 +25,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from setpiece.data.augmentation.paper import InputSize
 from setpiece.data.dataset import Example
 from setpiece.inference.precision import autocast, uses_bf16
+from setpiece.inference.predictor import Predictor
 from setpiece.model.base import SetModel
 from setpiece.model.checkpoint import create
-from setpiece.records import Batch, Losses, Outputs, Targets
+from setpiece.records import Batch, Images, Losses, Outputs, Targets
 from setpiece.setloss import training_criterion
 from setpiece.training.allocator import keep_freed_memory
 from setpiece.training.config import resolve
@@ -47,26 +47,25 @@ class Run:
         config = resolve("random", model, batch_size=batch_size)
         checkpoint = create(model, ["a", "b", "c"])
         self.model = checkpoint.model.to(self.device).to(memory_format=torch.channels_last).train()
-        self.average, self.steps = make_ema(self.model, config.ema_decay), itertools.count()
+        self.ema, self.steps = make_ema(self.model, config.ema_decay), itertools.count()
         self.criterion = training_criterion(self.model.form)
         self.bf16 = uses_bf16("auto", self.device)
         self.optimisers = make_optimisers(self.model, config)
-        size = InputSize(checkpoint.shortest, checkpoint.longest).scaled(config.train_scale)
+        size = checkpoint.size.scaled(config.train_scale)
         self.size, self.batch_size = size.longest, batch_size
         picture = folder / "random.png"  # of all images: only the probes are read
         noise = torch.randint(0, 256, (self.size, self.size, 3), dtype=torch.uint8).numpy()
         Image.fromarray(noise).save(picture)
         self.examples = [self._example(index, objects, picture) for index in range(images)]
-        averaged = replace(checkpoint, model=cast(SetModel, self.average.module))
+        averaged = replace(checkpoint, model=cast(SetModel, self.ema.module))
         self.recorder = Recorder(
             folder / "recording",
-            averaged,
+            Predictor(averaged),
             self.criterion,
             self.examples,
             None,
             seed=0,
             steps_per_epoch=images // batch_size,
-            bf16=self.bf16,
         )
         self.recorder.begin(0, 0, 0.0)
 
@@ -88,24 +87,27 @@ class Run:
             boxes = torch.cat([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], 1)
             targets.append({"labels": torch.from_numpy(example.labels), "boxes": boxes})
         return Batch(
-            images=torch.randn(B, 3, side, side),
-            padding=torch.zeros(B, side, side, dtype=torch.bool),
+            images=Images(
+                pixels=torch.randn(B, 3, side, side),
+                padding=torch.zeros(B, side, side, dtype=torch.bool),
+                original_sizes=torch.full((B, 2), side),
+            ),
             targets=Targets.from_list(targets),
             image_ids=torch.tensor([example.image_id for example in chosen]),
-            original_sizes=torch.full((B, 2), side),
         ).to(self.device)
 
     def step(self, batch: Batch) -> tuple[Outputs, Losses]:
         """What the loop does but for recording."""
         with autocast(self.device, self.bf16):
-            outputs = self.model(batch.images.contiguous(memory_format=torch.channels_last), batch.padding)
+            pixels = batch.images.pixels.contiguous(memory_format=torch.channels_last)
+            outputs = self.model(pixels, batch.images.padding)
         losses = self.criterion(outputs, batch.targets)
         losses.total.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad()
-        update_ema(self.average, self.model, next(self.steps))
+        update_ema(self.ema, self.model, next(self.steps))
         losses.total.item()  # the loop reads its losses here
         return outputs, losses
 

@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from setpiece.model.base import SetModel
+from setpiece.model.base import SetModel, layer_names
 from setpiece.model.checkpoint import Checkpoint
-from setpiece.records import Outputs
+from setpiece.model.tracing import tracing_queries
+from setpiece.records import InputSize, Outputs
 
 COLOURS = ("red", "green", "blue")
 # (height, width) of each image, and its boxes xyxy in pixels by colour
@@ -72,8 +73,15 @@ class Measuring(SetModel):
             found = torch.cat([found, torch.zeros_like(found[..., :1])], -1)  # (B, Q, C + 1)
         return Outputs(torch.stack([-found, found]), torch.stack([boxes_cxcywh / 2, boxes_cxcywh]))
 
+    @property
+    def prediction_sets(self):
+        return layer_names(2)
+
     def replace_class_head(self, classes):
         raise NotImplementedError
+
+    def tracing(self):
+        return tracing_queries()
 
 
 def _middle_and_length(profile, side):
@@ -86,4 +94,4 @@ def _middle_and_length(profile, side):
 def measuring(form="softmax", classes=COLOURS, shortest=64, longest=96) -> Checkpoint:
     """A checkpoint of the measuring model."""
     model = Measuring(form, classes)
-    return Checkpoint(model, "measuring", tuple(classes), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), shortest, longest)
+    return Checkpoint(model, "measuring", tuple(classes), (0.0,) * 3, (1.0,) * 3, InputSize(shortest, longest))

@@ -130,10 +130,11 @@ def predict(
 ) -> None:
     """Detect objects in images: draws them, and writes COCO results."""
     from setpiece.detector import Detector
-    from setpiece.inference.files import find_images, predict_files
+    from setpiece.inference.files import predict_files
+    from setpiece.inference.sources import find_images
 
     files = find_images(sources)
-    count = predict_files(Detector.load(model), files, output, threshold)
+    count = predict_files(Detector.load(model).predictor(), files, output, threshold)
     console.print(f"{count} objects in {len(files)} images: see {output}/ and {output / 'predictions.json'}")
 
 
@@ -157,7 +158,7 @@ def explain(
     """Show the set prediction: who is matched with whom, at what cost, what it teaches, and how training moved it."""
     from setpiece.data.sources import open_dataset
     from setpiece.detector import Detector
-    from setpiece.inference.files import find_images
+    from setpiece.inference.sources import find_images
 
     if more and not images:
         raise UsageError(f"It is not clear what {more[0]} is: name images after --images, a data set after --data.")
@@ -198,7 +199,8 @@ def demo(
     from setpiece.data.scenes import write_scenes
     from setpiece.data.sources import open_dataset
     from setpiece.detector import Detector
-    from setpiece.inference.files import find_images, predict_files
+    from setpiece.inference.files import predict_files
+    from setpiece.inference.sources import find_images
     from setpiece.training.config import resolve
     from setpiece.training.train import train as run_training
 
@@ -210,7 +212,7 @@ def demo(
     best = run_training(config, folder, console=console)
     files = find_images([str(scenes / "valid")])[:24]
     detector = Detector.load(best)
-    predict_files(detector, files, folder / "predictions", threshold=0.5)
+    predict_files(detector.predictor(), files, folder / "predictions", threshold=0.5)
     detector.explain_dataset(open_dataset(scenes, "valid")).to_html(folder / "report.html")
     _summarise(best, folder)
     console.print(

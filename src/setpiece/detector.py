@@ -9,30 +9,22 @@ from typing import Any, overload
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
-from PIL import Image
 
-from setpiece.data.augmentation.paper import InputSize
-from setpiece.data.batching import collate
 from setpiece.data.dataset import Dataset
-from setpiece.data.images import read_image
-from setpiece.data.items import plain_item
 from setpiece.data.sources import open_dataset
 from setpiece.errors import UsageError
-from setpiece.evaluation import CocoMetrics, to_detections
+from setpiece.evaluation import CocoMetrics, sv
 from setpiece.explain import Explanation, explain_samples
 from setpiece.explain.sample import Sample, choose, read_sample, sample
 from setpiece.inference.evaluation import evaluate, match_classes
-from setpiece.inference.precision import autocast, uses_bf16
-from setpiece.model.checkpoint import Checkpoint, load, presets, save
+from setpiece.inference.predictor import BATCH_SIZE, Predictor
+from setpiece.inference.preprocess import Picture, to_pixels
+from setpiece.model.checkpoint import Checkpoint, load, save
+from setpiece.model.presets import presets
 from setpiece.training.config import resolve
 from setpiece.training.train import train
 
-import supervision as sv  # isort: skip  # after our evaluation, which imports it without its warning
-
-Picture = str | Path | Image.Image | np.ndarray
 Objects = sv.Detections | Mapping[str, Any]
-PREDICT_BATCH = 8
 
 
 class Detector:
@@ -105,7 +97,15 @@ class Detector:
 
     def evaluate_coco(self, dataset: Dataset) -> CocoMetrics:
         """`evaluate` on a data set that is open already, as a record with a table for people."""
-        return evaluate(self._trained(), dataset, bf16=uses_bf16("auto", self.device))
+        return evaluate(self.predictor(), dataset)
+
+    def predictor(self) -> Predictor:
+        """What predicts: the forward path that evaluation, explanation and training share.
+
+        Raises:
+            UsageError: this is a preset that has not been trained.
+        """
+        return Predictor(self._trained())
 
     @overload
     def predict(self, images: Picture, *, threshold: float = 0.5) -> sv.Detections: ...
@@ -129,22 +129,15 @@ class Detector:
         """
         if not 0 <= threshold <= 1:
             raise UsageError(f"The threshold {threshold} is not between 0 and 1.")
-        if isinstance(images, (str, Path, Image.Image, np.ndarray)):
-            return self._predict([images], threshold)[0]
-        batches = (images[start : start + PREDICT_BATCH] for start in range(0, len(images), PREDICT_BATCH))
-        return [found for batch in batches for found in self._predict(batch, threshold)]
-
-    def _predict(self, images: Sequence[Picture], threshold: float) -> list[sv.Detections]:
-        checkpoint = self._trained()
-        size = InputSize(checkpoint.shortest, checkpoint.longest)
-        items = [plain_item(_pixels(image), size) for image in images]
-        batch = collate(items, checkpoint.mean, checkpoint.std).to(self.device)
-        with torch.inference_mode(), autocast(self.device, uses_bf16("auto", self.device)):
-            outputs = checkpoint.model(batch.images, batch.padding)
-        model = checkpoint.model
-        limit = max(100, model.num_queries)  # COCO's hundred would cut where a model finds more
-        sizes = batch.original_sizes
-        return to_detections(outputs, sizes, checkpoint.classes, model.form, threshold=threshold, limit=limit)
+        predictor = self.predictor()
+        if isinstance(images, list):
+            batches = (images[start : start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE))
+            return [
+                found
+                for batch in batches
+                for found in predictor.predict([to_pixels(image) for image in batch], threshold=threshold)
+            ]
+        return next(predictor.predict([to_pixels(images)], threshold=threshold))
 
     def explain(self, images: Picture | list[Picture], targets: Objects | list[Objects] | None = None) -> Explanation:
         """Show the set prediction of images: who is matched with whom, at what cost, and what it would teach.
@@ -163,14 +156,14 @@ class Detector:
             DataError: an image cannot be read, or a target has a class that this detector does not know.
             UsageError: the targets do not fit the images, or this is a preset that has not been trained.
         """
-        checkpoint = self._trained()
+        predictor = self.predictor()
         images = images if isinstance(images, list) else [images]
         objects = targets if isinstance(targets, list) else [targets] * (len(images) if targets is None else 1)
         if len(objects) != len(images):
             raise UsageError(f"There are {len(images)} images and targets of {len(objects)}: give those of each.")
         samples = map(_sample, range(len(images)), images, objects)
-        title = f"{checkpoint.preset} on {len(images)} image{'s' if len(images) != 1 else ''}"
-        return explain_samples(checkpoint, samples, title=title, run=self._run())
+        title = f"{predictor.checkpoint.preset} on {len(images)} image{'s' if len(images) != 1 else ''}"
+        return explain_samples(predictor, samples, title=title, run=self._run())
 
     def explain_dataset(self, dataset: Dataset, names: Sequence[str] = (), *, limit: int = 50) -> Explanation:
         """`explain` on images of a data set with their annotations.
@@ -182,12 +175,13 @@ class Detector:
             DataError: an image cannot be read, or the data set has a class that this detector does not know.
             UsageError: the data set has no such image, or this is a preset that has not been trained.
         """
-        checkpoint = self._trained()
+        predictor = self.predictor()
+        checkpoint = predictor.checkpoint
         match_classes(checkpoint.classes, dataset)
         examples = choose(dataset, names, limit)
         samples = (read_sample(example, dataset.classes, checkpoint.classes) for example in examples)
         title = f"{checkpoint.preset} on {dataset.root.resolve().name} ({dataset.split})"
-        return explain_samples(checkpoint, samples, title=title, run=self._run())
+        return explain_samples(predictor, samples, title=title, run=self._run())
 
     def save(self, folder: str | Path) -> None:
         """Write the checkpoint as `model.safetensors` and `config.json`."""
@@ -205,22 +199,10 @@ class Detector:
         return self.checkpoint
 
 
-def _pixels(image: Picture) -> UInt8[np.ndarray, "H W 3"]:
-    if isinstance(image, (str, Path)):
-        return read_image(image)
-    pixels = np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image)
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
-        raise UsageError(
-            f"An image array has to be height x width x 3 uint8 (RGB), not {'x'.join(map(str, pixels.shape))} "
-            f"{pixels.dtype}."
-        )
-    return pixels
-
-
 def _sample(number: int, image: Picture, objects: Objects | None) -> Sample:
     name = Path(image).name if isinstance(image, (str, Path)) else f"image {number}"
     if objects is None:
-        return sample(name, number, _pixels(image))
+        return sample(name, number, to_pixels(image))
     if isinstance(objects, sv.Detections):
         objects = {"labels": objects.class_id if len(objects) else [], "boxes_xyxy": objects.xyxy}
     try:
@@ -233,4 +215,4 @@ def _sample(number: int, image: Picture, objects: Objects | None) -> Sample:
         ) from error
     if labels.shape != boxes_xyxy.shape[:1] or not (boxes_xyxy[:, :2] <= boxes_xyxy[:, 2:]).all():
         raise UsageError(f"The targets of {name} need one label per box, and boxes as left, top, right, bottom.")
-    return sample(name, number, _pixels(image), labels, boxes_xyxy)
+    return sample(name, number, to_pixels(image), labels, boxes_xyxy)

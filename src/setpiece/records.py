@@ -11,10 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
+
+Form = Literal["softmax", "sigmoid"]  # of the class term, see `setloss.classification`
+STRIDE = 32  # pixels of a cell of the coarsest feature map
 
 
 @dataclass(frozen=True)
@@ -62,32 +66,95 @@ class Targets:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Images of different sizes, padded at the right and bottom to one size, with their targets.
+class InputSize:
+    """How large an image enters the model: as large as both limits allow, its aspect kept.
+
+    `scale = min(shortest / min(h, w), longest / max(h, w))`, so that with equal limits the longest side fits.
+
+    Args:
+        shortest: pixels that the shorter side has at most.
+        longest: pixels that the longer side has at most.
+
+    Example:
+        >>> InputSize(800, 1333).fit(480, 640)
+        (800, 1067)
+        >>> InputSize(256, 256).fit(480, 640)
+        (192, 256)
+    """
+
+    shortest: int
+    longest: int
+
+    def fit(self, height: int, width: int, fraction: float = 1.0) -> tuple[int, int]:
+        """(height, width) of an image once resized, or once resized to a fraction of that."""
+        scale = fraction * min(self.shortest / min(height, width), self.longest / max(height, width))
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
+    def with_shortest(self, shortest: int) -> InputSize:
+        """Another limit of the shorter side, and that of the longer side in proportion.
+
+        Example:
+            >>> InputSize(800, 1333).with_shortest(480)
+            InputSize(shortest=480, longest=800)
+        """
+        return InputSize(shortest, round(shortest * self.longest / self.shortest))
+
+    def scaled(self, factor: float) -> InputSize:
+        """Both limits times a factor, each in whole strides and at least two; at a factor of 1 they stay as they are.
+
+        Maps of two cells a side leave batch norm something to average over in a batch of one image.
+
+        Args:
+            factor: in (0, 1].
+
+        Example:
+            >>> InputSize(352, 352).scaled(0.9)
+            InputSize(shortest=320, longest=320)
+        """
+        if factor == 1:
+            return self
+        shortest, longest = (
+            min(limit, STRIDE * max(2, round(limit * factor / STRIDE))) for limit in (self.shortest, self.longest)
+        )
+        return InputSize(shortest, longest)
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images of different sizes, padded at the right and bottom to one size: what a model reads.
 
     Attributes:
-        images: RGB, normalised by the model's mean and standard deviation; 0 where padded.
+        pixels: RGB, normalised by the model's mean and standard deviation; 0 where padded.
         padding: True where a pixel is padding.
-        targets: boxes relative to each image without its padding.
-        image_ids: the data set's own ids.
         original_sizes: (height, width) of each image as it was, in pixels, before any resize.
     """
 
-    images: Float[Tensor, "B 3 H W"]
+    pixels: Float[Tensor, "B 3 H W"]
     padding: Bool[Tensor, "B H W"]
+    original_sizes: Int64[Tensor, "B 2"]
+
+    def to(self, device: torch.device | str) -> Images:
+        """The same images on another device."""
+        return Images(self.pixels.to(device), self.padding.to(device), self.original_sizes.to(device))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of a data set with their targets.
+
+    Attributes:
+        images: padded to one size.
+        targets: boxes are relative to each image without its padding.
+        image_ids: the data set's own ids.
+    """
+
+    images: Images
     targets: Targets
     image_ids: Int64[Tensor, " B"]
-    original_sizes: Int64[Tensor, "B 2"]
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
-        return Batch(
-            self.images.to(device),
-            self.padding.to(device),
-            self.targets.to(device),
-            self.image_ids.to(device),
-            self.original_sizes.to(device),
-        )
+        return Batch(self.images.to(device), self.targets.to(device), self.image_ids.to(device))
 
 
 @dataclass(frozen=True)

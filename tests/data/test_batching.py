@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from setpiece.data import EpochSampler, InputSize, TrainImages, collate, eval_loader, open_dataset, train_loader
+from setpiece.data import EpochSampler, TrainImages, collate, eval_loader, open_dataset, train_loader
 from setpiece.data.augmentation.canvas import RandomCanvas
 from setpiece.data.batching import loading_processes
 from setpiece.data.items import Item, oriented
 from setpiece.errors import UsageError
-from setpiece.records import Batch
+from setpiece.records import Batch, InputSize
 from setpiece.setloss.boxes import cxcywh_to_xyxy
 
 SIZE = InputSize(48, 64)
@@ -39,10 +39,10 @@ def assert_same(one: Item, other: Item) -> None:
 def tensors(batch: Batch) -> list[Tensor]:
     targets = batch.targets
     return [
-        batch.images,
-        batch.padding,
+        batch.images.pixels,
+        batch.images.padding,
         batch.image_ids,
-        batch.original_sizes,
+        batch.images.original_sizes,
         targets.labels,
         targets.boxes,
         targets.count,
@@ -201,16 +201,16 @@ def item(height: int, width: int, image_id: int = 0) -> Item:
 
 def test_images_are_padded_right_and_bottom_to_a_multiple_of_32():
     batch = collate([item(40, 60, 5), item(33, 70, 6)], MEAN, STD)
-    assert batch.images.shape == (2, 3, 64, 96)
-    assert not batch.padding[0, :40, :60].any()
-    assert batch.padding[0, 40:].all()
-    assert batch.padding[0, :, 60:].all()
-    padded = batch.padding[:, None].expand_as(batch.images)
-    assert (batch.images[padded] == 0).all()
-    torch.testing.assert_close(batch.images[0, :, 0, 0], torch.tensor([3.0, 2.0, 0.4 / 0.3]))
+    assert batch.images.pixels.shape == (2, 3, 64, 96)
+    assert not batch.images.padding[0, :40, :60].any()
+    assert batch.images.padding[0, 40:].all()
+    assert batch.images.padding[0, :, 60:].all()
+    padded = batch.images.padding[:, None].expand_as(batch.images.pixels)
+    assert (batch.images.pixels[padded] == 0).all()
+    torch.testing.assert_close(batch.images.pixels[0, :, 0, 0], torch.tensor([3.0, 2.0, 0.4 / 0.3]))
     assert batch.targets.boxes.tolist() == [[[0.5, 0.5, 1.0, 1.0]]] * 2
     assert batch.image_ids.tolist() == [5, 6]
-    assert batch.original_sizes.tolist() == [[40, 60], [33, 70]]
+    assert batch.images.original_sizes.tolist() == [[40, 60], [33, 70]]
 
 
 def test_the_cores_of_a_cpu_are_left_to_the_steps_and_processes_share_those_beside_an_accelerator(monkeypatch):
@@ -238,7 +238,7 @@ def test_workers_give_the_same_batches_as_one_process(dataset):
 def test_evaluation_shows_every_image_once_in_order(dataset, workers):
     batches = list(eval_loader(dataset, SIZE, MEAN, STD, batch_size=2, workers=workers))
     assert [batch.image_ids.tolist() for batch in batches] == [[10, 11], [12, 13], [14]]
-    assert batches[0].original_sizes.tolist() == [[48, 64]] * 2
+    assert batches[0].images.original_sizes.tolist() == [[48, 64]] * 2
     torch.testing.assert_close(batches[2].targets.boxes, torch.tensor([[[0.5, 0.5, 1.0, 1.0]]]))
     assert batches[0].targets.count.tolist() == [1, 0]
 
@@ -261,6 +261,6 @@ def test_an_image_annotated_as_stored_is_shown_as_stored(write_coco):
     picture.paste((255, 255, 255), (32, 0, 64, 48))
     picture.save(root / "train" / "0.jpg", exif=exif)
     (batch,) = eval_loader(open_dataset(root, "train"), SIZE, (0.0,) * 3, (1.0,) * 3, batch_size=1)
-    assert batch.images.shape == (1, 3, 64, 64)
-    assert batch.images[0, :, :48, 36:].min() > 0.9
-    assert batch.images[0, :, :48, :28].max() < 0.1
+    assert batch.images.pixels.shape == (1, 3, 64, 64)
+    assert batch.images.pixels[0, :, :48, 36:].min() > 0.9
+    assert batch.images.pixels[0, :, :48, :28].max() < 0.1

@@ -7,23 +7,22 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from setpiece.explain.architecture import QUERIES, anatomy
+from setpiece.explain.architecture import QUERIES, architecture
 from setpiece.explain.arrays import unpack
-from setpiece.explain.attention import looking
 from setpiece.explain.module_tree import shapes
+from setpiece.inference.predictor import Predictor
 from setpiece.model.checkpoint import create
-from setpiece.records import Batch, Targets
+from setpiece.records import Images
 
 NAMES = {"detr-tiny": ["layer 1", "layer 2", "layer 3"], "sprint-n": ["proposals", "layer 1", "layer 2"]}
 
 
-def make_batch(height=64, width=96, filled=80):
+def make_image(height=64, width=96, filled=80):
     """An image that fills a part of its canvas."""
-    none = {"labels": torch.zeros(0, dtype=torch.int64), "boxes": torch.zeros(0, 4)}
     padding = torch.zeros(1, height, width, dtype=torch.bool)
     padding[:, :, filled:] = True
-    images = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0)) * ~padding[:, None]
-    return Batch(images, padding, Targets.from_list([none]), torch.tensor([5]), torch.tensor([[height, filled]]))
+    pixels = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0)) * ~padding[:, None]
+    return Images(pixels, padding, torch.tensor([[height, filled]]))
 
 
 @pytest.fixture(scope="module", params=list(NAMES))
@@ -31,9 +30,10 @@ def described(request):
     """(checkpoint, its description on two images)."""
     torch.manual_seed(0)
     checkpoint = create(request.param, ["a", "b", "c"])
+    checkpoint.model.eval()
     for parameter in checkpoint.model.parameters():  # biases and heads that start at 0 hide mistakes
         parameter.data.add_(torch.randn_like(parameter) * 0.02)
-    return checkpoint, anatomy(checkpoint, [(0, make_batch()), (3, make_batch(filled=96))], NAMES[request.param])
+    return checkpoint, architecture(Predictor(checkpoint), [(0, make_image()), (3, make_image(filled=96))])
 
 
 def flat(parts):
@@ -61,9 +61,9 @@ def test_shapes_are_those_that_ran_through(described):
         return hook
 
     hooks = [module.register_forward_hook(remember(name)) for name, module in checkpoint.model.named_modules()]
-    batch = make_batch()
+    image = make_image()
     with torch.inference_mode():
-        checkpoint.model(batch.images, batch.padding)
+        checkpoint.model(image.pixels, image.padding)
     for hook in hooks:
         hook.remove()
     for part in flat(model["parts"]):
@@ -78,7 +78,14 @@ def test_parts_stand_in_the_order_in_which_they_run(described):
     if described[0].preset == "detr-tiny":
         expected = ["backbone", "input projection", "encoder", "queries", "decoder", "class head", "box head"]
     else:
-        expected = ["backbone", "fusion", "class head of proposals", "ranking", "proposal", "box head of proposals"]
+        expected = [
+            "backbone",
+            "hybrid encoder",
+            "class head of proposals",
+            "query selection",
+            "proposal",
+            "box head of proposals",
+        ]
         for n in (1, 2):
             expected += [f"layer {n}", f"class head of layer {n}", f"box head of layer {n}"]
         expected.insert(6, "box position")
@@ -93,24 +100,24 @@ def test_no_hook_is_left_behind(described):
 
 def test_queries_are_the_most_confident_with_their_boxes_and_scores(described):
     checkpoint, model = described
-    batch = make_batch()
+    image = make_image()
     with torch.inference_mode():
-        outputs = checkpoint.model(batch.images, batch.padding)
+        outputs = checkpoint.model(image.pixels, image.padding)
     logits = outputs.logits[:, 0]
     probability = logits.softmax(-1)[..., :-1] if model["form"] == "softmax" else logits.sigmoid()
-    image = model["images"][0]
-    queries, labels = unpack(image["queries"]).tolist(), unpack(image["labels"]).tolist()
+    entry = model["images"][0]
+    queries, labels = unpack(entry["queries"]).tolist(), unpack(entry["labels"]).tolist()
     best = probability[-1].amax(-1)
     assert sorted(best[queries].tolist()) == sorted(best.topk(QUERIES).values.tolist())
-    np.testing.assert_allclose(unpack(image["scores"]), probability[:, queries, labels], rtol=1e-5)
-    np.testing.assert_allclose(unpack(image["boxes"]), outputs.boxes[:, 0, queries], rtol=1e-5)
-    assert [entry["image"] for entry in model["images"]] == [0, 3]
+    np.testing.assert_allclose(unpack(entry["scores"]), probability[:, queries, labels], rtol=1e-5)
+    np.testing.assert_allclose(unpack(entry["boxes"]), outputs.boxes[:, 0, queries], rtol=1e-5)
+    assert [one["image"] for one in model["images"]] == [0, 3]
 
 
 def test_attention_maps_are_what_the_decoder_weighs_its_values_by():
     """With the identity as value and output maps, attention returns weighted means of the memory: those of the map."""
     checkpoint = create("detr-tiny", ["a"])
-    model, batch = checkpoint.model.eval(), make_batch()
+    model, image = checkpoint.model.eval(), make_image()
     seen = []
     with torch.no_grad():
         for layer in model.decoder.layers:
@@ -120,10 +127,11 @@ def test_attention_maps_are_what_the_decoder_weighs_its_values_by():
                 linear.weight.copy_(torch.eye(len(linear.weight)))
                 linear.bias.zero_()
             attention.register_forward_hook(lambda _, args, output: seen.append((args[2], output)))
-        with looking(model) as looks:
-            model(batch.images, batch.padding)
-    assert len(looks.maps) == len(seen) == 3
-    for weights, (memory, output) in zip(looks.maps, seen, strict=True):
+        with model.tracing() as trace:
+            model(image.pixels, image.padding)
+    assert len(trace.attention) == len(seen) == 3
+    for call, (memory, output) in zip(trace.attention, seen, strict=True):
+        weights = call.weights()[0]
         torch.testing.assert_close(weights.sum(-1), torch.ones(len(weights)))
         torch.testing.assert_close(weights @ memory[0], output[0], rtol=1e-4, atol=1e-5)
         assert not weights.view(-1, 4, 6)[:, :, 5:].any()  # padding
@@ -133,32 +141,34 @@ def test_the_page_gets_the_map_over_the_canvas(described):
     checkpoint, model = described
     if checkpoint.preset != "detr-tiny":
         return
-    batch = make_batch()
-    with torch.inference_mode(), looking(checkpoint.model) as looks:
-        checkpoint.model(batch.images, batch.padding)
+    image = make_image()
+    with torch.inference_mode(), checkpoint.model.tracing() as trace:
+        checkpoint.model(image.pixels, image.padding)
     attention, queries = model["images"][0]["attention"], unpack(model["images"][0]["queries"]).tolist()
     assert attention["extent"] == pytest.approx([96 / 80, 1])
-    expected = torch.stack(looks.maps)[:, queries].reshape(3, QUERIES, 4, 6).numpy()
+    expected = (
+        torch.stack([call.weights()[0] for call in trace.attention])[:, queries].reshape(3, QUERIES, 4, 6).numpy()
+    )
     found = unpack(attention["weights"]) / 255 * unpack(attention["peak"])[..., None, None]
     np.testing.assert_allclose(found, expected, atol=float(expected.max()) / 500)
 
 
-def test_sampling_points_are_where_the_decoder_looks(described):
+def test_sampling_points_are_where_the_decoder_samples(described):
     """Sampling the maps at the points and summing up by the weights gives what the layer's output map gets."""
     checkpoint, model = described
     if checkpoint.preset != "sprint-n":
         return
-    batch, seen, maps = make_batch(), [], []
+    image, seen, maps = make_image(), [], []
     hooks = [
-        layer.sampling.output.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+        layer.deformable_attention.output.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
         for layer in checkpoint.model.layers
     ]
     hooks += [
-        layer.sampling.register_forward_pre_hook(lambda _, args: maps.append(args[2]))
+        layer.deformable_attention.register_forward_pre_hook(lambda _, args: maps.append(args[2]))
         for layer in checkpoint.model.layers
     ]
     with torch.inference_mode():
-        checkpoint.model(batch.images, batch.padding)
+        checkpoint.model(image.pixels, image.padding)
     for hook in hooks:
         hook.remove()
     entry = model["images"][0]
@@ -166,7 +176,7 @@ def test_sampling_points_are_where_the_decoder_looks(described):
     at, levels = torch.from_numpy(unpack(attention["at"]).copy()), unpack(attention["levels"])
     weights = torch.from_numpy(unpack(attention["weights"]) / 255 * unpack(attention["peak"])[..., None]).float()
     extent = torch.tensor([80 / 96, 1.0])
-    heads, width = 8, checkpoint.model.fusion.width
+    heads, width = 8, checkpoint.model.hybrid_encoder.width
     for d in range(2):
         found = torch.zeros(len(queries), heads, width // heads)
         for n in range(at.shape[2]):
@@ -220,7 +230,7 @@ def test_pressing_a_part_shows_what_goes_in_and_out(page, described):
 def test_choosing_a_query_shows_its_boxes_and_attention(page, described):
     model = described[1]
     image, layers = model["images"][0], model["layers"]
-    boxes, scores = unpack(image["boxes"]), unpack(image["scores"])
+    boxes, scores = unpack(entry["boxes"]), unpack(entry["scores"])
     page.locator("[data-role=query-chip]").nth(4).click()
     offset = 1 if image["start"] else 0
     for side in range(4):

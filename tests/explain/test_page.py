@@ -6,11 +6,12 @@ import html
 
 import pytest
 
-from setpiece.explain.architecture import anatomy
+from setpiece.explain.architecture import architecture
 from setpiece.explain.timeline import read_timeline
+from setpiece.inference.predictor import Predictor
 from setpiece.model.checkpoint import create
 
-from .test_architecture import make_batch
+from .test_architecture import make_image
 from .test_timeline import write_run
 
 CHAPTERS = ["words", "matching", "loss", "giou"]
@@ -164,7 +165,7 @@ def test_no_chapter_is_wider_than_a_narrow_screen(open_page, make_payload, schem
 
 def test_every_control_has_a_name_and_can_be_reached_by_tab(open_page, make_payload, tmp_path):
     payload, _ = make_payload([3, 2], Q=100)
-    model = anatomy(create("detr-tiny", ["a"]), [(0, make_batch())], payload["layers"])
+    model = architecture(Predictor(create("detr-tiny", ["a"])), [(0, make_image())])
     page = open_page({**payload, "model": model, "training": read_timeline(write_run(tmp_path))[0]})
     nameless = """() => [
         ...document.querySelectorAll('button, input, [role=grid], [role=region], svg[role], [tabindex="0"]'),

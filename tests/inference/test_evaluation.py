@@ -6,7 +6,8 @@ import torch
 
 from setpiece.data.sources import open_dataset
 from setpiece.errors import DataError
-from setpiece.inference.evaluation import detect, evaluate, match_classes
+from setpiece.inference.evaluation import evaluate, match_classes
+from setpiece.inference.predictor import Predictor
 from setpiece.records import Outputs
 
 from ..colours import COLOURS, IMAGES, Measuring, measuring
@@ -23,14 +24,14 @@ def valid(write_colours):
 @pytest.mark.parametrize("form", ["softmax", "sigmoid"])
 @pytest.mark.parametrize("batch_size", [1, 2, 8])
 def test_the_ground_truth_as_prediction_has_ap_one(valid, form, batch_size):
-    metrics = evaluate(measuring(form), valid, batch_size=batch_size)
+    metrics = evaluate(Predictor(measuring(form)), valid, batch_size=batch_size)
     assert metrics.to_dict()["AP"] == pytest.approx(1.0)
     assert {name: row["AP"] for name, row in metrics.per_class.items()} == pytest.approx(dict.fromkeys(COLOURS, 1.0))
 
 
 @pytest.mark.parametrize(("shortest", "longest"), [(64, 64), (48, 200), (128, 160)])
 def test_boxes_come_back_in_pixels_of_the_original_image_at_every_input_size(valid, shortest, longest):
-    found = dict(detect(measuring(shortest=shortest, longest=longest), valid, threshold=0.5))
+    found = dict(Predictor(measuring(shortest=shortest, longest=longest)).detect(valid, threshold=0.5))
     for index, (_, boxes_xyxy) in enumerate(IMAGES):
         detections = found[100 - 7 * index]
         measured = dict(zip(detections["class_name"].tolist(), detections.xyxy, strict=True))
@@ -58,7 +59,7 @@ class SwapsClasses(Measuring):
 def test_a_model_that_makes_one_mistake_does_not_have_ap_one(valid, mistaken):
     checkpoint = measuring()
     checkpoint.model.__class__ = mistaken
-    assert evaluate(checkpoint, valid, batch_size=8).AP < 0.8
+    assert evaluate(Predictor(checkpoint), valid, batch_size=8).AP < 0.8
 
 
 def test_classes_are_brought_together_by_name_and_those_the_data_does_not_have_are_left_out(valid):
@@ -67,11 +68,13 @@ def test_classes_are_brought_together_by_name_and_those_the_data_does_not_have_a
 
 def test_a_class_that_the_model_does_not_know_is_named(valid):
     with pytest.raises(DataError, match=r"detects red, blue and does not know the class green of .*colours"):
-        evaluate(measuring(classes=("red", "blue")), valid)
+        evaluate(Predictor(measuring(classes=("red", "blue"))), valid)
 
 
 def test_processes_share_the_images_between_them(valid):
-    shares = [[image_id for image_id, _ in detect(measuring(), valid, rank=rank, world_size=2)] for rank in (0, 1)]
+    shares = [
+        [image_id for image_id, _ in Predictor(measuring()).detect(valid, rank=rank, world_size=2)] for rank in (0, 1)
+    ]
     assert sorted(shares[0] + shares[1]) == sorted(example.image_id for example in valid.examples)
     assert abs(len(shares[0]) - len(shares[1])) <= 1
 
@@ -80,5 +83,5 @@ def test_processes_share_the_images_between_them(valid):
 def test_a_model_is_left_in_the_mode_that_it_was_found_in(valid, training):
     checkpoint = measuring()
     checkpoint.model.train(training)
-    evaluate(checkpoint, valid)
+    evaluate(Predictor(checkpoint), valid)
     assert checkpoint.model.training is training

@@ -4,17 +4,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from setpiece.detector import Detector
 from setpiece.errors import DataError, UsageError
-from setpiece.inference.files import CHUNK, find_images, predict_files
+from setpiece.inference.files import predict_files
+from setpiece.inference.predictor import BATCH_SIZE, Predictor
+from setpiece.inference.sources import find_images
 
 from ..colours import IMAGES, measuring, paint
 
 
 @pytest.fixture
-def detector():
+def predictor():
     """One that finds red, green and blue rectangles exactly."""
-    return Detector("measuring", measuring())
+    return Predictor(measuring())
 
 
 @pytest.fixture
@@ -52,9 +53,9 @@ def test_a_source_without_images_is_named(tmp_path, monkeypatch, source):
         find_images([source])
 
 
-def test_every_object_of_every_image_is_written_as_a_coco_result(detector, write):
-    files = [write(f"photos/{index}.png", index % len(IMAGES)) for index in range(CHUNK + 3)]
-    count = predict_files(detector, files, files[0].parent.parent / "out", threshold=0.5)
+def test_every_object_of_every_image_is_written_as_a_coco_result(predictor, write):
+    files = [write(f"photos/{index}.png", index % len(IMAGES)) for index in range(BATCH_SIZE + 3)]
+    count = predict_files(predictor, files, files[0].parent.parent / "out", threshold=0.5)
     results = json.loads((files[0].parent.parent / "out" / "predictions.json").read_text())
     expected = [
         (index, str(file), name, (left, top, right - left, bottom - top))
@@ -65,23 +66,23 @@ def test_every_object_of_every_image_is_written_as_a_coco_result(detector, write
     found = sorted(results, key=lambda row: (row["image_id"], row["category_name"]))
     for row, (image_id, file, name, box_xywh) in zip(found, sorted(expected, key=lambda e: (e[0], e[2])), strict=True):
         assert (row["image_id"], row["file_name"], row["category_name"]) == (image_id, file, name)
-        assert detector.classes[row["category_id"]] == name
+        assert predictor.checkpoint.classes[row["category_id"]] == name
         assert row["score"] > 0.9
         np.testing.assert_allclose(row["bbox"], box_xywh, atol=1)
 
 
-def test_every_image_has_a_picture_even_where_nothing_was_found(detector, write, tmp_path):
+def test_every_image_has_a_picture_even_where_nothing_was_found(predictor, write, tmp_path):
     files = [write("full.jpg", 0), write("empty.jpg", 4)]
-    predict_files(detector, files, tmp_path / "deep" / "out", threshold=0.5)
+    predict_files(predictor, files, tmp_path / "deep" / "out", threshold=0.5)
     written = sorted(path.name for path in (tmp_path / "deep" / "out").iterdir())
     assert written == ["empty.png", "full.png", "predictions.json"]
     for name in ("empty.png", "full.png"):
         Image.open(tmp_path / "deep" / "out" / name).verify()
 
 
-def test_images_of_the_same_name_have_pictures_of_their_own(detector, write, tmp_path):
+def test_images_of_the_same_name_have_pictures_of_their_own(predictor, write, tmp_path):
     files = [write("1/photos/a.png"), write("2/photos/a.png"), write("2/photos/a.jpg"), write("2/photos/b.jpg")]
-    predict_files(detector, files, tmp_path / "out", threshold=0.5)
+    predict_files(predictor, files, tmp_path / "out", threshold=0.5)
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [
         "0-a.png",
         "1-a.png",
@@ -90,34 +91,34 @@ def test_images_of_the_same_name_have_pictures_of_their_own(detector, write, tmp
     ]
 
 
-def test_an_image_is_never_replaced_by_its_picture(detector, write, tmp_path):
+def test_an_image_is_never_replaced_by_its_picture(predictor, write, tmp_path):
     file = write("photos/a.png")
     before = file.read_bytes()
     with pytest.raises(UsageError, match="photos holds images"):
-        predict_files(detector, [file], tmp_path / "photos", threshold=0.5)
+        predict_files(predictor, [file], tmp_path / "photos", threshold=0.5)
     assert [path.read_bytes() for path in (tmp_path / "photos").iterdir()] == [before]
 
 
 @pytest.mark.parametrize("unreadable_first", [True, False])
-def test_an_unreadable_image_is_named_after_all_others_were_written(detector, write, tmp_path, unreadable_first):
+def test_an_unreadable_image_is_named_after_all_others_were_written(predictor, write, tmp_path, unreadable_first):
     (tmp_path / "notes.jpg").write_text("no image")
     files = [tmp_path / "notes.jpg", write("a.png", 2)][:: 1 if unreadable_first else -1]
     with pytest.raises(DataError, match=r"notes\.jpg cannot be read .* \(1 of 2 images could not be read\.\)"):
-        predict_files(detector, files, tmp_path / "out", threshold=0.5)
+        predict_files(predictor, files, tmp_path / "out", threshold=0.5)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "predictions.json"]
     [result] = json.loads((tmp_path / "out" / "predictions.json").read_text())
     assert result["image_id"] == files.index(tmp_path / "a.png")
 
 
-def test_where_no_image_can_be_read_there_is_no_output(detector, tmp_path):
+def test_where_no_image_can_be_read_there_is_no_output(predictor, tmp_path):
     (tmp_path / "notes.jpg").write_text("no image")
     with pytest.raises(DataError, match=r"notes\.jpg cannot be read"):
-        predict_files(detector, [tmp_path / "notes.jpg"], tmp_path / "out", threshold=0.5)
+        predict_files(predictor, [tmp_path / "notes.jpg"], tmp_path / "out", threshold=0.5)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_file_in_the_place_of_the_output_folder_stays(detector, write, tmp_path):
+def test_a_file_in_the_place_of_the_output_folder_stays(predictor, write, tmp_path):
     (tmp_path / "out").write_text("mine")
     with pytest.raises(UsageError, match="out is a file"):
-        predict_files(detector, [write("a.png")], tmp_path / "out", threshold=0.5)
+        predict_files(predictor, [write("a.png")], tmp_path / "out", threshold=0.5)
     assert (tmp_path / "out").read_text() == "mine"

@@ -12,8 +12,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from setpiece.errors import SetpieceError, UsageError, WeightsError
-from setpiece.model.checkpoint import create, load, presets, save
+from setpiece.model.checkpoint import create, load, save
 from setpiece.model.formats.published import original_name, transformers_name
+from setpiece.model.presets import presets
+from setpiece.records import InputSize
 
 CLASSES = ("ace", "king", "queen")
 
@@ -43,16 +45,16 @@ def one_sentence(error):
 def test_a_new_checkpoint_has_the_presets_input_size_and_imagenets_normalisation():
     checkpoint = create("detr-tiny", list(CLASSES))
     assert (checkpoint.preset, checkpoint.classes) == ("detr-tiny", CLASSES)
-    assert (checkpoint.shortest, checkpoint.longest) == (256, 256)
+    assert checkpoint.size == InputSize(256, 256)
     assert checkpoint.mean == (0.485, 0.456, 0.406)
     assert checkpoint.std == (0.229, 0.224, 0.225)
     assert checkpoint.model.class_head.out_features == 4
 
 
 def test_the_longest_side_follows_the_shortest_in_the_presets_proportion(caplog):
-    assert create("detr-r50", CLASSES, shortest=480).longest == 800
+    assert create("detr-r50", CLASSES, shortest=480).size.longest == 800
     assert "starts from a random CNN" in caplog.text
-    assert create("detr-tiny", CLASSES, shortest=128, longest=512).longest == 512
+    assert create("detr-tiny", CLASSES, shortest=128, longest=512).size.longest == 512
 
 
 def test_an_unknown_preset_is_a_usage_error_that_names_the_presets():
@@ -200,7 +202,7 @@ def test_an_original_file_names_the_classes_of_coco(tmp_path):
     assert len(checkpoint.classes) == 80
     assert checkpoint.model.class_head.out_features == 81
     assert not checkpoint.model.backbone.conv1.weight.requires_grad
-    assert (checkpoint.shortest, checkpoint.longest) == (800, 1333)
+    assert checkpoint.size == InputSize(800, 1333)
 
 
 def test_an_original_file_is_dilated_by_its_name_or_by_its_own_arguments(tmp_path):
@@ -296,7 +298,7 @@ def foreign_tensors(folder):
         (broken_config, "cannot be read as JSON"),
         (list_as_config, "expected a JSON object"),
         (foreign_config, "preset: Field required"),
-        (lambda folder: edit_config(folder, format=2), "has format 2, newer than this Setpiece reads"),
+        (lambda folder: edit_config(folder, format=3), "has format 3, newer than this Setpiece reads"),
         (lambda folder: edit_config(folder, preset="detr-r9"), "'detr-r9', which is none of detr-r50"),
         (lambda folder: edit_config(folder, std=[0, 1, 1]), "std.0: Input should be greater than 0"),
         (lambda folder: edit_config(folder, classes=["a"]), "class_head.weight has shape"),
@@ -352,3 +354,41 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
     with pytest.raises(SetpieceError, match=r"model\.onnx is not a checkpoint") as error:
         load(tmp_path / "model.onnx")
     one_sentence(error)
+
+
+OLD_NAMES = {  # of format 1
+    "hybrid_encoder.": "fusion.",
+    ".deformable_attention_norm.": ".sampling_norm.",
+    ".deformable_attention.": ".sampling.",
+    ".relation_embedding.": ".twin.",
+}
+
+
+def old_name(name):
+    for new, old in OLD_NAMES.items():
+        name = name.replace(new, old)
+    return name
+
+
+def test_a_checkpoint_of_the_first_format_is_read_by_its_old_names(tmp_path):
+    checkpoint = create("sprint-n", CLASSES)
+    save(checkpoint, tmp_path / "new")
+    state = load_file(tmp_path / "new" / "model.safetensors")
+    old = {old_name(name): tensor for name, tensor in state.items()}
+    assert sum(name not in state for name in old) > 50
+    (tmp_path / "old").mkdir()
+    save_file(old, tmp_path / "old" / "model.safetensors")
+    config = json.loads((tmp_path / "new" / "config.json").read_text())
+    assert config["format"] == 2
+    (tmp_path / "old" / "config.json").write_text(json.dumps(config | {"format": 1}))
+    for name, tensor in load(tmp_path / "old").model.state_dict().items():
+        assert tensor.equal(state[name])
+
+
+def test_a_state_with_old_names_loads_into_a_model_and_into_one_inside_another():
+    model = create("sprint-n", CLASSES).model
+    old = {old_name(name): tensor for name, tensor in create("sprint-n", CLASSES).model.state_dict().items()}
+    model.load_state_dict(dict(old))
+    assert all(tensor.equal(old[old_name(name)]) for name, tensor in model.state_dict().items())
+    outer = torch.nn.ModuleDict({"module": create("sprint-n", CLASSES).model})
+    outer.load_state_dict({f"module.{name}": tensor for name, tensor in old.items()})

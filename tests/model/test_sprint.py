@@ -72,8 +72,8 @@ def test_only_chosen_cells_go_through_the_proposals_linear_layer():
 
 def test_the_fused_maps_of_an_image_are_what_they_are_without_its_padding():
     torch.manual_seed(0)
-    backbone_channels, fusion = sprint_n(1).backbone.channels, sprint_n(1).fusion.eval()
-    for module in fusion.modules():
+    backbone_channels, encoder = sprint_n(1).backbone.channels, sprint_n(1).hybrid_encoder.eval()
+    for module in encoder.modules():
         if isinstance(module, torch.nn.BatchNorm2d):  # new ones leave 0 as it is, with or without a mask
             torch.nn.init.normal_(module.bias)
     maps = [torch.randn(1, c, 64 // s, 96 // s) for c, s in zip(backbone_channels, (8, 16, 32), strict=True)]
@@ -81,7 +81,7 @@ def test_the_fused_maps_of_an_image_are_what_they_are_without_its_padding():
     padding = no_padding(1, 128, 192)
     padding[:, 64:] = True
     padding[:, :, 96:] = True
-    alone, beside = fusion(maps, no_padding(1, 64, 96)), fusion(padded, padding)
+    alone, beside = encoder(maps, no_padding(1, 64, 96)), encoder(padded, padding)
     for without, within in zip(alone, beside, strict=True):
         h, w = without.shape[2:]
         torch.testing.assert_close(within[:, :, :h, :w], without)

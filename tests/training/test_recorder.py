@@ -12,14 +12,15 @@ from safetensors.torch import load_file
 
 from setpiece.data.dataset import Example
 from setpiece.data.sources import open_dataset
+from setpiece.inference.predictor import Predictor
 from setpiece.model.checkpoint import create, load
-from setpiece.records import Batch, Outputs, Targets
+from setpiece.records import Batch, Images, Outputs, Targets
 from setpiece.runs import recording
 from setpiece.setloss import SetCriterion, match, pair_costs
 from setpiece.training import loop, recorder, train
 from setpiece.training.config import resolve
 from setpiece.training.counters import Counters, Seen, image_losses, join
-from setpiece.training.probes import KEPT, Probes, choose, keep, origins_of
+from setpiece.training.probes import KEPT, Probes, choose, keep
 
 from .test_training import SETTINGS, Killed, kill_after
 
@@ -37,9 +38,8 @@ def random_targets(counts, C=3):
 def seen(outputs, targets, criterion, image_ids=None):
     B = len(targets.count)
     ids = torch.arange(B) if image_ids is None else torch.tensor(image_ids)
-    batch = Batch(
-        torch.zeros(B, 3, 4, 4), torch.zeros(B, 4, 4, dtype=torch.bool), targets, ids, torch.ones(B, 2).long()
-    )
+    images = Images(torch.zeros(B, 3, 4, 4), torch.zeros(B, 4, 4, dtype=torch.bool), torch.ones(B, 2).long())
+    batch = Batch(images, targets, ids)
     return Seen.of_step(outputs, batch, criterion(outputs, targets))
 
 
@@ -213,7 +213,7 @@ def test_a_run_records_its_start_and_every_epoch(run):
 
 def test_a_snapshot_is_what_the_saved_model_predicts_and_matches(run, scenes):
     checkpoint, found = load(run / "last"), recording.read(run / "recording")
-    probes = Probes(choose(open_dataset(scenes, "valid").examples, 8, seed=0), checkpoint)
+    probes = Probes(choose(open_dataset(scenes, "valid").examples, 8, seed=0), Predictor(checkpoint))
     assert [probe.name for probe in probes.describe()] == [probe.name for probe in found.header.probes]
     snapshot = found.epochs[-1].snapshot
     for p, (item, probe) in enumerate(zip(probes.items, found.header.probes, strict=True)):
@@ -238,7 +238,7 @@ def predict_alone(checkpoint, item):
 
     batch = collate([item], checkpoint.mean, checkpoint.std)
     with torch.inference_mode():
-        return checkpoint.model.eval()(batch.images, batch.padding)
+        return checkpoint.model.eval()(batch.images.pixels, batch.images.padding)
 
 
 def test_a_ranked_query_is_known_by_its_cell_and_a_learned_one_by_its_slot(run):
@@ -247,11 +247,11 @@ def test_a_ranked_query_is_known_by_its_cell_and_a_learned_one_by_its_slot(run):
     if found.header.slots == "learned":
         np.testing.assert_array_equal(snapshot.origins, snapshot.queries)
         return
-    with torch.inference_mode(), origins_of(checkpoint.model.eval()) as origins:
+    with torch.inference_mode(), checkpoint.model.eval().tracing() as trace:
         checkpoint.model(torch.rand(2, 3, 64, 64), torch.zeros(2, 64, 64, dtype=torch.bool))
-    assert all(len(set(cells)) == len(cells) for cells in origins[0].tolist())
+    assert all(len(set(cells)) == len(cells) for cells in trace.origins.tolist())
     assert snapshot.origins.max() < 8 * 8 + 4 * 4 + 2 * 2  # cells of the three maps at 64 pixels
-    assert not checkpoint.model.ranking._forward_hooks
+    assert not checkpoint.model.query_selection._forward_hooks
 
 
 def test_recording_changes_nothing_of_the_training(run, scenes, tmp_path, monkeypatch):
@@ -309,7 +309,7 @@ def test_a_run_from_before_there_were_recordings_is_recorded_from_where_it_is_re
     assert [(epoch.epoch, epoch.step, epoch.images) for epoch in found.epochs] == [(1, 6, 0), (2, 8, 8)]
 
 
-def test_looks_at_the_probes_stay_within_their_share_but_the_last_is_made(scenes, tmp_path, monkeypatch):
+def test_snapshots_of_the_probes_stay_within_their_share_but_the_last_is_made(scenes, tmp_path, monkeypatch):
     monkeypatch.setattr(recorder, "PER_PROBE", 12)  # two probes: a look for every 24 images, of which an epoch has 16
     train.train(resolve(scenes, "detr-tiny", epochs=5, **SETTINGS), tmp_path / "run")
     found = recording.read(tmp_path / "run" / "recording")
@@ -334,12 +334,12 @@ def test_every_matched_query_is_kept_and_found_in_its_place(seed, L, P, T, Q):
                 assert k < 0 or queries[p, k] == matched[layer, p, t]
 
 
-def test_probes_without_objects_are_looked_at_all_the_same(scenes):
+def test_probes_without_objects_have_a_snapshot_all_the_same(scenes):
     none = {"boxes_xyxy": np.zeros((0, 4), np.float32), "labels": np.zeros(0, np.int64)}
     none |= {"crowd": np.zeros(0, bool), "areas": np.zeros(0, np.float32)}
     examples = [replace(one, **none) for one in open_dataset(scenes, "valid").examples]
     checkpoint = create("detr-tiny", ["a"], shortest=64)
-    found = Probes(choose(examples, 2, seed=0), checkpoint).look(checkpoint, bf16=False)
+    found = Probes(choose(examples, 2, seed=0), Predictor(checkpoint)).snapshot()
     assert found["match"].shape == (2, 3, 0)
     assert found["boxes"].shape == (2, 3, 60, 4)
 

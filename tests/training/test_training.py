@@ -185,7 +185,7 @@ def test_images_start_small_and_grow_to_the_share_of_the_input_size_that_the_rec
     monkeypatch.setattr(train, "RandomCanvas", spy)
     settings = SETTINGS | {"size": 150, "evaluations": 1}
     config = resolve(scenes, "sprint-n", epochs=1, train_scale=0.85, first_scale=0.5, **settings)
-    assert load(train.train(config, tmp_path / "run")).longest == 150
+    assert load(train.train(config, tmp_path / "run")).size.longest == 150
     assert sides == [64, 96, 128]
 
 

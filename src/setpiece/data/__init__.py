@@ -1,10 +1,11 @@
 """Files -> batches: folders of images and annotations, augmentation, padding, loaders."""
 
-from setpiece.data.augmentation.paper import InputSize, eval_transform, normalise, train_transform
+from setpiece.data.augmentation.paper import train_transform
 from setpiece.data.batching import EpochSampler, TrainImages, collate, eval_loader, train_loader
 from setpiece.data.dataset import Dataset, Example
 from setpiece.data.defects import Defect, Defects
 from setpiece.data.images import read_image
+from setpiece.data.resize import FitSize, normalise
 from setpiece.data.sources import available_splits, open_dataset
 
 __all__ = [
@@ -13,12 +14,11 @@ __all__ = [
     "Defects",
     "EpochSampler",
     "Example",
-    "InputSize",
+    "FitSize",
     "TrainImages",
     "available_splits",
     "collate",
     "eval_loader",
-    "eval_transform",
     "normalise",
     "open_dataset",
     "read_image",

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from functools import partial
 
 import torch
+from jaxtyping import UInt8
+from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-from setpiece.data.augmentation.paper import STRIDE, InputSize, normalise
 from setpiece.data.dataset import Dataset
 from setpiece.data.items import EvalImages, Item, Orientations, TrainImages
+from setpiece.data.resize import normalise
 from setpiece.data.sampler import EpochSampler
-from setpiece.records import Batch, Targets
+from setpiece.records import STRIDE, Batch, Images, InputSize, Targets
 
 __all__ = [
     "EpochSampler",
@@ -24,38 +26,45 @@ __all__ = [
     "collate",
     "eval_loader",
     "loading_processes",
+    "pad_images",
     "train_loader",
 ]
 
 Colour = tuple[float, float, float]
 
 
-def collate(items: Sequence[Item], mean: Colour, std: Colour) -> Batch:
-    """Pad images at the right and bottom to one size, normalise them, and stack their targets.
+def pad_images(
+    images: Sequence[UInt8[Tensor, "3 _ _"]], original_sizes: Sequence[tuple[int, int]], mean: Colour, std: Colour
+) -> Images:
+    """Pad images at the right and bottom to one size, a multiple of 32 pixels a side, and normalise them.
 
     Args:
+        images: RGB, [0, 255], as large as they enter the model.
+        original_sizes: (height, width) of each before it was resized.
         mean: of each colour channel, in [0, 1].
         std: likewise.
     """
-    height, width = _padded_size(items)
-    images = torch.zeros(len(items), 3, height, width, dtype=torch.uint8)
-    padding = torch.ones(len(items), height, width, dtype=torch.bool)
-    for b, item in enumerate(items):
-        _, h, w = item.image.shape
-        images[b, :, :h, :w] = item.image
+    height, width = (-(-max(image.shape[side] for image in images) // STRIDE) * STRIDE for side in (1, 2))
+    pixels = torch.zeros(len(images), 3, height, width, dtype=torch.uint8)
+    padding = torch.ones(len(images), height, width, dtype=torch.bool)
+    for b, image in enumerate(images):
+        _, h, w = image.shape
+        pixels[b, :, :h, :w] = image
         padding[b, :h, :w] = False
-    return Batch(
-        images=normalise(images, mean, std).masked_fill_(padding[:, None], 0.0),
+    return Images(
+        pixels=normalise(pixels, mean, std).masked_fill_(padding[:, None], 0.0),
         padding=padding,
-        targets=Targets.from_list([{"labels": item.labels, "boxes": item.boxes_cxcywh} for item in items]),
-        image_ids=torch.tensor([item.image_id for item in items]),
-        original_sizes=torch.tensor([item.original_size for item in items]),
+        original_sizes=torch.tensor(original_sizes),
     )
 
 
-def _padded_size(items: Sequence[Item]) -> tuple[int, int]:
-    height, width = (max(item.image.shape[side] for item in items) for side in (1, 2))
-    return -(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE
+def collate(items: Sequence[Item], mean: Colour, std: Colour) -> Batch:
+    """Pad the images of a data set to one size (`pad_images`), and their targets to one number."""
+    return Batch(
+        images=pad_images([item.image for item in items], [item.original_size for item in items], mean, std),
+        targets=Targets.from_list([{"labels": item.labels, "boxes": item.boxes_cxcywh} for item in items]),
+        image_ids=torch.tensor([item.image_id for item in items]),
+    )
 
 
 def loading_processes(device: torch.device, world_size: int = 1) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
 import torch
 import torch.utils.data
 from jaxtyping import Float32, Int64, UInt8
@@ -14,10 +13,13 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
-from setpiece.data.augmentation.paper import InputSize, below, eval_transform, train_transform
+from setpiece.data.augmentation.paper import train_transform
+from setpiece.data.augmentation.random import below
 from setpiece.data.dataset import Dataset, Example
 from setpiece.data.images import read_image
+from setpiece.data.resize import FitSize
 from setpiece.data.sampler import Key, stable_seed
+from setpiece.records import InputSize
 from setpiece.setloss.boxes import xyxy_to_cxcywh
 
 CACHE_LIMIT = 2 * 2**30  # bytes
@@ -130,7 +132,7 @@ class EvalImages(torch.utils.data.Dataset[Item]):
 
     def __init__(self, dataset: Dataset, size: InputSize) -> None:
         self.examples = dataset.examples
-        self.transform = eval_transform(size)
+        self.transform = FitSize(size)
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -138,23 +140,6 @@ class EvalImages(torch.utils.data.Dataset[Item]):
     def __getitem__(self, index: int) -> Item:
         example = self.examples[index]
         return _item(example, _decode(example), self.transform)
-
-
-def plain_item(pixels: UInt8[np.ndarray, "H W 3"], size: InputSize) -> Item:
-    """An image that is in no data set, resized for evaluation, without boxes.
-
-    Args:
-        pixels: RGB, [0, 255].
-        size: the input size of the model.
-    """
-    image = torch.from_numpy(pixels.copy()).permute(2, 0, 1).contiguous()
-    return Item(
-        image=eval_transform(size)(tv_tensors.Image(image)).as_subclass(Tensor),
-        boxes_cxcywh=torch.zeros(0, 4),
-        labels=torch.zeros(0, dtype=torch.int64),
-        image_id=0,
-        original_size=(pixels.shape[0], pixels.shape[1]),
-    )
 
 
 def oriented(item: Item, orientations: Orientations) -> Item:

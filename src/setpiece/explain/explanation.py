@@ -11,18 +11,18 @@ import numpy as np
 
 from setpiece.atomic import write_whole
 from setpiece.errors import UsageError
-from setpiece.explain.architecture import anatomy
+from setpiece.explain.architecture import architecture
 from setpiece.explain.findings import find_all
 from setpiece.explain.image_findings import Finding
 from setpiece.explain.page import render
 from setpiece.explain.pairs import pair_rows
 from setpiece.explain.payload import report_payload
 from setpiece.explain.report_image import ReportImage, show
-from setpiece.explain.sample import Sample, predict, to_batch
+from setpiece.explain.sample import Sample
 from setpiece.explain.timeline import read_timeline
-from setpiece.model.checkpoint import Checkpoint
-from setpiece.model.sprint import Sprint
-from setpiece.records import Batch, Outputs, Targets
+from setpiece.inference.predictor import Predictor
+from setpiece.model.base import layer_names
+from setpiece.records import Images, Outputs, Targets
 from setpiece.setloss import SetCriterion, training_criterion
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 NO_RUN = "The model is not in the folder of its training run, so nothing is known of its training."
 NO_IMAGE = "There is no image to explain: give at least one."
-ANATOMY_IMAGES = 4  # whose attention is shown
+TRACED_IMAGES = 4  # whose attention is shown
 NOTEBOOK_IMAGES = 4  # a page inside a notebook is saved with it
 NOTEBOOK_HEIGHT = 900  # pixels
 
@@ -150,7 +150,7 @@ def explain_outputs(
         {'image': 'image 0', 'layer': 'layer 6', 'target': 0, 'class': 'dog', 'query': 0}
     """
     criterion = criterion or SetCriterion()
-    layers = layers or _layer_names(len(outputs.boxes))
+    layers = layers or layer_names(len(outputs.boxes))
     _require_fitting(outputs, targets, classes, criterion, images, layers)
     shown = []
     for b in range(len(targets.count)):
@@ -189,7 +189,7 @@ def _require_fitting(
 
 
 def explain_samples(
-    checkpoint: Checkpoint, samples: Iterable[Sample], *, title: str, run: Path | None = None
+    predictor: Predictor, samples: Iterable[Sample], *, title: str, run: Path | None = None
 ) -> Explanation:
     """Explain what a model predicts for some images.
 
@@ -202,30 +202,24 @@ def explain_samples(
         DataError: an image cannot be read, or a target has a class that the model does not know.
         UsageError: there is no image.
     """
-    criterion = training_criterion(checkpoint.model.form)
+    model = predictor.checkpoint.model
+    criterion = training_criterion(model.form)
     shown: list[ReportImage] = []
-    first: list[tuple[int, Batch]] = []
+    first: list[tuple[int, Images]] = []
     for sample in samples:
-        batch = to_batch(sample.pixels, checkpoint)
-        outputs = predict(checkpoint, batch)
+        images = predictor.preprocess([sample.pixels])
+        outputs = predictor.outputs(images)
         shown.append(show(sample.name, sample.image_id, sample.pixels, outputs, sample.targets, criterion))
-        first += [(len(first), batch)] if len(first) < ANATOMY_IMAGES else []
+        first += [(len(first), images)] if len(first) < TRACED_IMAGES else []
     if not shown:
         raise UsageError(NO_IMAGE)
-    layers = _layer_names(len(shown[0].facts.boxes), proposals=isinstance(checkpoint.model, Sprint))
     training, missing = (None, [NO_RUN]) if run is None else read_timeline(run)
     return Explanation(
         shown,
-        checkpoint.classes,
-        layers,
+        predictor.checkpoint.classes,
+        model.prediction_sets,
         title=title,
-        model=anatomy(checkpoint, first, layers),
+        model=architecture(predictor, first),
         training=training,
         missing=missing,
     )
-
-
-def _layer_names(count: int, proposals: bool = False) -> list[str]:
-    """The proposals of `sprint` are no decoder layer."""
-    numbers = [f"layer {layer}" for layer in range(1, count + 1)]
-    return ["proposals", *numbers[:-1]] if proposals else numbers

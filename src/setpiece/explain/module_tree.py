@@ -9,31 +9,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-DEPTH = 3  # parts of parts of parts
+from setpiece.model.base import SetModel
 
-# What a part is for, by its name in the model.
-ROLES = {
-    "backbone": "backbone",
-    "input_projection": "encoder",
-    "encoder": "encoder",
-    "fusion": "encoder",
-    "proposal": "queries",
-    "ranking": "queries",
-    "queries": "queries",
-    "box_position": "decoder",
-    "decoder": "decoder",
-    "layers": "decoder",
-    "class_head": "heads",
-    "class_heads": "heads",
-    "box_head": "heads",
-    "box_heads": "heads",
-}
+DEPTH = 3  # parts of parts of parts
 
 Shapes = list[list[int]]
 
 
 @dataclass
-class Trace:
+class ShapeTrace:
     """What was seen of each module in a forward pass: its place in the order, its calls, the first call's shapes."""
 
     order: dict[nn.Module, int] = field(default_factory=dict)
@@ -43,9 +27,9 @@ class Trace:
 
 
 @contextmanager
-def tracing(model: nn.Module) -> Iterator[Trace]:
+def tracing_shapes(model: nn.Module) -> Iterator[ShapeTrace]:
     """Watch every module of a model that runs in this context."""
-    trace = Trace()
+    trace = ShapeTrace()
 
     def before(module: nn.Module, args: Any, kwargs: Any) -> None:
         trace.calls[module] = trace.calls.get(module, 0) + 1
@@ -84,20 +68,20 @@ def shapes(value: Any) -> Shapes:
     return []
 
 
-def parts_of(model: nn.Module, trace: Trace, layers: Sequence[str]) -> list[dict[str, Any]]:
+def parts_of(model: SetModel, trace: ShapeTrace) -> list[dict[str, Any]]:
     """The tree of a model's parts, in the order in which they ran.
 
-    Args:
-        layers: the names of the prediction sets; where a list holds one module for each, they are told apart by these.
+    Where a list holds one module for each prediction set, the set's name tells them apart.
     """
+    layers = model.prediction_sets
     return [
-        {"role": ROLES.get(path.split(".")[0], "other"), **_describe(module, path, title, trace, layers, DEPTH)}
+        {"role": model.roles.get(path.split(".")[0], "other"), **_describe(module, path, title, trace, layers, DEPTH)}
         for path, title, module in _children(model, "", trace, layers)
     ]
 
 
 def _describe(
-    module: nn.Module, path: str, title: str, trace: Trace, layers: Sequence[str], depth: int
+    module: nn.Module, path: str, title: str, trace: ShapeTrace, layers: Sequence[str], depth: int
 ) -> dict[str, Any]:
     weight = getattr(module, "weight", None)
     given = [list(weight.shape)] if isinstance(weight, Tensor) else []  # of a part that is read, not called
@@ -115,7 +99,9 @@ def _describe(
     }
 
 
-def _children(module: nn.Module, path: str, trace: Trace, layers: Sequence[str]) -> list[tuple[str, str, nn.Module]]:
+def _children(
+    module: nn.Module, path: str, trace: ShapeTrace, layers: Sequence[str]
+) -> list[tuple[str, str, nn.Module]]:
     """(path, title, module) of the children, lists dissolved into their items; those that never ran by their place."""
     found = []
     for name, child in module.named_children():

@@ -14,14 +14,10 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from setpiece.data.augmentation.paper import InputSize
-from setpiece.data.batching import collate
 from setpiece.data.dataset import Dataset, Example
 from setpiece.data.images import read_image
-from setpiece.data.items import plain_item
 from setpiece.errors import UsageError
-from setpiece.model.checkpoint import Checkpoint
-from setpiece.records import Batch, Outputs, Targets
+from setpiece.records import Targets
 from setpiece.setloss.boxes import xyxy_to_cxcywh
 
 PICTURE_SIDE = 480  # pixels of a report's pictures, at most
@@ -102,18 +98,6 @@ def read_sample(example: Example, classes: Sequence[str], names: Sequence[str]) 
         torch.tensor(labels, dtype=torch.int64),
         torch.from_numpy(example.boxes_xyxy[~example.crowd]),
     )
-
-
-def to_batch(pixels: UInt8[np.ndarray, "H W 3"], checkpoint: Checkpoint) -> Batch:
-    """An image alone, as the model sees it in evaluation, on the model's device."""
-    item = plain_item(pixels, InputSize(checkpoint.shortest, checkpoint.longest))
-    return collate([item], checkpoint.mean, checkpoint.std).to(next(checkpoint.model.parameters()).device)
-
-
-def predict(checkpoint: Checkpoint, batch: Batch) -> Outputs:
-    """What the model predicts in all layers."""
-    with torch.inference_mode():
-        return checkpoint.model.eval()(batch.images, batch.padding)
 
 
 def picture(pixels: UInt8[np.ndarray, "H W 3"]) -> str:

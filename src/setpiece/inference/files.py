@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import partial
-from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +12,13 @@ import numpy as np
 from PIL import Image
 
 from setpiece.atomic import write_whole
-from setpiece.data.formats.annotations import IMAGE_SUFFIXES
 from setpiece.data.images import read_image
-from setpiece.detector import Detector
 from setpiece.errors import DataError, UsageError
 from setpiece.evaluation import draw, to_coco_results
-
-CHUNK = 8  # images held in memory at a time
-
-
-def find_images(sources: Sequence[str]) -> list[Path]:
-    """The image files that files, folders and globs name, each once, in the order given and sorted within a source.
-
-    Raises:
-        UsageError: a source names no image.
-    """
-    found: list[Path] = []
-    for source in sources:
-        path = Path(source)
-        if path.is_dir():
-            here = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
-        elif path.is_file():
-            here = [path]
-        else:
-            here = sorted(file for file in map(Path, glob(source, recursive=True)) if file.is_file())
-        if not here:
-            raise UsageError(f"There is no image at {source}.")
-        found += here
-    return list(dict.fromkeys(found))
+from setpiece.inference.predictor import BATCH_SIZE, Predictor
 
 
-def predict_files(detector: Detector, files: Sequence[Path], output: Path, threshold: float) -> int:
+def predict_files(predictor: Predictor, files: Sequence[Path], output: Path, threshold: float) -> int:
     """Write a picture per image and `predictions.json` into a folder; returns how many objects were found.
 
     A picture has its image's name, with the `image_id` before it where two images are called the same.
@@ -63,14 +38,14 @@ def predict_files(detector: Detector, files: Sequence[Path], output: Path, thres
     alike = len({file.stem for file in files}) < len(files)  # a.jpg and a.png, or a.jpg of two folders
     results: list[dict[str, Any]] = []
     unreadable: list[DataError] = []
-    for start in range(0, len(files), CHUNK):
+    for start in range(0, len(files), BATCH_SIZE):
         images: dict[int, np.ndarray] = {}
-        for image_id, file in enumerate(files[start : start + CHUNK], start):
+        for image_id, file in enumerate(files[start : start + BATCH_SIZE], start):
             try:
                 images[image_id] = read_image(file)
             except DataError as error:
                 unreadable.append(error)
-        found = detector.predict(list(images.values()), threshold=threshold)
+        found = predictor.predict(list(images.values()), threshold=threshold)
         for (image_id, image), detections in zip(images.items(), found, strict=True):
             file = files[image_id]
             output.mkdir(parents=True, exist_ok=True)
@@ -78,7 +53,7 @@ def predict_files(detector: Detector, files: Sequence[Path], output: Path, thres
             name = f"{image_id}-{file.stem}.png" if alike else f"{file.stem}.png"
             write_whole(output / name, partial(picture.save, format="PNG"))
             names = detections.data["class_name"]
-            coco = to_coco_results([detections], [image_id], range(len(detector.classes)))
+            coco = to_coco_results([detections], [image_id], range(len(predictor.checkpoint.classes)))
             results += [
                 {**result, "file_name": str(file), "category_name": str(name)}
                 for result, name in zip(coco, names, strict=True)

@@ -6,8 +6,10 @@ from typing import Literal
 
 import torch
 
+Precision = Literal["auto", "bf16", "fp32"]
 
-def uses_bf16(precision: Literal["auto", "bf16", "fp32"], device: torch.device) -> bool:
+
+def uses_bf16(precision: Precision, device: torch.device) -> bool:
     """Whether to compute in bfloat16: as told, or where the hardware multiplies in it."""
     if precision != "auto":
         return precision == "bf16"

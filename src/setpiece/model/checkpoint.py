@@ -7,13 +7,11 @@ of their layouts (`published.py`). Nothing is unpickled without `weights_only`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
@@ -21,38 +19,16 @@ from torch import Tensor
 from setpiece.atomic import write_whole
 from setpiece.errors import UsageError, WeightsError
 from setpiece.model.backbones.multi_scale import PyramidBackbone
-from setpiece.model.backbones.named import named_pyramid
 from setpiece.model.backbones.single_scale import IMAGENET_MEAN, IMAGENET_STD, ResNetBackbone
 from setpiece.model.base import SetModel
-from setpiece.model.detr import detr_r50, detr_r50_dc5, detr_r101, detr_r101_dc5, detr_tiny
-from setpiece.model.formats import published
-from setpiece.model.formats.files import CONFIG, WEIGHTS, locate, read_json, read_pth, read_safetensors
-from setpiece.model.sprint import sprint_m, sprint_n, sprint_s
+from setpiece.model.formats.files import CONFIG, WEIGHTS, locate
+from setpiece.model.formats.ours import Config
+from setpiece.model.formats.published import require_same_names
+from setpiece.model.formats.reading import read
+from setpiece.model.presets import build, presets
+from setpiece.records import InputSize
 
 _log = logging.getLogger("setpiece")
-
-
-class Preset(NamedTuple):
-    """A way to build a model, the input size (pixels) that it is made for, and whether its CNN can start pretrained."""
-
-    build: Callable[..., SetModel]
-    shortest: int
-    longest: int
-    pretrained: bool
-
-
-def presets() -> dict[str, Preset]:
-    """Every preset by the name that users type."""
-    return {
-        "detr-r50": Preset(detr_r50, 800, 1333, True),
-        "detr-r50-dc5": Preset(detr_r50_dc5, 800, 1333, True),
-        "detr-r101": Preset(detr_r101, 800, 1333, True),
-        "detr-r101-dc5": Preset(detr_r101_dc5, 800, 1333, True),
-        "detr-tiny": Preset(detr_tiny, 256, 256, False),
-        "sprint-n": Preset(sprint_n, 352, 352, False),
-        "sprint-s": Preset(sprint_s, 512, 512, True),
-        "sprint-m": Preset(sprint_m, 640, 640, True),
-    }
 
 
 @dataclass(frozen=True)
@@ -65,8 +41,7 @@ class Checkpoint:
         classes: the name of each class, by index.
         mean: what to subtract from RGB in [0, 1].
         std: what to divide by after that.
-        shortest: what an image's shorter side is resized to, in pixels,
-        longest: unless its longer side would exceed this.
+        size: how large an image enters the model.
         backbone: the named network (see `model.named`) that is in the place of the preset's own CNN.
     """
 
@@ -75,25 +50,8 @@ class Checkpoint:
     classes: tuple[str, ...]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    shortest: int
-    longest: int
+    size: InputSize
     backbone: str | None = None
-
-
-class Config(BaseModel):
-    """What `config.json` holds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format: Literal[1] = 1
-    preset: str
-    backbone: str | None = None
-    classes: tuple[str, ...] = Field(min_length=1)
-    queries: PositiveInt
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = IMAGENET_STD
-    shortest: PositiveInt
-    longest: PositiveInt
 
 
 def create(
@@ -121,21 +79,19 @@ def create(
         WeightsError: the backbone's weights cannot be fetched.
 
     Example:
-        >>> create("detr-tiny", ["ace", "king"], shortest=128).longest
-        128
+        >>> create("detr-tiny", ["ace", "king"], shortest=128).size
+        InputSize(shortest=128, longest=128)
     """
     if preset not in presets():
         raise UsageError(f"There is no preset {preset!r}: choose one of {', '.join(presets())}.")
     if not classes:
         raise UsageError("A model needs at least one class: give the names of the classes to detect.")
-    build, usual_shortest, usual_longest, _ = presets()[preset]
-    if shortest is None:
-        shortest = usual_shortest
-    if longest is None:
-        longest = round(shortest * usual_longest / usual_shortest)
-    if not 0 < shortest <= longest:
-        raise UsageError(f"An input of {shortest} to {longest} pixels is no size: 0 < shortest <= longest.")
-    model = build(len(classes), **_with(preset, backbone))
+    size = presets()[preset].size if shortest is None else presets()[preset].size.with_shortest(shortest)
+    if longest is not None:
+        size = replace(size, longest=longest)
+    if not 0 < size.shortest <= size.longest:
+        raise UsageError(f"An input of {size.shortest} to {size.longest} pixels is no size: 0 < shortest <= longest.")
+    model = build(preset, len(classes), backbone=backbone)
     if pretrained_backbone:
         if not isinstance(model.backbone, ResNetBackbone | PyramidBackbone):
             raise UsageError(f"{preset} is trained from scratch: no weights are published for its CNN.")
@@ -152,8 +108,8 @@ def create(
         queries=model.num_queries,
         mean=mean,
         std=std,
-        shortest=shortest,
-        longest=longest,
+        shortest=size.shortest,
+        longest=size.longest,
     )
     return _checkpoint(model, config)
 
@@ -179,12 +135,7 @@ def load(source: str | Path, classes: Sequence[str] | None = None) -> Checkpoint
         path = locate(source)
     except UsageError as error:
         raise UsageError(f"{error} (The presets are {', '.join(presets())}.)") from error
-    if path.suffix in (".pth", ".pt"):
-        config, state = _read_original(path, classes)
-    elif (described := read_json(path.with_name(CONFIG))).get("model_type") == "detr":
-        config, state = _read_transformers(path, described)
-    else:
-        config, state = _read_own(path, described)
+    config, state = read(path, classes)
     model = _assemble(config, state, path)
     if classes is not None and tuple(classes) != config.classes:
         _log.warning(
@@ -211,8 +162,8 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         queries=checkpoint.model.num_queries,
         mean=checkpoint.mean,
         std=checkpoint.std,
-        shortest=checkpoint.shortest,
-        longest=checkpoint.longest,
+        shortest=checkpoint.size.shortest,
+        longest=checkpoint.size.longest,
     )
     # Channels-last weights are not contiguous, which the format asks for.
     state = {k: v.detach().cpu().contiguous() for k, v in checkpoint.model.state_dict().items()}
@@ -224,70 +175,14 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         raise WeightsError(f"The checkpoint could not be written to {folder}: {error}.") from error
 
 
-def _read_own(path: Path, described: dict[str, Any]) -> tuple[Config, dict[str, Tensor]]:
-    file = path.with_name(CONFIG)
-    version = described.get("format")
-    if isinstance(version, int) and version > 1:
-        raise WeightsError(f"{file} has format {version}, newer than this Setpiece reads: update the package.")
-    try:
-        config = Config.model_validate(described)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise WeightsError(f"{file} is not a Setpiece or DETR description: {where}: {first['msg']}.") from error
-    if config.preset not in presets():
-        raise WeightsError(f"{file} names the preset {config.preset!r}, which is none of {', '.join(presets())}.")
-    return config, read_safetensors(path)
-
-
-def _read_transformers(path: Path, described: dict[str, Any]) -> tuple[Config, dict[str, Tensor]]:
-    theirs = read_safetensors(path)
-    preset = published.infer_preset(theirs, dilation=published.is_dilated(described))
-    state = published.from_transformers(theirs, _parameter_names(preset), str(path))
-    names = published.class_names(described, path.with_name(CONFIG))
-    return _published_config(preset, state, names, path)
-
-
-def _read_original(path: Path, classes: Sequence[str] | None) -> tuple[Config, dict[str, Tensor]]:
-    theirs, args = read_pth(path)
-    dilation = "dc5" in path.name.lower() if args is None else bool(getattr(args, "dilation", False))
-    preset = published.infer_preset(theirs, dilation=dilation)
-    state = published.from_original(theirs, _parameter_names(preset), str(path))
-    count = len(state["class_head.bias"]) - 1
-    names = published.coco_names()
-    if count != len(names):
-        if classes is None or len(classes) != count:
-            raise WeightsError(f"{path} detects {count} classes and does not name them: give their {count} names.")
-        names = tuple(classes)
-    return _published_config(preset, state, names, path)
-
-
-def _published_config(
-    preset: str, state: dict[str, Tensor], names: tuple[str, ...], path: Path
-) -> tuple[Config, dict[str, Tensor]]:
-    rows = len(state["class_head.bias"])
-    if rows != len(names) + 1:
-        raise WeightsError(f"{path} has a class head of {rows} rows, but {len(names)} classes are named beside it.")
-    state, classes = published.drop_unused_classes(state, names)
-    _, shortest, longest, _ = presets()[preset]
-    queries = len(state["queries.weight"])
-    return Config(preset=preset, classes=classes, queries=queries, shortest=shortest, longest=longest), state
-
-
-def _parameter_names(preset: str) -> list[str]:
-    with torch.device("meta"):
-        return list(presets()[preset].build(1).state_dict())
-
-
 def _assemble(config: Config, state: dict[str, Tensor], path: Path) -> SetModel:
     # On meta nothing is drawn at random that the checkpoint would overwrite, but a named network may have buffers that
     # no checkpoint holds.
     with torch.device("cpu" if config.backbone else "meta"):
-        model = presets()[config.preset].build(
-            len(config.classes), queries=config.queries, **_with(config.preset, config.backbone)
-        )
+        model = build(config.preset, len(config.classes), queries=config.queries, backbone=config.backbone)
+    state = {model.current_name(name): tensor for name, tensor in state.items()}
     expected = model.state_dict()
-    published.require_same_names(expected, state, str(path))
+    require_same_names(expected, state, str(path))
     for name, tensor in expected.items():
         if state[name].shape != tensor.shape:
             raise WeightsError(
@@ -306,19 +201,9 @@ def _checkpoint(model: SetModel, config: Config) -> Checkpoint:
         classes=config.classes,
         mean=config.mean,
         std=config.std,
-        shortest=config.shortest,
-        longest=config.longest,
+        size=config.size,
         backbone=config.backbone,
     )
-
-
-def _with(preset: str, backbone: str | None) -> dict[str, PyramidBackbone]:
-    """The argument that puts a named backbone into a preset; none for the preset's own."""
-    if backbone is None:
-        return {}
-    if not preset.startswith("sprint"):
-        raise UsageError(f"{preset} has a CNN of its own: only the sprint presets take another backbone.")
-    return {"backbone": named_pyramid(backbone)}
 
 
 def _listed(classes: Sequence[str]) -> str:

@@ -6,14 +6,19 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import ClassVar, cast
+
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torchvision.models import resnet50, resnet101
 
 from setpiece.model.backbones.single_scale import ResNetBackbone, TinyBackbone
-from setpiece.model.base import SetModel
-from setpiece.model.layers.transformer import Decoder, Encoder, sine_positions
+from setpiece.model.base import Role, SetModel, layer_names
+from setpiece.model.layers.transformer import Decoder, DecoderLayer, Encoder, sine_positions
+from setpiece.model.tracing import QueryTrace, tracing_queries
 from setpiece.records import Outputs
 
 
@@ -36,6 +41,16 @@ class Detr(SetModel):
     """
 
     form = "softmax"
+    query_slots = "learned"
+    roles: ClassVar[Mapping[str, Role]] = {
+        "backbone": "backbone",
+        "input_projection": "encoder",
+        "encoder": "encoder",
+        "queries": "queries",
+        "decoder": "decoder",
+        "class_head": "heads",
+        "box_head": "heads",
+    }
 
     def __init__(
         self,
@@ -82,6 +97,16 @@ class Detr(SetModel):
         queries = self.queries.weight.expand(images.shape[0], -1, -1)  # (B, Q, D)
         states = self.decoder(queries, memory, positions, present)  # (L, B, Q, D)
         return Outputs(self.class_head(states).float(), self.box_head(states).float().sigmoid())
+
+    @property
+    def prediction_sets(self) -> tuple[str, ...]:
+        """Each decoder layer."""
+        return layer_names(len(self.decoder.layers))
+
+    def tracing(self) -> AbstractContextManager[QueryTrace]:
+        """Record the cross-attention of every decoder layer."""
+        layers = cast(Iterable[DecoderLayer], self.decoder.layers)
+        return tracing_queries(attention=[layer.cross_attention for layer in layers])
 
     def replace_class_head(self, classes: int) -> None:
         """Put a new, untrained head for C `classes` in the place of the class head; all else stays."""

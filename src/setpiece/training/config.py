@@ -21,7 +21,8 @@ from pydantic import (
 
 from setpiece.data.batching import Orientations
 from setpiece.errors import UsageError
-from setpiece.model.checkpoint import load, presets
+from setpiece.model.checkpoint import load
+from setpiece.model.presets import presets
 
 
 @dataclass(frozen=True)

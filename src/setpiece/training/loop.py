@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
@@ -24,6 +25,7 @@ from setpiece.errors import NonFiniteCostError, WeightsError
 from setpiece.evaluation import CocoMetrics
 from setpiece.inference.evaluation import evaluate
 from setpiece.inference.precision import autocast, uses_bf16
+from setpiece.inference.predictor import Predictor
 from setpiece.model.backbones.named import synchronise_norms
 from setpiece.model.base import SetModel
 from setpiece.model.checkpoint import Checkpoint
@@ -63,6 +65,7 @@ class Trainer:
         model.to(memory_format=torch.channels_last)
         self.average = make_ema(model, config.ema_decay)
         self.checkpoint = replace(checkpoint, model=cast(SetModel, self.average.module))
+        self.predictor = Predictor(self.checkpoint, config.precision)
         optimisers = make_optimisers(model, config)
         together = accelerator.num_processes > 1 and accelerator.device.type == "cuda"
         trained = synchronise_norms(model) if together else model
@@ -88,13 +91,12 @@ class Trainer:
     def _make_recorder(self, images: TrainImages, recorded: dict[str, Any] | None) -> Recorder:
         recorder = Recorder(
             self.run_folder.recording,
-            self.checkpoint,
+            self.predictor,
             self.criterion,
             images.examples,
             self.valid,
             seed=self.config.seed,
             steps_per_epoch=self.sampler.batches_per_epoch,
-            bf16=self.bf16,
         )
         if recorded is not None and recorder.goes_on():
             recorder.load_state_dict(recorded)
@@ -154,7 +156,8 @@ class Trainer:
         scale_learning_rates(self.optimisers, learning_rate_factor(position.step, progress, self.config.warmup_steps))
         torch.manual_seed(stable_seed(self.config.seed, self.accelerator.process_index, position.step))  # dropout
         with autocast(self.accelerator.device, self.bf16):
-            outputs = self.model(batch.images.contiguous(memory_format=torch.channels_last), batch.padding)
+            pixels = batch.images.pixels.contiguous(memory_format=torch.channels_last)
+            outputs = self.model(pixels, batch.images.padding)
         losses = self._losses(outputs, batch)
         parts = {"loss": losses.total, **{name: term[-1] for name, term in losses.terms.items()}}
         if self.config.one_to_many_weight and progress < ONE_TO_MANY_UNTIL:
@@ -228,7 +231,14 @@ class Trainer:
             self._save_state()
 
     def _evaluate(self, valid: Dataset) -> CocoMetrics:
-        metrics = evaluate(self.checkpoint, valid, bf16=self.bf16, workers=self.workers)
+        metrics = evaluate(
+            self.predictor,
+            valid,
+            workers=self.workers,
+            rank=self.accelerator.process_index,
+            world_size=self.accelerator.num_processes,
+            gather=gather_object,
+        )
         position = self.position
         improved = position.best < metrics.AP
         if improved:
@@ -237,7 +247,7 @@ class Trainer:
             if improved or not self.run_folder.best.is_dir():
                 self.run_folder.save_checkpoint(self.run_folder.best, self.checkpoint, metrics)
             self.run_folder.save_checkpoint(self.run_folder.last, self.checkpoint, metrics)
-            write_pictures(self.checkpoint, valid, self.run_folder.pictures, bf16=self.bf16)
+            write_pictures(self.predictor, valid, self.run_folder.pictures)
         self.display.say(
             f"epoch {position.epoch:3d}  {duration(self.watch.elapsed):>12}  AP {metrics.AP:.3f}  AP50 "
             f"{metrics.AP50:.3f}{'  best so far' if improved else ''}"

@@ -14,20 +14,19 @@ from setpiece.atomic import write_whole
 from setpiece.data.dataset import Dataset, Example
 from setpiece.data.images import read_image
 from setpiece.evaluation import beside
-from setpiece.inference.evaluation import detect
-from setpiece.model.checkpoint import Checkpoint
+from setpiece.inference.predictor import Predictor
 
 IMAGES = 8
 THRESHOLD = 0.4
 
 
-def write_pictures(checkpoint: Checkpoint, dataset: Dataset, folder: Path, *, bf16: bool = False) -> None:
+def write_pictures(predictor: Predictor, dataset: Dataset, folder: Path) -> None:
     """Draw a few images of a data set, evenly chosen, into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     step = max(1, len(dataset.examples) // IMAGES)
     chosen = dataset.examples[::step][:IMAGES]
     shown = replace(dataset, examples=chosen)
-    for example, (_, found) in zip(chosen, detect(checkpoint, shown, threshold=THRESHOLD, bf16=bf16), strict=True):
+    for example, (_, found) in zip(chosen, predictor.detect(shown, threshold=THRESHOLD), strict=True):
         picture = beside(
             read_image(example.path, upright=example.upright),
             truth_of(example, dataset.classes),

@@ -1,28 +1,23 @@
-"""The probe images: a few of a data set that a run looks at again and again, to see how their match moves."""
+"""The probe images: a few that a run predicts again and again, to see how their match moves."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from setpiece.atomic import write_whole
-from setpiece.data.augmentation.paper import InputSize
 from setpiece.data.batching import EvalImages, collate
 from setpiece.data.dataset import Dataset, Example
 from setpiece.data.defects import Defects
 from setpiece.data.images import read_image
-from setpiece.inference.precision import autocast
-from setpiece.model.checkpoint import Checkpoint
-from setpiece.model.sprint import TopKQuerySelection
+from setpiece.inference.predictor import Predictor
 from setpiece.records import Outputs
 from setpiece.runs import recording
 from setpiece.setloss import assign, matching_weights, pair_costs
@@ -42,14 +37,15 @@ class Probes:
     """The probes as the model sees them: resized as in evaluation, without augmentation.
 
     Args:
-        checkpoint: its input size and normalisation are theirs.
+        predictor: its input size and normalisation are theirs.
     """
 
-    def __init__(self, examples: Sequence[Example], checkpoint: Checkpoint) -> None:
-        self.examples = examples
+    def __init__(self, examples: Sequence[Example], predictor: Predictor) -> None:
+        self.examples, self.predictor = examples, predictor
+        checkpoint = predictor.checkpoint
         classes = checkpoint.classes
         chosen = Dataset(Path(), "", classes, tuple(range(len(classes))), tuple(examples), Defects())
-        images = EvalImages(chosen, InputSize(checkpoint.shortest, checkpoint.longest))
+        images = EvalImages(chosen, checkpoint.size)
         self.items = [images[index] for index in range(len(images))]
 
     def describe(self) -> list[recording.Probe]:
@@ -75,23 +71,16 @@ class Probes:
             write_whole(folder / f"probe-{number}.jpg", save)
 
     @torch.inference_mode()
-    def layers(self, checkpoint: Checkpoint) -> int:
-        """L, the number of prediction sets of a model."""
-        batch = collate(self.items[:1], checkpoint.mean, checkpoint.std).to(_device(checkpoint))
-        with evaluating(checkpoint.model):
-            return len(checkpoint.model(batch.images, batch.padding).boxes)
-
-    @torch.inference_mode()
-    def look(self, checkpoint: Checkpoint, bf16: bool) -> dict[str, np.ndarray]:
+    def snapshot(self) -> dict[str, np.ndarray]:
         """Predict and match them; the fields of `recording.Snapshot` that are of the probes.
 
         Raises:
             NonFiniteCostError: see `match`.
         """
-        model, device = checkpoint.model, _device(checkpoint)
-        batch = collate(self.items, checkpoint.mean, checkpoint.std).to(device)
-        with evaluating(model), origins_of(model) as origins, autocast(device, bf16):
-            outputs = model(batch.images, batch.padding)
+        checkpoint, model = self.predictor.checkpoint, self.predictor.checkpoint.model
+        batch = collate(self.items, checkpoint.mean, checkpoint.std).to(self.predictor.device)
+        with model.tracing() as trace:
+            outputs = self.predictor.outputs(batch.images)
         costs = pair_costs(outputs, batch.targets, model.form)
         match = assign(costs.total(matching_weights(model.form)), batch.targets.count)  # (L, P, T)
         probability = _probabilities(outputs, model.form)
@@ -103,7 +92,7 @@ class Probes:
         chosen = match.clamp(min=0)[..., None, None].expand(-1, -1, -1, 1, 3)
         arrays = {
             "queries": queries.int(),
-            "origins": origins[0].gather(1, queries).int() if origins else queries.int(),
+            "origins": queries.int() if trace.origins is None else trace.origins.gather(1, queries).int(),
             "boxes": outputs.boxes.gather(2, kept[..., None].expand(-1, -1, K, 4)).transpose(0, 1),
             "labels": labels.gather(2, kept).transpose(0, 1).short(),
             "scores": scores.gather(2, kept).transpose(0, 1),
@@ -111,39 +100,6 @@ class Probes:
             "costs": (terms.gather(3, chosen).squeeze(3) * (match >= 0)[..., None]).transpose(0, 1),
         }
         return {name: values.cpu().numpy() for name, values in arrays.items()}
-
-
-def _device(checkpoint: Checkpoint) -> torch.device:
-    return next(checkpoint.model.parameters()).device
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode, and afterwards in the mode that it was in."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
-
-
-@contextmanager
-def origins_of(model: nn.Module) -> Iterator[list[Int64[Tensor, "B Q"]]]:
-    """Where the queries of each forward pass in this context start from, if the model chooses cells for them."""
-    origins: list[Tensor] = []
-
-    def remember(module: nn.Module, inputs: Any, output: Tensor) -> None:  # noqa: ARG001 (a hook's signature)
-        origins.append(output)
-
-    hooks = [
-        module.register_forward_hook(remember) for module in model.modules() if isinstance(module, TopKQuerySelection)
-    ]
-    try:
-        yield origins
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _probabilities(outputs: Outputs, form: str) -> Float[Tensor, "L B Q C"]:

@@ -21,8 +21,7 @@ from torch import Tensor
 
 from setpiece.data.dataset import Dataset, Example
 from setpiece.errors import NonFiniteCostError
-from setpiece.model.checkpoint import Checkpoint
-from setpiece.model.sprint import TopKQuerySelection
+from setpiece.inference.predictor import Predictor
 from setpiece.records import Batch, Losses, Outputs
 from setpiece.runs import recording
 from setpiece.setloss import SetCriterion
@@ -40,44 +39,41 @@ class Recorder:
 
     Args:
         folder: to write to, see `setpiece.runs.recording`.
-        checkpoint: the averaged model, which looks at the probes.
+        predictor: of the EMA model, which predicts the probes.
         criterion: that the run trains with.
         examples: the training images.
         valid: the data set that the probes are drawn from; the training images where None.
         seed: of that draw.
         steps_per_epoch: of which at most `SAMPLES` are sampled.
-        bf16: whether to look at the probes in bfloat16.
     """
 
     def __init__(
         self,
         folder: Path,
-        checkpoint: Checkpoint,
+        predictor: Predictor,
         criterion: SetCriterion,
         examples: Sequence[Example],
         valid: Dataset | None,
         *,
         seed: int,
         steps_per_epoch: int,
-        bf16: bool,
     ) -> None:
-        self.folder, self.checkpoint, self.criterion, self.bf16 = folder, checkpoint, criterion, bf16
+        self.folder, self.criterion = folder, criterion
+        checkpoint, model = predictor.checkpoint, predictor.checkpoint.model
         self.steps, self.every = 0, -(-steps_per_epoch // SAMPLES)
         self.images = 0  # since the latest look at the probes
         count = min(MOST_PROBES, max(FEWEST_PROBES, len(examples) // PER_PROBE))
-        self.probes = Probes(choose(valid.examples if valid else examples, count, seed), checkpoint)
-        L = self.probes.layers(checkpoint)
-        self.counters = Counters(L, checkpoint.model.num_queries, examples)
+        self.probes = Probes(choose(valid.examples if valid else examples, count, seed), predictor)
+        self.counters = Counters(len(model.prediction_sets), model.num_queries, examples)
         self.waiting: list[Seen] = []
         self.sample: deque[tuple[Tensor, Tensor]] = deque(maxlen=SAMPLES)
-        ranked = any(isinstance(module, TopKQuerySelection) for module in checkpoint.model.modules())
         self.header = recording.Header(
             preset=checkpoint.preset,
             classes=list(checkpoint.classes),
-            form=checkpoint.model.form,
-            layers=[*(["proposals"] if ranked else []), *(f"layer {layer + 1}" for layer in range(L - ranked))],
-            queries=checkpoint.model.num_queries,
-            slots="ranked" if ranked else "learned",
+            form=model.form,
+            layers=list(model.prediction_sets),
+            queries=model.num_queries,
+            slots="learned" if model.query_slots == "learned" else "ranked",
             images=len(examples),
             split=valid.split if valid else "train",
             probes=self.probes.describe(),
@@ -88,7 +84,7 @@ class Recorder:
         recording.cut(self.folder, -1)
         recording.write_header(self.folder, self.header)
         self.probes.write_pictures(self.folder)
-        self._write(epoch, step, seconds, self._look())
+        self._write(epoch, step, seconds, self._snapshot())
 
     def step(self, outputs: Outputs, batch: Batch, losses: Losses) -> None:
         """Count a step that was made."""
@@ -123,14 +119,14 @@ class Recorder:
         self._count()
         snapshot = None
         if final or self.images >= PER_PROBE * len(self.probes.examples):
-            snapshot, self.images = self._look(), 0
+            snapshot, self.images = self._snapshot(), 0
         self._write(epoch, step, seconds, snapshot)
         self.counters.clear()
 
-    def _look(self) -> recording.Snapshot | None:
+    def _snapshot(self) -> recording.Snapshot | None:
         """Look at the probes; None where the model predicts NaN or infinity, of which the next step says more."""
         try:
-            looked = self.probes.look(self.checkpoint, self.bf16)
+            predicted = self.probes.snapshot()
         except NonFiniteCostError:
             return None
         boxes = np.zeros((len(self.sample), self.counters.queries, 4), np.float32)
@@ -138,7 +134,7 @@ class Recorder:
         for row, (some, flags) in enumerate(self.sample):
             boxes[row, : len(some)], matched[row, : len(some)] = some.numpy(), flags.numpy()
         self.sample.clear()
-        return recording.Snapshot(**looked, sample=boxes, sample_matched=matched)
+        return recording.Snapshot(**predicted, sample=boxes, sample_matched=matched)
 
     def _write(self, epoch: int, step: int, seconds: float, snapshot: recording.Snapshot | None) -> None:
         counted = self.counters.epoch()

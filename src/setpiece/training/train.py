@@ -11,12 +11,13 @@ from accelerate import Accelerator
 from rich.console import Console
 
 from setpiece.data.augmentation.canvas import RandomCanvas
-from setpiece.data.augmentation.paper import InputSize, train_transform
+from setpiece.data.augmentation.paper import train_transform
 from setpiece.data.batching import TrainImages
 from setpiece.data.dataset import Dataset
 from setpiece.data.sources import available_splits, open_dataset
 from setpiece.errors import SetpieceError, UsageError
-from setpiece.model.checkpoint import Checkpoint, create, load, presets
+from setpiece.model.checkpoint import Checkpoint, create, load
+from setpiece.model.presets import presets
 from setpiece.runs.layout import RunFolder
 from setpiece.training.allocator import keep_freed_memory
 from setpiece.training.config import TrainConfig, starts_from_imagenet
@@ -50,7 +51,7 @@ def train(config: TrainConfig, output: Path, *, resume: bool = False, console: C
     torch.manual_seed(config.seed)
     run = RunFolder(output)
     checkpoint = _start(config, dataset, resumed=resume and run.begun())
-    size = InputSize(checkpoint.shortest, checkpoint.longest).scaled(config.train_scale)
+    size = checkpoint.size.scaled(config.train_scale)
     on_canvas = partial(RandomCanvas, margin=checkpoint.mean)
     augmentation = on_canvas if config.augmentation == "canvas" else train_transform
     images = TrainImages(dataset, size, seed=config.seed, augmentation=augmentation, orientations=config.orientations)
@@ -62,7 +63,7 @@ def train(config: TrainConfig, output: Path, *, resume: bool = False, console: C
         display.say(
             f"Training {config.model} on {len(dataset.examples)} images with {len(dataset.classes)} classes "
             f"({', '.join(dataset.classes[:8])}{' …' if len(dataset.classes) > 8 else ''}), images at up to "
-            f"{size.longest} px, to be used at {checkpoint.longest} px."
+            f"{size.longest} px, to be used at {checkpoint.size.longest} px."
         )
         display.say(
             "The clock runs from the first step: augmentation counts; "
@@ -99,8 +100,7 @@ def _start(config: TrainConfig, dataset: Dataset, *, resumed: bool) -> Checkpoin
         checkpoint = load(config.model, dataset.classes)
         if config.size is None:
             return checkpoint
-        longest = round(config.size * checkpoint.longest / checkpoint.shortest)
-        return replace(checkpoint, shortest=config.size, longest=longest)
+        return replace(checkpoint, size=checkpoint.size.with_shortest(config.size))
     return create(
         config.model,
         dataset.classes,

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torchvision import tv_tensors
 
-from setpiece.data import InputSize
 from setpiece.data.augmentation.canvas import RandomCanvas, random_colouring, turn_hue
-from setpiece.data.augmentation.paper import normalise
+from setpiece.data.resize import normalise
+from setpiece.records import InputSize
 
 from ..rectangle import scene_with_a_rectangle
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision import tv_tensors
 
-from setpiece.data import InputSize, eval_transform, normalise, train_transform
+from setpiece.data import FitSize, normalise, train_transform
 from setpiece.data.augmentation.canvas import RandomCanvas
-from setpiece.data.augmentation.paper import STRIDE
+from setpiece.records import STRIDE, InputSize
 
 from ..rectangle import scene_with_a_rectangle
 
@@ -80,7 +80,7 @@ def test_a_scaled_size_is_in_whole_strides_unless_it_is_the_size_itself(shortest
 
 
 def test_evaluation_resizes_boxes_with_the_image():
-    image, target = eval_transform(InputSize(60, 60))(*scene_with_a_rectangle(120, 160, (40, 32, 100, 64)))
+    image, target = FitSize(InputSize(60, 60))(*scene_with_a_rectangle(120, 160, (40, 32, 100, 64)))
     assert image.shape == (3, 45, 60)
     assert target["boxes"].tolist() == [[15.0, 12.0, 37.5, 24.0]]
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from setpiece.errors import WeightsError
-from setpiece.model.checkpoint import presets
 from setpiece.model.formats.published import (
     class_names,
     coco_names,
@@ -18,6 +17,7 @@ from setpiece.model.formats.published import (
     is_dilated,
     to_transformers,
 )
+from setpiece.model.presets import presets
 
 LAYOUTS = Path(__file__).parents[3] / "shared" / "data" / "published_layouts"
 PUBLISHED = [

@@ -10,7 +10,8 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-from setpiece.data.augmentation.paper import InputSize, below, uniform
+from setpiece.data.augmentation.random import below, uniform
+from setpiece.records import InputSize
 
 IDENTITY = torch.eye(3)
 LUMA = torch.tensor([0.299, 0.587, 0.114])

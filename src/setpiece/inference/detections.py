@@ -1,18 +1,17 @@
-"""What a model predicts -> what people hold: `supervision.Detections`, and COCO results."""
+"""What a model predicts -> what people hold: `supervision.Detections`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
 
 import numpy as np
-import supervision as sv
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from setpiece.errors import NonFiniteCostError, UsageError
-from setpiece.records import Outputs
+from setpiece.evaluation import sv
+from setpiece.records import Form, Outputs
 from setpiece.setloss.boxes import cxcywh_to_xyxy
 
 
@@ -20,7 +19,7 @@ def to_detections(
     outputs: Outputs,
     original_sizes: Int64[Tensor, "B 2"],
     classes: Sequence[str],
-    form: Literal["softmax", "sigmoid"],
+    form: Form,
     *,
     threshold: float = 0.0,
     limit: int = 100,
@@ -75,44 +74,6 @@ def to_detections(
     boxes_xyxy = boxes_xyxy.gather(1, queries[..., None].expand(-1, -1, 4))  # (B, N, 4)
     images = zip(*(field.cpu().numpy() for field in (boxes_xyxy, confidences, class_ids, queries)), strict=True)
     return [_to_record(*image, names=classes, threshold=threshold) for image in images]
-
-
-def to_coco_results(
-    detections: Sequence[sv.Detections], image_ids: Sequence[int], category_ids: Sequence[int | None]
-) -> list[dict[str, Any]]:
-    """Write detections as COCO results, ready for JSON and for `evaluate_coco`.
-
-    Args:
-        detections: one record per image, boxes xyxy in pixels.
-        image_ids: the data set's own id of each image.
-        category_ids: the data set's own category id of every class index; None for a class that the data set does
-            not have, whose detections are left out.
-
-    Returns:
-        One `{"image_id", "category_id", "bbox": [left, top, width, height], "score"}` per detection.
-
-    Example:
-        >>> boxes_xyxy = np.array([[10.0, 20.0, 30.0, 60.0]])
-        >>> one = sv.Detections(boxes_xyxy, confidence=np.array([0.5]), class_id=np.array([1]))
-        >>> to_coco_results([one], image_ids=[42], category_ids=[3, 7])
-        [{'image_id': 42, 'category_id': 7, 'bbox': [10.0, 20.0, 20.0, 40.0], 'score': 0.5}]
-
-    References:
-        https://cocodataset.org/#format-results
-    """
-    return [
-        {
-            "image_id": int(image_id),
-            "category_id": int(category_id),
-            "bbox": [float(v) for v in (left, top, right - left, bottom - top)],
-            "score": float(score),
-        }
-        for image_id, found in zip(image_ids, detections, strict=True)
-        for (left, top, right, bottom), score, class_id in zip(
-            found.xyxy.tolist(), np.asarray(found.confidence), np.asarray(found.class_id), strict=True
-        )
-        if (category_id := category_ids[class_id]) is not None
-    ]
 
 
 def _to_pixels(boxes_cxcywh: Float[Tensor, "B Q 4"], original_sizes: Int64[Tensor, "B 2"]) -> Float[Tensor, "B Q 4"]:

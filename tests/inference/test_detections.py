@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from setpiece.errors import NonFiniteCostError, UsageError
-from setpiece.evaluation import to_coco_results, to_detections
+from setpiece.evaluation import to_coco_results
+from setpiece.inference.detections import to_detections
 from setpiece.records import Outputs
 
 CLASSES = ["cat", "dog", "owl"]

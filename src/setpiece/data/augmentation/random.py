@@ -1,0 +1,15 @@
+"""Random numbers from torch's global generator."""
+
+from __future__ import annotations
+
+import torch
+
+
+def uniform(low: float, high: float) -> float:
+    """A random number in [low, high)."""
+    return low + (high - low) * torch.rand(()).item()
+
+
+def below(count: int) -> int:
+    """A random one of 0 to count - 1."""
+    return int(torch.randint(count, ()))

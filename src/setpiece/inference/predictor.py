@@ -1,0 +1,128 @@
+"""The one forward path from images to predictions: training, evaluation, explanation and users all go through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import nn
+
+from setpiece.data.batching import eval_loader
+from setpiece.data.dataset import Dataset
+from setpiece.evaluation import sv
+from setpiece.inference.detections import to_detections
+from setpiece.inference.precision import Precision, autocast, uses_bf16
+from setpiece.inference.preprocess import preprocess
+from setpiece.model.checkpoint import Checkpoint
+from setpiece.records import Images, Outputs
+
+BATCH_SIZE = 8
+COCO_LIMIT = 100  # detections of an image that COCO's evaluation looks at
+
+
+class Predictor:
+    """A checkpoint that predicts, on the device that its model is on.
+
+    Args:
+        checkpoint: its model may be in training elsewhere: it predicts in evaluation mode and is left as it was.
+        precision: "auto" computes in bfloat16 where the hardware does, see `inference.precision`.
+
+    Example:
+        >>> from setpiece.model.checkpoint import create
+        >>> predictor = Predictor(create("detr-tiny", ["ace", "king"], shortest=64))
+        >>> outputs = predictor.outputs(predictor.preprocess([np.zeros((48, 64, 3), np.uint8)]))
+        >>> outputs.boxes.shape
+        torch.Size([3, 1, 60, 4])
+    """
+
+    def __init__(self, checkpoint: Checkpoint, precision: Precision = "auto") -> None:
+        self.checkpoint = checkpoint
+        self.precision = precision
+
+    @property
+    def device(self) -> torch.device:
+        """That the model is on."""
+        return next(self.checkpoint.model.parameters()).device
+
+    def preprocess(self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> Images:
+        """Resize, pad and normalise RGB pictures, see `inference.preprocess`."""
+        return preprocess(pictures, self.checkpoint)
+
+    @torch.inference_mode()
+    def outputs(self, images: Images) -> Outputs:
+        """What the model predicts in each of its L prediction sets."""
+        model, device = self.checkpoint.model, self.device
+        images = images.to(device)
+        with _evaluating(model), autocast(device, uses_bf16(self.precision, device)):
+            outputs: Outputs = model(images.pixels, images.padding)
+        return outputs
+
+    def detections(self, images: Images, *, threshold: float, limit: int = COCO_LIMIT) -> list[sv.Detections]:
+        """The last set as detections in pixels of each original image, see `to_detections`."""
+        outputs, sizes = self.outputs(images), images.original_sizes.to(self.device)
+        form = self.checkpoint.model.form
+        return to_detections(outputs, sizes, self.checkpoint.classes, form, threshold=threshold, limit=limit)
+
+    def predict(
+        self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, threshold: float = 0.5
+    ) -> Iterator[sv.Detections]:
+        """Detect objects in pictures, in batches; as many as the model finds, not COCO's hundred at most.
+
+        Args:
+            pictures: RGB, [0, 255], of any sizes.
+            threshold: the least confidence, in [0, 1].
+        """
+        limit = max(COCO_LIMIT, self.checkpoint.model.num_queries)
+        for start in range(0, len(pictures), BATCH_SIZE):
+            images = self.preprocess(pictures[start : start + BATCH_SIZE])
+            yield from self.detections(images, threshold=threshold, limit=limit)
+
+    def detect(
+        self,
+        dataset: Dataset,
+        *,
+        threshold: float = 0.0,
+        batch_size: int = BATCH_SIZE,
+        workers: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> Iterator[tuple[int, sv.Detections]]:
+        """Detect objects in the images of a data set.
+
+        Args:
+            threshold: the least confidence, in [0, 1].
+            batch_size: images per forward pass.
+            workers: processes that load images ahead.
+            rank: which process this is; of several, each takes every so many-th image.
+            world_size: how many processes there are.
+
+        Yields:
+            (image id, detections in pixels of the original image).
+        """
+        loader = eval_loader(
+            dataset,
+            self.checkpoint.size,
+            self.checkpoint.mean,
+            self.checkpoint.std,
+            batch_size=batch_size,
+            workers=workers,
+            rank=rank,
+            world_size=world_size,
+        )
+        for batch in loader:
+            found = self.detections(batch.images, threshold=threshold)
+            yield from zip(batch.image_ids.tolist(), found, strict=True)
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """The model in evaluation mode, and afterwards in the mode that it was in."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)

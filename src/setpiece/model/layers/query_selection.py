@@ -1,0 +1,30 @@
+"""Top-k query selection: which cells of the feature maps become object queries."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+
+class TopKQuerySelection(nn.Module):
+    """Which cells become queries: the best first. Query q of two images is the same rank, not the same cell.
+
+    It has no parameters; it is a module so that a forward hook sees which cell each query started from.
+
+    Args:
+        queries: Q, how many cells are taken at most.
+    """
+
+    def __init__(self, queries: int) -> None:
+        super().__init__()
+        self.queries = queries
+
+    def forward(self, logits: Float[Tensor, "B S C"], reference: Float[Tensor, "B S 4"]) -> Int64[Tensor, "B Q"]:
+        """The cells that are most likely some class's object, of those that have their centre inside the image.
+
+        Where fewer than Q have, cells of the padding follow, whose boxes start at the image's border.
+        """
+        inside = (reference[..., :2] < 1).all(-1)
+        score = logits.amax(-1).masked_fill(~inside, -torch.inf)
+        return score.topk(min(self.queries, score.shape[1]), dim=1, sorted=True).indices

@@ -1,0 +1,50 @@
+"""Reference boxes: where a query starts, in which units, and how a layer refines it."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+INITIAL_SIDE = 1.6  # of the box that a cell starts from, in cells
+
+
+def valid_ratios(padding: Bool[Tensor, "B H W"]) -> Float[Tensor, "B 4"]:
+    """(w, h, w, h): how much of the padded canvas each image fills; image fractions times it are canvas fractions."""
+    real = (~padding).float()
+    extent = torch.stack([real[:, 0].mean(-1), real[:, :, 0].mean(-1)], -1)
+    return extent.repeat(1, 2)
+
+
+def initial_reference_boxes(maps: list[Tensor]) -> Float[Tensor, "S 4"]:
+    """The box that each cell of all maps starts from: at its centre, a little larger than it; canvas fractions."""
+    boxes = []
+    for m in maps:
+        h, w = m.shape[-2:]
+        y = (torch.arange(h, device=m.device) + 0.5) / h
+        x = (torch.arange(w, device=m.device) + 0.5) / w
+        cells = [
+            x.expand(h, w),
+            y[:, None].expand(h, w),
+            *(torch.full_like(x, INITIAL_SIDE / n).expand(h, w) for n in (w, h)),
+        ]
+        boxes.append(torch.stack(cells, -1).flatten(0, 1))
+    return torch.cat(boxes)
+
+
+def refine(reference: Float[Tensor, "*N 4"], delta: Float[Tensor, "*N 4"]) -> Float[Tensor, "*N 4"]:
+    """A box corrected: its centre c by units of its sides s, to c + s · Δc, and its sides to sigmoid(logit(s) + Δs).
+
+    So the same correction is right wherever in its image an object lies. Deformable DETR's sigmoid(logit(c) + Δc) moves
+    a box less far the nearer it is to the border, which a CNN does not see. A centre that would leave the image is put
+    onto its border, with the gradient that it had before: one of 0 would hold it there.
+
+    Example:
+        >>> refine(torch.tensor([0.5, 0.9, 0.2, 0.4]), torch.tensor([0.5, 1.0, 0.0, 0.0]))
+        tensor([0.6000, 1.0000, 0.2000, 0.4000])
+    """
+    centre, sides = reference.split(2, -1)
+    shift, growth = delta.float().split(2, -1)
+    moved = centre + sides * shift
+    within = moved.clamp(0, 1).detach() + (moved - moved.detach())
+    return torch.cat([within, (sides.logit(eps=1e-4) + growth).sigmoid()], -1)

@@ -1,0 +1,59 @@
+"""One forward path: whoever asks gets the same predictions, in the precision that was chosen."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from setpiece.detector import Detector
+from setpiece.inference.predictor import Predictor
+from setpiece.model.checkpoint import create
+
+from ..colours import IMAGES, measuring, paint
+
+
+def picture(index=0):
+    return paint(*IMAGES[index])
+
+
+@pytest.mark.parametrize("preset", ["sprint-n", "detr-tiny"])
+@pytest.mark.parametrize("bf16", [True, False])
+def test_the_scores_of_a_report_are_those_that_predict_gives(preset, bf16, monkeypatch):
+    monkeypatch.setattr("setpiece.inference.predictor.uses_bf16", lambda *_: bf16)
+    torch.manual_seed(0)
+    detector = Detector("random", create(preset, ["a"], shortest=96))
+    for parameter in detector.checkpoint.model.parameters():  # heads that start at 0 give all queries one score
+        parameter.data.add_(torch.randn_like(parameter) * 0.02)
+    found = detector.predict(picture(), threshold=0.0)
+    report = detector.explain(picture())
+    facts = report.images[0].facts
+    query = torch.from_numpy(found.data["query"])
+    np.testing.assert_allclose(facts.best_score[-1, query], found.confidence, rtol=1e-6)  # in double precision there
+    np.testing.assert_array_equal(facts.best_label[-1, query], found.class_id)
+
+
+def test_the_precision_that_is_asked_for_is_computed_in():
+    checkpoint = create("detr-tiny", ["a", "b"], shortest=96)
+    images = Predictor(checkpoint).preprocess([picture()])
+    full, half = (Predictor(checkpoint, precision).outputs(images) for precision in ("fp32", "bf16"))
+    assert half.logits.dtype == full.logits.dtype == torch.float32
+    assert not half.logits.equal(full.logits)
+    torch.testing.assert_close(half.boxes, full.boxes, atol=0.05, rtol=0)
+
+
+def test_pictures_of_several_sizes_are_found_in_as_each_alone():
+    predictor = Predictor(measuring())
+    pictures = [picture(index) for index in range(len(IMAGES))] * 3  # more than a batch
+    together = list(predictor.predict(pictures))
+    assert len(together) == len(pictures)
+    for pixels, found in zip(pictures, together, strict=True):
+        (alone,) = predictor.predict([pixels])
+        np.testing.assert_allclose(found.xyxy, alone.xyxy, atol=0.5)
+
+
+def test_a_file_a_pil_image_and_an_array_are_one_picture(tmp_path):
+    Image.fromarray(picture()).save(tmp_path / "a.png")
+    detector = Detector("measuring", measuring())
+    of_file, of_image, of_array = detector.predict([str(tmp_path / "a.png"), Image.fromarray(picture()), picture()])
+    for found in (of_image, of_array):
+        np.testing.assert_array_equal(found.xyxy, of_file.xyxy)
