@@ -27,7 +27,7 @@ from transformers import DFineConfig, DFineForObjectDetection, HGNetV2Config
 from setpiece.inference.precision import autocast, uses_bf16
 from setpiece.model.checkpoint import create
 from setpiece.records import Targets
-from setpiece.setloss import one_to_many_box_loss, training_criterion
+from setpiece.setloss import active_losses, auxiliary_losses, training_criterion
 from setpiece.training.allocator import keep_freed_memory
 from setpiece.training.config import resolve
 from setpiece.training.optimiser import make_ema, make_optimisers, update_ema
@@ -87,7 +87,8 @@ def ours(images: Tensor, targets: list[dict[str, Tensor]]) -> tuple[nn.Module, S
     """`sprint-n` and its step, as `setpiece.training.loop` takes it in the first three quarters of a run."""
     model = create("sprint-n", CLASSES).model.train().to(memory_format=torch.channels_last)
     config = resolve("-", "sprint-n", minutes=1.0)
-    criterion, bf16 = training_criterion(model.form), uses_bf16("auto", CPU)
+    criterion, auxiliary = training_criterion(model.form), auxiliary_losses(config.one_to_many_weight)
+    bf16 = uses_bf16("auto", CPU)
     optimisers, average = make_optimisers(model, config), make_ema(model, config.ema_decay)
     images = images.contiguous(memory_format=torch.channels_last)
     padding = torch.zeros(len(images), *images.shape[2:], dtype=torch.bool)
@@ -99,8 +100,8 @@ def ours(images: Tensor, targets: list[dict[str, Tensor]]) -> tuple[nn.Module, S
         with autocast(CPU, bf16):
             outputs = model(images, padding)
         losses = criterion(outputs, padded)
-        near = one_to_many_box_loss(outputs, padded, losses.match, criterion.weights)
-        (losses.total + config.one_to_many_weight * near).backward()
+        added, _ = active_losses(auxiliary, 0.0, outputs, padded, losses.match, criterion.weights)
+        (losses.total + added).backward()
         nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
         for optimiser in optimisers:
             optimiser.step()

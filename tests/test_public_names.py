@@ -14,10 +14,16 @@ from .colours import COLOURS, measuring
 def test_the_public_names_are_these():
     assert setpiece.__all__ == ["Detector", "__version__"]
     assert setloss.__all__ == [
+        "PAPER_WEIGHTS",
+        "AuxiliaryLoss",
+        "ClassForm",
         "PairCosts",
         "SetCriterion",
         "Weights",
+        "active_losses",
         "assign",
+        "auxiliary_losses",
+        "class_form",
         "match",
         "matching_weights",
         "one_to_many_box_loss",

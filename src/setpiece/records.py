@@ -17,7 +17,12 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-Form = Literal["softmax", "sigmoid"]  # of the class term, see `setloss.classification`
+# How a model scores classes: softmax over the classes and no-object, or a sigmoid for each class.
+Form = Literal["softmax", "sigmoid"]
+
+# The terms of the matching cost and of the Hungarian loss.
+TERMS = ("class", "l1", "giou")
+
 STRIDE = 32  # pixels of a cell of the coarsest feature map
 
 
@@ -177,7 +182,7 @@ class Losses:
 
     Attributes:
         total: what to differentiate: every term times its weight, summed over terms and layers.
-        terms: `"class"`, `"l1"` and `"giou"`, each without its weight, one number per layer.
+        terms: by name (`TERMS`), each without its weight, one number per layer.
         match: the query index given to every target by every layer, -1 where it has none.
     """
 

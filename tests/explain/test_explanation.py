@@ -17,7 +17,7 @@ from setpiece.errors import DataError, NonFiniteCostError, UsageError
 from setpiece.explain import explain_outputs
 from setpiece.explain.sample import predict, to_batch
 from setpiece.model.checkpoint import create
-from setpiece.records import Outputs, Targets
+from setpiece.records import TERMS, Outputs, Targets
 from setpiece.setloss import SetCriterion, match, pair_costs
 
 CLASSES = ["circle", "star", "ring"]
@@ -62,8 +62,10 @@ def test_pairs_are_those_of_the_heart_on_what_the_model_predicts(detector, image
     for row in explanation.pairs:
         layer, target, query = explanation.layers.index(row["layer"]), row["target"], row["query"]
         assert query == expected[layer, target]
-        for term in ("classification", "l1", "giou"):
-            assert row[term] == pytest.approx(getattr(costs, term)[layer, 0, target, query].item(), rel=1e-4, abs=1e-6)
+        for term in TERMS:
+            assert row[f"cost_{term}"] == pytest.approx(
+                costs.terms[term][layer, 0, target, query].item(), rel=1e-4, abs=1e-6
+            )
 
 
 def test_proposals_are_called_so(image):

@@ -11,10 +11,11 @@ from scipy.optimize import linear_sum_assignment
 from setpiece.errors import DataError, NonFiniteCostError
 from setpiece.explain.facts import image_facts, of_pairs
 from setpiece.explain.pairs import pair, pair_rows
-from setpiece.records import Outputs, Targets
-from setpiece.setloss import SetCriterion, Weights, match, pair_costs
+from setpiece.records import TERMS, Outputs, Targets
+from setpiece.setloss import SetCriterion, match, pair_costs
 
 FORMS = ("softmax", "sigmoid")
+L1_ALONE = {"class": 0.0, "l1": 1.0, "giou": 0.0}
 
 
 def problem(T, Q, L=3, C=3, form="softmax", seed=0):
@@ -40,8 +41,8 @@ def test_costs_and_match_are_those_of_the_heart(given):
     (outputs, targets), criterion = problem(**given), SetCriterion(form=given["form"])
     facts = image_facts(outputs, targets, criterion)
     costs = pair_costs(outputs, targets, criterion.form)
-    for term in ("classification", "l1", "giou"):
-        torch.testing.assert_close(getattr(facts.costs, term), getattr(costs, term)[:, 0])
+    for term in TERMS:
+        torch.testing.assert_close(facts.costs.terms[term], costs.terms[term][:, 0])
     assert facts.match.equal(match(outputs, targets, criterion.form)[:, 0])
 
 
@@ -57,11 +58,11 @@ def test_losses_and_gradients_are_those_of_the_criterion_on_each_layer_alone(giv
         torch.testing.assert_close(facts.gradient[layer], gradient[0, 0])
         shown, weights = facts.layer_loss(layer), criterion.weights
         assert shown["total"] == pytest.approx(losses.total.item(), rel=1e-6)
-        assert shown["classification"] + shown["no_object"] == pytest.approx(
-            weights.classification * losses.terms["class"].item(), rel=1e-6
+        assert shown["class"] + shown["no_object"] == pytest.approx(
+            weights["class"] * losses.terms["class"].item(), rel=1e-6
         )
-        assert shown["l1"] == pytest.approx(weights.l1 * losses.terms["l1"].item())
-        assert shown["giou"] == pytest.approx(weights.giou * losses.terms["giou"].item())
+        assert shown["l1"] == pytest.approx(weights["l1"] * losses.terms["l1"].item())
+        assert shown["giou"] == pytest.approx(weights["giou"] * losses.terms["giou"].item())
 
 
 def cheapest(cost, forbidden):
@@ -110,9 +111,11 @@ def test_hundreds_of_queries_have_the_regret_of_solving_with_all_of_them(form):
 
 def test_weights_of_the_cost_and_of_the_loss_are_the_criterions():
     outputs, targets = problem(3, 6)
-    criterion = SetCriterion(weights=Weights(2.0, 1.0, 3.0), cost_weights=Weights(0.0, 1.0, 0.0), no_object_weight=0.5)
+    criterion = SetCriterion(
+        weights={"class": 2.0, "l1": 1.0, "giou": 3.0}, cost_weights=L1_ALONE, no_object_weight=0.5
+    )
     facts = image_facts(outputs, targets, criterion)
-    torch.testing.assert_close(facts.total, facts.costs.l1)
+    torch.testing.assert_close(facts.total, facts.costs.terms["l1"])
     total = sum(facts.layer_loss(layer)["total"] for layer in range(3))
     assert total == pytest.approx(criterion(outputs, targets).total.item(), rel=1e-6)
 
@@ -131,7 +134,7 @@ def test_greedy_takes_the_cheapest_pair_first():
     box = lambda x: [x, 0.5, 0.1, 0.1]  # noqa: E731
     outputs = Outputs(torch.zeros(1, 1, 2, 2), torch.tensor([[[box(0.48), box(0.9)]]]))
     targets = Targets.from_list([{"labels": torch.tensor([0, 0]), "boxes": torch.tensor([box(0.4), box(0.5)])}])
-    facts = image_facts(outputs, targets, SetCriterion(cost_weights=Weights(0.0, 1.0, 0.0)))
+    facts = image_facts(outputs, targets, SetCriterion(cost_weights=L1_ALONE))
     torch.testing.assert_close(facts.total[0], torch.tensor([[0.08, 0.5], [0.02, 0.4]]).double())
     assert facts.greedy.tolist() == [[1, 0]]  # 0.02 + 0.5
     assert facts.match.tolist() == [[0, 1]]  # 0.08 + 0.4

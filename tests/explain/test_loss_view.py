@@ -44,7 +44,7 @@ def compare(page, facts, layer):
         target, query = int(row.get_attribute("data-target")), int(row.get_attribute("data-query"))
         assert facts.match[layer, target].item() == query
         shares = {
-            "classification": facts.class_loss[layer, query].item(),
+            "class": facts.class_loss[layer, query].item(),
             "l1": facts.l1_loss[layer, target].item(),
             "giou": facts.giou_loss[layer, target].item(),
         }
@@ -62,18 +62,16 @@ def test_every_contribution_and_the_no_object_total_are_those_of_python_in_every
 
 
 def test_sliders_recompute_match_and_loss_as_python_does_in_the_softmax_form(open_page, make_payload):
-    from setpiece.setloss import Weights
-
     payload, (facts,) = make_payload([5], seed=11)
     page = open_page(payload, chapter="loss")
     for name, to in (
         ("no_object_weight", 0.35),
-        ("lambda-classification", 7.5),
+        ("lambda-class", 7.5),
         ("lambda-l1", 0.25),
         ("lambda-giou", 0),
     ):
         slide(page, name, to)
-    weights = Weights(classification=7.5, l1=0.25, giou=0.0)
+    weights = {"class": 7.5, "l1": 0.25, "giou": 0.0}
     changed = replace(facts.criterion, weights=weights, cost_weights=weights, no_object_weight=0.35)
     after = facts_under(facts, changed)
     assert (after.match[2] != facts.match[2]).any()  # or the test would show little
@@ -85,18 +83,16 @@ def test_sliders_recompute_match_and_loss_as_python_does_in_the_softmax_form(ope
 
 
 def test_sliders_recompute_match_and_loss_as_python_does_in_the_sigmoid_form(open_page, make_payload):
-    from setpiece.setloss import Weights
-
     payload, (facts,) = make_payload([5], form="sigmoid", seed=12)
     page = open_page(payload, chapter="loss")
     assert page.get_by_label("negative weight").count() == 1
     assert page.get_by_label("no-object weight").count() == 0
-    for name, to in (("negative_weight", 1.6), ("lambda-classification", 4), ("lambda-l1", 9)):
+    for name, to in (("negative_weight", 1.6), ("lambda-class", 4), ("lambda-l1", 9)):
         slide(page, name, to)
     changed = replace(
         facts.criterion,
-        weights=Weights(classification=4.0, l1=9.0, giou=2.0),
-        cost_weights=Weights(classification=8.0, l1=9.0, giou=2.0),  # the cost's λ keeps its ratio of 2
+        weights={"class": 4.0, "l1": 9.0, "giou": 2.0},
+        cost_weights={"class": 8.0, "l1": 9.0, "giou": 2.0},  # the cost's λ keeps its ratio of 2
         negative_weight=1.6,
     )
     compare(page, facts_under(facts, changed), 2)
@@ -125,9 +121,9 @@ def test_changed_weights_are_told_in_the_matching_chapter_which_follows_them(ope
     slide(page, "lambda-l1", 0)
     page.locator('[data-role="tab-matching"]').click()
     assert notice.is_visible()
-    from setpiece.setloss import Weights
+    from setpiece.setloss import PAPER_WEIGHTS
 
-    weights = Weights(l1=0.0)
+    weights = {**PAPER_WEIGHTS, "l1": 0.0}
     after = facts_under(facts, replace(facts.criterion, weights=weights, cost_weights=weights))
     for target, query in enumerate(after.match[2].tolist()):
         row = page.locator(f'[data-role="pair-row"][data-target="{target}"]')

@@ -39,8 +39,8 @@ def test_the_table_has_every_pair_with_the_costs_of_the_heart_in_every_layer(fiv
         for target, query in enumerate(facts.match[layer].tolist()):
             numbers = row(page, target)
             assert numbers.get_attribute("data-query") == str(query)
-            for name in ("classification", "l1", "giou"):
-                expected = getattr(facts.costs, name)[layer, target, query].item()
+            for name in ("class", "l1", "giou"):
+                expected = facts.costs.terms[name][layer, target, query].item()
                 assert value(numbers.locator(f'[data-role="{name}"]')) == pytest.approx(expected, rel=1e-4, abs=1e-6)
             expected = facts.total[layer, target, query].item()
             assert value(numbers.locator('[data-role="total"]')) == pytest.approx(expected, rel=1e-4, abs=1e-6)

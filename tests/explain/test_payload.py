@@ -70,7 +70,7 @@ def test_what_is_dropped_still_counts_in_the_loss(form):
     free = np.delete(rest, match).sum() + unpack(dropped["rest"])[-1]
     if form == "softmax":
         weight = 0.1
-        no_object = -weight * free / (3 + weight * 77)
+        no_object = weight * free / (3 + weight * 77)
     else:
         no_object = 0.75 * free / 3
     assert no_object == pytest.approx(facts.layer_loss(2)["no_object"], rel=1e-6)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from setpiece.explain.arrays import unpack
 from setpiece.explain.timeline import MOST_LOOKS, read_timeline
+from setpiece.records import TERMS
 from setpiece.runs import recording
 
 from ..runs.test_recording import L, Q, make_epoch, make_header
@@ -61,7 +62,7 @@ def test_shares_are_those_of_the_recorded_counts(run):
     for row, epoch in enumerate(epochs):
         np.testing.assert_allclose(unpack(matching["instability"])[row], epoch.changed / 12, rtol=1e-6)
         np.testing.assert_allclose(unpack(matching["agreement"])[row], epoch.agreement[:, -1] / 20, rtol=1e-6)
-        for name, term in zip(recording.TERMS, epoch.terms, strict=True):
+        for name, term in zip(TERMS, epoch.terms, strict=True):
             np.testing.assert_allclose(unpack(matching["terms"][name])[row], term)
     np.testing.assert_allclose(unpack(matching["agreement_between"]), epochs[-1].agreement / 20, rtol=1e-6)
     usage = sum(epoch.matched for epoch in epochs)

@@ -183,11 +183,11 @@ def giou_of(asked):
 # ---- what is wrong and what is right, by `setloss` ----
 
 
-def star_under(facts, **weights):
+def star_under(facts, weights):
     """The query that the first scene's star gets under other weights of the cost."""
-    from setpiece.setloss import Weights, assign
+    from setpiece.setloss import PAPER_WEIGHTS, assign
 
-    cost = facts[0].costs.total(Weights(**weights))[LAST]
+    cost = facts[0].costs.total({**PAPER_WEIGHTS, **weights})[LAST]
     return assign(cost, torch.tensor(len(cost)))[1].item()
 
 
@@ -198,13 +198,11 @@ def answers(payload, facts):
     tasks = examples["permutations"]
     free = [set(range(6)) - set(one.match[LAST].tolist()) for one in facts]
     cheapest = facts[1].total[LAST, 1].argmin().item()
-    swaps = [
-        star_under(facts, **w) != star_under(facts) for w in ({"l1": 10.0}, {"giou": 4.0}, {"classification": 4.0})
-    ]
+    swaps = [star_under(facts, w) != star_under(facts, {}) for w in ({"l1": 10.0}, {"giou": 4.0}, {"class": 4.0})]
     assert sum(swaps) == 1
     loss = facts[0].l1_loss[LAST] + facts[0].giou_loss[LAST] + facts[0].class_loss[LAST][facts[0].match[LAST]]
     worst = loss.argmax().item()
-    assert star_under(facts, classification=4.0) != star_under(facts)
+    assert star_under(facts, {"class": 4.0}) != star_under(facts, {})
 
     def edges(chosen):
         return lambda asked: choose_edges(asked, chosen)
@@ -222,7 +220,7 @@ def answers(payload, facts):
         return lambda asked: pick(asked, chosen)
 
     def weight(steps):
-        return lambda asked: slide(asked, "weight-classification", steps)
+        return lambda asked: slide(asked, "weight-class", steps)
 
     def drag(*moves):
         return lambda asked: [drag_box(asked, *move) for move in moves]
@@ -387,8 +385,8 @@ def test_the_terms_of_every_pair_are_those_of_setloss(open_tour, facts):
     for target, query in itertools.product(range(3), range(6)):
         role(figure, f"target-{target}").click()
         role(figure, f"query-{query}").click()
-        for term in ("classification", "l1", "giou"):
-            expected = getattr(facts[0].costs, term)[LAST, target, query].item()
+        for term in ("class", "l1", "giou"):
+            expected = facts[0].costs.terms[term][LAST, target, query].item()
             assert value(figure, f"value-{term}") == pytest.approx(expected, rel=1e-4, abs=1e-6)
         assert value(figure, "cost-total") == pytest.approx(facts[0].total[LAST, target, query].item(), rel=1e-4)
 

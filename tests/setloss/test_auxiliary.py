@@ -2,11 +2,11 @@ import pytest
 import torch
 
 from setpiece.records import Outputs, Targets
-from setpiece.setloss import SetCriterion, Weights, one_to_many_box_loss
+from setpiece.setloss import AuxiliaryLoss, SetCriterion, active_losses, auxiliary_losses, one_to_many_box_loss
 from setpiece.setloss.auxiliary import NEAR, one_to_many_targets
 from setpiece.setloss.boxes import l1, overlaps
 
-WEIGHTS = Weights(classification=2.0, l1=5.0, giou=2.0)
+WEIGHTS = {"class": 2.0, "l1": 5.0, "giou": 2.0}
 
 
 def crowd(counts=(3, 0, 5), layers=2, queries=40, noise=0.03, classes=2):
@@ -113,3 +113,26 @@ def test_the_mean_of_gradients_over_processes_is_the_gradient_on_the_global_batc
     (sum(of(part, lambda _: mean) for part in parts) / len(parts)).backward()
     assert whole.ne(0).any()
     torch.testing.assert_close(outputs.boxes.grad, whole)
+
+
+def test_auxiliary_losses_are_summed_by_their_weights_while_they_are_on():
+    outputs, targets = crowd()
+    match = matched_and_near(outputs, targets)
+    auxiliary = [
+        AuxiliaryLoss("early", 0.5, until=0.25, loss=lambda *_: torch.tensor(8.0)),
+        AuxiliaryLoss("late", 2.0, until=0.75, loss=lambda *_: torch.tensor(3.0)),
+    ]
+    for progress, total, names in ((0.0, 10, {"early", "late"}), (0.25, 6, {"late"}), (0.75, 0, set())):
+        added, losses = active_losses(auxiliary, progress, outputs, targets, match, WEIGHTS)
+        assert added == total
+        assert losses.keys() == names
+
+
+def test_the_recipe_has_the_one_to_many_box_loss_unless_its_weight_is_nought():
+    outputs, targets = crowd()
+    match = matched_and_near(outputs, targets)
+    added, losses = active_losses(auxiliary_losses(0.5), 0.7, outputs, targets, match, WEIGHTS)
+    expected = one_to_many_box_loss(outputs, targets, match, WEIGHTS)
+    assert losses == {"one_to_many": expected}
+    assert added == 0.5 * expected
+    assert auxiliary_losses(0.0) == ()

@@ -5,7 +5,7 @@ from transformers.loss.loss_for_object_detection import ForObjectDetectionLoss
 
 from setpiece.errors import DataError, NonFiniteCostError
 from setpiece.records import Outputs, Targets
-from setpiece.setloss import SetCriterion, Weights, training_criterion
+from setpiece.setloss import PAPER_WEIGHTS, SetCriterion, training_criterion
 
 from .oracle import hungarian_loss
 from .problems import random_problem, records
@@ -126,7 +126,7 @@ def test_the_mean_of_gradients_over_processes_is_the_gradient_on_the_global_batc
 
 def test_the_total_is_the_weighted_sum_of_the_terms_over_layers():
     logits, boxes, targets = random_problem(3, 6, [2, 4], 5)
-    criterion = SetCriterion(weights=Weights(3.0, 7.0, 11.0), cost_weights=Weights())
+    criterion = SetCriterion(weights={"class": 3.0, "l1": 7.0, "giou": 11.0}, cost_weights=PAPER_WEIGHTS)
     losses = criterion(*records(logits, boxes, targets))
     by_hand = 3 * losses.terms["class"].sum() + 7 * losses.terms["l1"].sum() + 11 * losses.terms["giou"].sum()
     torch.testing.assert_close(losses.total, by_hand)
@@ -160,4 +160,4 @@ def test_nan_is_never_trained_on():
 
 def test_models_are_trained_by_the_papers_loss_or_in_the_sigmoid_form_with_the_class_term_counted_twice():
     assert training_criterion("softmax") == SetCriterion()
-    assert training_criterion("sigmoid") == SetCriterion(form="sigmoid", weights=Weights(2.0, 5.0, 2.0))
+    assert training_criterion("sigmoid") == SetCriterion(form="sigmoid", weights={"class": 2.0, "l1": 5.0, "giou": 2.0})

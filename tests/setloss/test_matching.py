@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from setpiece.errors import NonFiniteCostError
-from setpiece.setloss import PairCosts, Weights, match, matching_weights, pair_costs
+from setpiece.setloss import PairCosts, match, matching_weights, pair_costs
 
 from .oracle import best_pairs, cost_of_pair
 from .problems import random_problem, records
@@ -31,9 +31,10 @@ def test_pair_costs_and_match_equal_the_formulas_and_the_best_permutation(form):
 
 
 def test_total_is_the_weighted_sum_of_the_three_terms():
-    costs = PairCosts(torch.full((1, 1, 1, 1), 1.0), torch.full((1, 1, 1, 1), 10.0), torch.full((1, 1, 1, 1), 100.0))
-    assert costs.total(Weights(1.0, 2.0, 3.0)).item() == 321
-    assert costs.l1.item() == 10  # the terms are left as they were
+    terms = {"class": 1.0, "l1": 10.0, "giou": 100.0}
+    costs = PairCosts({name: torch.full((1, 1, 1, 1), cost) for name, cost in terms.items()})
+    assert costs.total({"class": 1.0, "l1": 2.0, "giou": 3.0}).item() == 321
+    assert costs.terms["l1"].item() == 10  # the terms are left as they were
 
 
 def test_weights_steer_the_match():
@@ -42,8 +43,8 @@ def test_weights_steer_the_match():
     right, wrong = [0.5, 0.5, 0.2, 0.2], [0.6, 0.5, 0.2, 0.2]
     boxes = torch.tensor([[[wrong, right]]])
     outputs, targets = records(logits, boxes, [{"labels": torch.tensor([0]), "boxes": torch.tensor([right])}])
-    assert match(outputs, targets, weights=Weights(10.0, 1.0, 0.0)).item() == 0
-    assert match(outputs, targets, weights=Weights(0.0, 1.0, 1.0)).item() == 1
+    assert match(outputs, targets, weights={"class": 10.0, "l1": 1.0, "giou": 0.0}).item() == 0
+    assert match(outputs, targets, weights={"class": 0.0, "l1": 1.0, "giou": 1.0}).item() == 1
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

@@ -14,7 +14,7 @@ from setpiece.data.dataset import Example
 from setpiece.data.sources import open_dataset
 from setpiece.inference.predictor import Predictor
 from setpiece.model.checkpoint import create, load
-from setpiece.records import Batch, Images, Outputs, Targets
+from setpiece.records import TERMS, Batch, Images, Outputs, Targets
 from setpiece.runs import recording
 from setpiece.setloss import SetCriterion, match, pair_costs
 from setpiece.training import loop, recorder, train
@@ -227,7 +227,7 @@ def test_a_snapshot_is_what_the_saved_model_predicts_and_matches(run, scenes):
         for layer in range(len(expected)):
             for t in range(T):
                 pair = (layer, 0, t, int(expected[layer, t]))
-                wanted = [term[pair] for term in (costs.classification, costs.l1, costs.giou)]
+                wanted = [costs.terms[name][pair] for name in TERMS]
                 np.testing.assert_allclose(snapshot.costs[p, layer, t], wanted, atol=1e-4)
         boxes = outputs.boxes[:, 0][:, snapshot.queries[p].tolist()]
         np.testing.assert_allclose(snapshot.boxes[p], boxes, atol=1e-4)

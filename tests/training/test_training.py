@@ -148,7 +148,7 @@ def test_minutes_end_a_run_by_its_own_clock(scenes, tmp_path):
     assert line["lr"] < config.learning_rate  # it has fallen; how far depends on when the last step began
 
 
-def test_the_loss_of_near_queries_counts_by_its_weight_in_three_quarters_of_a_run(scenes, tmp_path, monkeypatch):
+def test_the_one_to_many_box_loss_counts_by_its_weight_in_three_quarters_of_a_run(scenes, tmp_path, monkeypatch):
     learned = []
 
     class Spy(Accelerator):
@@ -157,10 +157,10 @@ def test_the_loss_of_near_queries_counts_by_its_weight_in_three_quarters_of_a_ru
             super().backward(loss)
 
     monkeypatch.setattr(train, "Accelerator", Spy)
-    monkeypatch.setattr(loop, "one_to_many_box_loss", lambda *_: torch.tensor(8.0))
+    monkeypatch.setattr("setpiece.setloss.auxiliary.one_to_many_box_loss", lambda *_: torch.tensor(8.0))
     train.train(resolve(scenes, "sprint-n", epochs=4, one_to_many_weight=0.5, **SETTINGS), tmp_path / "run")
     epochs = rows(tmp_path / "run")
-    assert [row.get("near") for row in epochs] == [8, 8, 8, None]
+    assert [row.get("one_to_many") for row in epochs] == [8, 8, 8, None]
     means = torch.tensor(learned).view(4, -1).mean(1).tolist()
     more = [mean - row["loss"] for mean, row in zip(means, epochs, strict=True)]
     assert more == pytest.approx([4, 4, 4, 0], abs=1e-3)

@@ -23,7 +23,7 @@ from setpiece.records import InputSize
 from setpiece.setloss.boxes import xyxy_to_cxcywh
 
 CACHE_LIMIT = 2 * 2**30  # bytes
-DETAIL = 1.5  # augmentation enlarges parts of an image about this much; they should not be blurred by it
+DETAIL = 1.5  # augmentation enlarges parts of an image by about this factor, which should not blur them
 
 Transform = Callable[[tv_tensors.Image, dict[str, Tensor]], tuple[Tensor, dict[str, Tensor]]]
 Orientations = Literal["all", "mirrored", "upright"]

@@ -1,4 +1,4 @@
-"""What annotations say, held against the image files: every defect gets its rule and is counted."""
+"""Annotations checked against the image files: each kind of defect has a rule and is counted."""
 
 from __future__ import annotations
 

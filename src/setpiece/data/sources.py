@@ -1,4 +1,4 @@
-"""A folder is recognised by looking, read, and held against its images."""
+"""Opens a data set: finds its layout, reads its annotations, and checks them against the image files."""
 
 from __future__ import annotations
 

@@ -19,7 +19,8 @@ from setpiece.explain.module_tree import ShapeTrace, parts_of, tracing_shapes
 from setpiece.inference.predictor import Predictor
 from setpiece.model.layers.reference_boxes import valid_ratios
 from setpiece.model.tracing import QueryTrace
-from setpiece.records import Images, Outputs
+from setpiece.records import Form, Images, Outputs
+from setpiece.setloss import class_form
 
 QUERIES = 12
 
@@ -55,10 +56,10 @@ def architecture(predictor: Predictor, images: Sequence[tuple[int, Images]]) -> 
     }
 
 
-def _image(outputs: Outputs, form: str, image: Images, trace: QueryTrace, shapes: ShapeTrace) -> dict[str, Any]:
+def _image(outputs: Outputs, form: Form, image: Images, trace: QueryTrace, shapes: ShapeTrace) -> dict[str, Any]:
     """The most confident queries of one image: their boxes layer by layer, and what they attend to."""
     logits = outputs.logits[:, 0]  # (L, Q, K)
-    probability = logits.softmax(-1)[..., :-1] if form == "softmax" else logits.sigmoid()
+    probability = class_form(form).probabilities(logits)
     best, labels = probability[-1].max(-1)
     queries = best.topk(min(QUERIES, len(best))).indices  # (K,)
     ratios = valid_ratios(image.padding).to(best.device)[0, :2]  # (w, h) of the canvas

@@ -12,7 +12,7 @@ from setpiece.setloss.boxes import overlaps
 
 CONFIDENT = 0.5  # the least score that `predict` shows unless told otherwise
 SAME_OBJECT = 0.5  # two predictions of one class whose IoU is at least this are taken to mean one object
-TERMS = {"classification": "class", "l1": "L1", "giou": "GIoU"}
+NAMES = {"class": "class", "l1": "L1", "giou": "GIoU"}  # of the terms, in sentences
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class Duplicate:
         """What the matching held against this query, the heaviest term first.
 
         Example:
-            >>> Duplicate(2, 0, 7, 4, 0.8, 0.9, {"classification": -0.1, "l1": 0.25, "giou": 0.5}).reason
+            >>> Duplicate(2, 0, 7, 4, 0.8, 0.9, {"class": -0.1, "l1": 0.25, "giou": 0.5}).reason
             'It would cost 0.65 more than query 4: GIoU +0.50, L1 +0.25, class −0.10.'
         """
         terms = sorted(self.gap, key=lambda term: -self.gap[term])
-        listed = ", ".join(f"{TERMS[term]} {self.gap[term]:+.2f}" for term in terms).replace("-", "−")
+        listed = ", ".join(f"{NAMES[term]} {self.gap[term]:+.2f}" for term in terms).replace("-", "−")
         return f"It would cost {sum(self.gap.values()):.2f} more than query {self.matched_query}: {listed}."
 
 
@@ -89,9 +89,8 @@ def find_duplicates(
             score=best_score[layer, query].item(),
             iou=iou[layer, query].item(),
             gap={
-                name: getattr(weights, name) * (cost[layer, t, query] - cost[layer, t, matched_query]).item()
-                for name in TERMS
-                for cost in [getattr(costs, name)]
+                name: weights[name] * (cost[layer, t, query] - cost[layer, t, matched_query]).item()
+                for name, cost in costs.terms.items()
             },
         )
         for layer, query in found.nonzero().tolist()

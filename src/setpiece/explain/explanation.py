@@ -170,7 +170,7 @@ def _require_fitting(
     layers: Sequence[str],
 ) -> None:
     L, B, _, K = outputs.logits.shape
-    C = K - 1 if criterion.form == "softmax" else K
+    C = criterion.class_form.num_classes(K)
     if not B:
         raise UsageError(NO_IMAGE)
     if len(targets.count) != B:

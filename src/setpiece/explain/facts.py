@@ -16,9 +16,8 @@ from torch import Tensor
 from setpiece.explain.duplicates import Duplicate, find_duplicates
 from setpiece.records import Losses, Outputs, Targets
 from setpiece.setloss import PairCosts, SetCriterion, assign, matching_weights, pair_costs
+from setpiece.setloss.assignment import to_queries
 from setpiece.setloss.boxes import overlaps
-from setpiece.setloss.classification import class_scores, sigmoid_loss, softmax_loss
-from setpiece.setloss.criterion import to_queries
 
 
 @dataclass(frozen=True)
@@ -70,12 +69,12 @@ class ImageFacts:
     def layer_loss(self, layer: int) -> dict[str, float]:
         """The weighted loss of a layer; `no_object` is the class term of the queries without a target."""
         matched = self.match[layer][self.match[layer] >= 0]
-        classification = self.class_loss[layer, matched].sum()
+        of_matched = self.class_loss[layer, matched].sum()
         terms = {
-            "classification": classification.item(),
+            "class": of_matched.item(),
             "l1": self.l1_loss[layer].sum().item(),
             "giou": self.giou_loss[layer].sum().item(),
-            "no_object": (self.class_loss[layer].sum() - classification).item(),
+            "no_object": (self.class_loss[layer].sum() - of_matched).item(),
         }
         return {**terms, "total": sum(terms.values())}
 
@@ -100,16 +99,16 @@ def image_facts(outputs: Outputs, targets: Targets, criterion: SetCriterion) -> 
         >>> facts.match.tolist(), facts.runner_up.tolist(), round(facts.regret.item(), 2)
         ([[0]], [[1]], 1.86)
     """
-    form, weights = criterion.form, criterion.cost_weights or matching_weights(criterion.form)
+    classes, weights = criterion.class_form, criterion.cost_weights or matching_weights(criterion.form)
     outputs, targets = _in_double(outputs), _in_double_and_unpadded(targets)
     losses, gradient = _differentiate(outputs, targets, criterion)
     match, boxes, labels = losses.match[:, 0], outputs.boxes[:, 0], targets.labels[0]
-    costs = pair_costs(outputs, targets, form)
-    costs = PairCosts(*(cost[:, 0] for cost in (costs.classification, costs.l1, costs.giou)))
+    costs = pair_costs(outputs, targets, criterion.form)
+    costs = PairCosts({name: cost[:, 0] for name, cost in costs.terms.items()})
     total = costs.total(weights)
     iou, _ = overlaps(targets.boxes[0][None, :, None], boxes[:, None])
-    scores = class_scores(outputs.logits, form)[:, 0]
-    best_score, best_label = (scores[..., :-1].exp() if form == "softmax" else scores.sigmoid()).max(-1)
+    scores = classes.scores(outputs.logits[:, 0])
+    best_score, best_label = classes.probabilities(outputs.logits[:, 0]).max(-1)
     runner_up, regret = _forbid_each_pair(total, match)
     count = max(len(labels), 1)
     return ImageFacts(
@@ -128,8 +127,8 @@ def image_facts(outputs: Outputs, targets: Targets, criterion: SetCriterion) -> 
         runner_up=runner_up,
         regret=regret,
         class_loss=_class_losses(scores, labels, match, of_pairs(iou, match), criterion),
-        l1_loss=of_pairs(costs.l1, match) * criterion.weights.l1 / count,
-        giou_loss=of_pairs(1 + costs.giou, match) * criterion.weights.giou / count,
+        l1_loss=of_pairs(costs.terms["l1"], match) * criterion.weights["l1"] / count,
+        giou_loss=of_pairs(1 + costs.terms["giou"], match) * criterion.weights["giou"] / count,
         gradient=gradient,
         duplicates=find_duplicates(
             labels, boxes, best_label, best_score, match, costs, weights, _without_target(match, boxes.shape[1])
@@ -164,7 +163,7 @@ def _differentiate(
 
 
 def _without_target(match: Int64[Tensor, "L T"], Q: int) -> Bool[Tensor, "L Q"]:
-    return to_queries(torch.ones_like(match)[:, None], match[:, None], Q, fill=0)[:, 0] == 0
+    return to_queries(torch.ones_like(match), match, Q, fill=0) == 0
 
 
 def _class_losses(
@@ -174,21 +173,10 @@ def _class_losses(
     iou: Float64[Tensor, "L T"],
     criterion: SetCriterion,
 ) -> Float64[Tensor, "L Q"]:
-    """The class term of the criterion, query by query: every query goes in as a layer and image of its own."""
-    L, Q, K = scores.shape
-    each = scores.reshape(L * Q, 1, 1, K)
-
-    def to_each(values: Tensor, fill: int) -> Tensor:
-        return to_queries(values[:, None], match[:, None], Q, fill).reshape(L * Q, 1, 1)
-
-    query_labels = to_each(labels.expand_as(match), K - 1 if criterion.form == "softmax" else K)
-    if criterion.form == "softmax":
-        loss, weight = softmax_loss(each, query_labels, criterion.no_object_weight)
-        share = loss.view(L, Q) / weight.view(L, Q).sum(-1, keepdim=True)
-    else:
-        loss = sigmoid_loss(each, query_labels, to_each(iou, 0), criterion.quality_power, criterion.negative_weight)
-        share = loss.view(L, Q) / max(len(labels), 1)
-    return share * criterion.weights.classification
+    """What each query adds to the weighted class term; the image is a batch of its own."""
+    losses, weights = criterion.class_form.losses(scores, labels, match, iou)
+    divisor = max(len(labels), 1) if weights is None else weights.sum(-1, keepdim=True)
+    return losses.sum(-1) / divisor * criterion.weights["class"]
 
 
 def _forbid_each_pair(

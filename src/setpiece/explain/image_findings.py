@@ -10,8 +10,9 @@ import torch
 
 from setpiece.explain.duplicates import CONFIDENT
 from setpiece.explain.facts import ImageFacts, of_pairs
-from setpiece.explain.pairs import TERMS, pair
+from setpiece.explain.pairs import pair
 from setpiece.explain.report_image import ReportImage
+from setpiece.records import TERMS
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def left_over(view: View) -> Iterator[Finding]:
 def uncovered(view: View) -> Iterator[Finding]:
     """Matched at GIoU < 0 in every layer: the box is closer to being elsewhere than to being there."""
     facts = view.facts
-    giou = of_pairs(-facts.costs.giou, facts.match)
+    giou = of_pairs(-facts.costs.terms["giou"], facts.match)
     for target in ((giou < 0) & (facts.match >= 0)).all(0).nonzero().flatten().tolist():
         overlap, nearest = facts.iou[-1, target].max(0)
         query = int(facts.match[-1, target])
@@ -90,7 +91,7 @@ POOR_IOU = 0.3
 def poorly_boxed(view: View) -> Iterator[Finding]:
     """Matched to a box that hardly overlaps it."""
     facts = view.facts
-    giou = of_pairs(-facts.costs.giou, facts.match)[-1]
+    giou = of_pairs(-facts.costs.terms["giou"], facts.match)[-1]
     iou = of_pairs(facts.iou, facts.match)[-1]
     for target in ((iou < POOR_IOU) & (giou >= 0) & (facts.match[-1] >= 0)).nonzero().flatten().tolist():
         query = int(facts.match[-1, target])
@@ -190,7 +191,7 @@ def heavy_pair(view: View) -> Iterator[Finding]:
         loss = found["loss"] or dict.fromkeys(TERMS, 0.0)
         share = sum(loss.values()) / total
         if share >= HEAVY:
-            term = {"classification": "its class", "l1": "L1", "giou": "GIoU"}[max(loss, key=lambda name: loss[name])]
+            term = {"class": "its class", "l1": "L1", "giou": "GIoU"}[max(loss, key=lambda name: loss[name])]
             text = (
                 f"{view.target(target)}, with query {found['query']}, carries {share:.0%} of the image's loss, most of "
                 f"it by {term}."

@@ -7,27 +7,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from setpiece.explain.facts import ImageFacts
-
-TERMS = ("classification", "l1", "giou")
+from setpiece.records import TERMS
 
 
 def pair(facts: ImageFacts, layer: int, target: int) -> dict[str, Any]:
     """What became of one target in one layer.
 
     Returns:
-        `target`, `query` (-1 where it has none); what the pair costs by term without weights, and `total` with them;
+        `target`, `query` (-1 where it has none); `cost`, by term without weights, and `total`, weighted;
         `iou`; `loss`, its weighted shares by term; `gradient`, of the layer's loss by (cx, cy, w, h) of the predicted
         box; `runner_up` and `regret`, see `ImageFacts`. None stands for what there is not.
     """
     query = int(facts.match[layer, target])
     row = {"target": target, "query": query, "runner_up": int(facts.runner_up[layer, target])}
     if query < 0:
-        return row | dict.fromkeys((*TERMS, "total", "iou", "loss", "gradient", "regret"))
+        return row | dict.fromkeys(("cost", "total", "iou", "loss", "gradient", "regret"))
     at, regret = (layer, target, query), facts.regret[layer, target].item()
     losses = (facts.class_loss[layer, query], facts.l1_loss[layer, target], facts.giou_loss[layer, target])
     return {
         **row,
-        **{term: getattr(facts.costs, term)[at].item() for term in TERMS},
+        "cost": {term: facts.costs.terms[term][at].item() for term in TERMS},
         "total": facts.total[at].item(),
         "iou": facts.iou[at].item(),
         "loss": {term: loss.item() for term, loss in zip(TERMS, losses, strict=True)},
@@ -37,7 +36,7 @@ def pair(facts: ImageFacts, layer: int, target: int) -> dict[str, Any]:
 
 
 def pair_rows(facts: ImageFacts, image: str, classes: Sequence[str], layers: Sequence[str]) -> list[dict[str, Any]]:
-    """The pairs of an image as flat rows for a table: `loss` and `gradient` take several columns each.
+    """The pairs of an image as flat rows for a table: `cost`, `loss` and `gradient` take several columns each.
 
     Args:
         image: its name.
@@ -48,7 +47,8 @@ def pair_rows(facts: ImageFacts, image: str, classes: Sequence[str], layers: Seq
     for layer, name in enumerate(layers):
         for target, label in enumerate(facts.labels.tolist()):
             found = pair(facts, layer, target)
-            loss, gradient = found.pop("loss") or {}, found.pop("gradient") or [None] * 4
+            cost, loss = found.pop("cost") or {}, found.pop("loss") or {}
+            gradient = found.pop("gradient") or [None] * 4
             rows.append(
                 {
                     "image": image,
@@ -56,6 +56,7 @@ def pair_rows(facts: ImageFacts, image: str, classes: Sequence[str], layers: Seq
                     "target": found.pop("target"),
                     "class": classes[label],
                     **found,
+                    **{f"cost_{term}": cost.get(term) for term in TERMS},
                     **{f"loss_{term}": loss.get(term) for term in TERMS},
                     **{f"gradient_{side}": x for side, x in zip(("cx", "cy", "w", "h"), gradient, strict=True)},
                 }

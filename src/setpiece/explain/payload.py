@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from setpiece.explain.arrays import array, rounded, unpack
@@ -71,8 +69,8 @@ def criterion_payload(criterion: SetCriterion) -> dict[str, Any]:
     """The settings of a loss."""
     settings = {
         "form": criterion.form,
-        "weights": asdict(criterion.weights),
-        "cost_weights": asdict(criterion.cost_weights or matching_weights(criterion.form)),
+        "weights": dict(criterion.weights),
+        "cost_weights": dict(criterion.cost_weights or matching_weights(criterion.form)),
         "no_object_weight": criterion.no_object_weight,
         "quality_power": criterion.quality_power,
         "negative_weight": criterion.negative_weight,
@@ -119,7 +117,7 @@ def image_payload(image: ReportImage, most_queries: int) -> dict[str, Any]:
     position = torch.full((Q + 1,), -1)  # its last entry is for -1, no query
     position[kept] = torch.arange(len(kept))
     columns = facts.labels.unique()
-    rest = _rest(facts)
+    rest = facts.criterion.class_form.unmatched_losses(facts.scores)
     left_out = f"Only the {len(kept)} most relevant of {Q} queries are kept here." if len(kept) < Q else ""
     return {
         "name": image.name,
@@ -132,7 +130,7 @@ def image_payload(image: ReportImage, most_queries: int) -> dict[str, Any]:
         "boxes": array(facts.boxes[:, kept]),
         "columns": columns.tolist(),
         "scores": array(facts.scores[:, kept][..., columns].movedim(-1, 1)),
-        "rest": array(rest[:, kept]),
+        "rest": array(rest[:, kept]),  # the class loss of each query without a target, at a weight of 1
         # None of those has a target: with their number and sum the loss stays exact.
         "dropped": {"count": Q - len(kept), "rest": array(rest.sum(-1) - rest[:, kept].sum(-1))},
         "best_label": array(facts.best_label[:, kept]),
@@ -157,17 +155,6 @@ def _kept_queries(facts: ImageFacts, most: int) -> Tensor:
     relevance[part[part >= 0]] = torch.inf
     most = min(Q, max(most, int(relevance.isinf().sum())))
     return relevance.topk(most).indices.sort().values
-
-
-def _rest(facts: ImageFacts) -> Tensor:
-    """What the class loss of a query needs beside the scores of the targets' classes, (L, Q).
-
-    Softmax form: log p(no-object). Sigmoid form: Σ_c p_c^quality_power · softplus(z_c), its loss where it has no
-    target, without `negative_weight`.
-    """
-    if facts.criterion.form == "softmax":
-        return facts.scores[..., -1]
-    return (facts.scores.sigmoid() ** facts.criterion.quality_power * F.softplus(facts.scores)).sum(-1)
 
 
 def _duplicates(facts: ImageFacts, position: Tensor) -> list[dict[str, Any]]:

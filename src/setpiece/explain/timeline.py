@@ -47,8 +47,9 @@ import numpy as np
 
 from setpiece.errors import DataError
 from setpiece.explain.arrays import array, rounded
+from setpiece.records import TERMS
 from setpiece.runs import recording
-from setpiece.runs.recording import TERMS, Epoch, Header, Recording, Snapshot
+from setpiece.runs.recording import Epoch, Header, Recording, Snapshot
 
 RECENT = 5  # epochs that say what the slots do now
 SAMPLED = 6  # looks whose sampled boxes are shown

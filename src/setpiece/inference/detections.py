@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from setpiece.errors import NonFiniteCostError, UsageError
 from setpiece.evaluation import sv
 from setpiece.records import Form, Outputs
 from setpiece.setloss.boxes import cxcywh_to_xyxy
+from setpiece.setloss.classification import class_form
 
 
 def to_detections(
@@ -35,7 +35,7 @@ def to_detections(
         original_sizes: (height, width) of each image, in pixels.
         classes: the name of every class index; the softmax form's no-object class is not among them.
         form: how the model scores classes.
-        threshold: the least confidence that is shown, in [0, 1].
+        threshold: the least confidence that is returned, in [0, 1].
         limit: the most detections per image.
 
     Returns:
@@ -47,6 +47,7 @@ def to_detections(
         NonFiniteCostError: a score or a box is NaN or infinite; names the layer, image and query.
 
     Example:
+        >>> import torch
         >>> logits = torch.tensor([[[[2.0, 0.0, 0.0], [0.0, 3.0, 0.0]]]])  # one layer, image; two queries
         >>> boxes = torch.tensor([[[[0.5, 0.5, 1.0, 0.5], [0.25, 0.5, 0.5, 1.0]]]])
         >>> sizes = torch.tensor([[100, 200]])
@@ -59,11 +60,7 @@ def to_detections(
     """
     logits, boxes_cxcywh = outputs.logits[-1].float(), outputs.boxes[-1].float()
     _require_classes_fit(logits.shape[-1], len(classes), form)
-    if form == "softmax":
-        scores, class_ids = logits.softmax(-1)[..., :-1].max(-1, keepdim=True)  # (B, Q, 1)
-    else:
-        scores = logits.sigmoid()  # (B, Q, C)
-        class_ids = torch.arange(len(classes), device=logits.device).expand_as(scores)
+    scores, class_ids = class_form(form).candidates(logits)  # (B, Q, 1) or (B, Q, C)
     _require_finite(scores, boxes_cxcywh, layer=len(outputs.logits) - 1)
     # A stable sort, not topk: candidates with equal scores come out in the same order on every device.
     confidences, order = scores.flatten(1).sort(dim=1, descending=True, stable=True)
@@ -91,18 +88,18 @@ def _to_record(
     names: Sequence[str],
     threshold: float,
 ) -> sv.Detections:
-    shown = confidence >= threshold
-    class_id = class_id[shown]
+    kept = confidence >= threshold
+    class_id = class_id[kept]
     return sv.Detections(
-        xyxy=boxes_xyxy[shown],
-        confidence=confidence[shown],
+        xyxy=boxes_xyxy[kept],
+        confidence=confidence[kept],
         class_id=class_id,
-        data={"class_name": np.array([names[c] for c in class_id], dtype=str), "query": query[shown]},
+        data={"class_name": np.array([names[c] for c in class_id], dtype=str), "query": query[kept]},
     )
 
 
-def _require_classes_fit(channels: int, classes: int, form: str) -> None:
-    predicted = channels - 1 if form == "softmax" else channels  # softmax: the last channel is no-object
+def _require_classes_fit(channels: int, classes: int, form: Form) -> None:
+    predicted = class_form(form).num_classes(channels)
     if predicted != classes:
         raise UsageError(
             f"the model predicts {predicted} classes ({form} form) but {classes} class names were given; "
@@ -111,7 +108,7 @@ def _require_classes_fit(channels: int, classes: int, form: str) -> None:
 
 
 def _require_finite(scores: Float[Tensor, "B Q K"], boxes_cxcywh: Float[Tensor, "B Q 4"], layer: int) -> None:
-    # A NaN score would fail every threshold and vanish: an image without detections, and nobody told why.
+    # A NaN score fails every threshold: the image would have no detections, and nothing would say why.
     broken = ~(scores.isfinite().all(-1) & boxes_cxcywh.isfinite().all(-1))
     if broken.any():
         image, query = broken.nonzero()[0].tolist()

@@ -10,7 +10,7 @@ Precision = Literal["auto", "bf16", "fp32"]
 
 
 def uses_bf16(precision: Precision, device: torch.device) -> bool:
-    """Whether to compute in bfloat16: as told, or where the hardware multiplies in it."""
+    """Whether to compute in bfloat16: "auto" does where the hardware multiplies in it."""
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":

@@ -20,7 +20,7 @@ from setpiece.model.checkpoint import Checkpoint
 from setpiece.records import Images, Outputs
 
 BATCH_SIZE = 8
-COCO_LIMIT = 100  # detections of an image that COCO's evaluation looks at
+COCO_LIMIT = 100  # detections of an image that COCO's evaluation counts
 
 
 class Predictor:

@@ -47,10 +47,10 @@ class Sprint(SetModel):
 
     Args:
         backbone: image -> maps of stride 8, 16 and 32.
-        hybrid_encoder: the maps see each other; all come out with the same width D.
+        hybrid_encoder: fuses the maps; all come out with the same width D.
         layers: decoder layers.
         heads: of all their attention.
-        points: that each head looks at in each map, around a query's box.
+        points: that each head samples in each map, around a query's reference box.
         hidden: width inside the feed-forward networks.
         classes: C.
         queries: Q, the largest number of objects that can be found in one image.

@@ -36,10 +36,10 @@ from safetensors.numpy import save_file
 
 from setpiece.atomic import write_whole
 from setpiece.errors import DataError
+from setpiece.records import Form
 
 FORMAT = 1
 HEADER = "header.json"
-TERMS = ("class", "l1", "giou")
 COUNTS = ("epoch", "step", "images", "targets", "compared")
 
 
@@ -80,7 +80,7 @@ class Header:
 
     preset: str
     classes: list[str]
-    form: Literal["softmax", "sigmoid"]
+    form: Form
     layers: list[str]
     queries: int
     slots: Literal["learned", "ranked"]
@@ -101,7 +101,7 @@ class Snapshot:
         labels: the most likely class.
         scores: its probability; kept as float16.
         match: the place among the kept queries of each target's query; -1 for padding, or without a query.
-        costs: of each matched pair, `TERMS` without weights, from `setloss.pair_costs`; 0 where there is none.
+        costs: of each matched pair, `records.TERMS` without weights, from `setloss.pair_costs`; 0 where there is none.
         sample: boxes that every slot of the last layer predicted on S training images since the look before, augmented
             as they were; kept to 1/255.
         sample_matched: whether that slot was matched there.
@@ -133,7 +133,7 @@ class Epoch:
         changed: how many of `compared` have another query slot than in that sighting.
         agreement: how many of `targets` have the same query slot in both layers.
         matched: how often each slot was some target's.
-        terms: mean over steps of the loss terms `TERMS`, without weights.
+        terms: mean over steps of the loss terms `records.TERMS`, without weights.
         box_mean: of the boxes that each slot of the last layer predicted, matched or not.
         box_deviation: their standard deviation.
         worst_losses: the highest losses of an image in the last layer, as a batch of its own, weighted; highest first.

@@ -1,4 +1,4 @@
-"""The assignment problem by itself: it knows costs and counts, and nothing of boxes or classes.
+"""The assignment problem: costs in, the optimal query of each target out.
 
 Given a cost `c[t, q]` for every target t and query q, choose x[t, q] in {0, 1} to
 
@@ -29,11 +29,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Num
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from setpiece.errors import NonFiniteCostError
+
+__all__ = ["assign", "assign_rows", "to_queries"]
 
 
 @torch.no_grad()
@@ -70,7 +72,7 @@ def assign(cost: Float[Tensor, "*problems T Q"], count: Int64[Tensor, "*#problem
 
 @torch.no_grad()
 def assign_rows(cost: Float[Tensor, "rows Q"], counts: Sequence[int]) -> Int64[Tensor, " rows"]:
-    """`assign` where the rows of the problems lie one problem after the other, without padding.
+    """`assign` for problems without padding, whose rows follow each other. Every problem is solved here.
 
     Args:
         cost: the first `counts[0]` rows are the first problem's targets, and so on.
@@ -86,15 +88,28 @@ def assign_rows(cost: Float[Tensor, "rows Q"], counts: Sequence[int]) -> Int64[T
         >>> assign_rows(torch.tensor([[3.0, 1.0], [1.0, 9.0], [5.0, 4.0]]), [2, 0, 1]).tolist()
         [1, 0, 1]
     """
-    if not cost.sum().isfinite() and not cost.isfinite().all():  # NaN and infinity survive a sum, which is cheaper
+    if not cost.sum().isfinite() and not cost.isfinite().all():  # the sum is cheaper, and NaN and infinity survive it
         row, query = (~cost.isfinite()).nonzero()[0].tolist()
         raise NonFiniteCostError(f"The cost of row {row} and query {query} is {cost[row, query]}.", (row, query))
     costs = cost.cpu().numpy()  # one transfer for all problems
     match = np.full(len(costs), -1, dtype=np.int64)
     start = 0
-    # One after the other: on threads (SciPy lets go of the interpreter lock) these short solves took longer.
+    # One after the other: threads (SciPy releases the interpreter lock) were slower, because each problem is short.
     for count in counts:
         targets, queries = linear_sum_assignment(costs[start : start + count])
         match[start + targets] = queries
         start += count
     return torch.from_numpy(match).to(cost.device)
+
+
+def to_queries(
+    values: Num[Tensor, "*problems T"], match: Int64[Tensor, "*problems T"], Q: int, fill: int
+) -> Num[Tensor, "*problems Q"]:
+    """Carry a number of each target to the query that it is matched with; `fill` for all other queries.
+
+    Example:
+        >>> to_queries(torch.tensor([7, 8, 9]), torch.tensor([3, 0, -1]), Q=4, fill=0).tolist()
+        [8, 0, 0, 7]
+    """
+    slots = torch.where(match < 0, Q, match)  # a last slot takes those without a query, and is cut off
+    return values.new_full((*match.shape[:-1], Q + 1), fill).scatter(-1, slots, values)[..., :Q]

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+__all__ = ["cxcywh_to_xyxy", "l1", "overlaps", "xyxy_to_cxcywh"]
+
 # Added to every union and hull, so that boxes without area have finite overlaps and gradients.
 EPSILON = 1e-9
 
@@ -77,7 +79,7 @@ def overlaps(
     """
     a_x, a_y, a_w, a_h = a_cxcywh.movedim(-1, 0).contiguous()
     b_x, b_y, b_w, b_h = b_cxcywh.movedim(-1, 0).contiguous()
-    # In place where the gradient does not need what is overwritten: all pairs of a batch are many megabytes.
+    # In place where the gradient allows it: all pairs of a batch take many megabytes.
     overlap_w = torch.min(a_x + a_w / 2, b_x + b_w / 2).sub_(torch.max(a_x - a_w / 2, b_x - b_w / 2))
     overlap_h = torch.min(a_y + a_h / 2, b_y + b_h / 2).sub_(torch.max(a_y - a_h / 2, b_y - b_h / 2))
     hull = ((b_w - overlap_w).add_(a_w) * (b_h - overlap_h).add_(a_h)).add_(EPSILON)

@@ -1,19 +1,7 @@
-"""The class term in its two forms: what a class costs in the matching, and what it adds to the loss.
+"""The class term of the matching cost and of the loss, in its two forms.
 
-`softmax` (Carion et al. 2020): K = C + 1 logits, no-object last. With p̂ = softmax(z) and target class c,
-
-    cost = -p̂(c)                                a probability, so commensurable with the box terms
-    loss = Σ w_i (-log p̂_i(c_i)) / Σ w_i        over all queries, c_i = no-object where unmatched, and
-                                                w_i = `no_object_weight` there, 1 elsewhere
-
-`sigmoid` (quality-aware: Zhang et al. 2021, Huang et al. 2025): K = C logits, each class on its own. With p = σ(z)
-and q the IoU of the matched pair,
-
-    cost = α (1-p)^γ (-log p) - (1-α) p^γ (-log(1-p))     of the target's class; α = 0.25, γ = 2 (focal)
-    loss = Σ w (-t log p - (1-t) log(1-p)) / #targets     over all queries and classes, with
-                                                          t = q^`quality_power`, w = 1 at a matched pair's class,
-                                                          t = 0, w = `negative_weight` · p^`quality_power` elsewhere
-                                                          (w is not differentiated)
+A form says how to read logits, what a pair costs by its class, and what every query adds to the loss. Other code calls
+the form's methods and does not need to know which form it has.
 
 References:
     Carion et al., End-to-End Object Detection with Transformers, arXiv 2005.12872, equations 1 and 2.
@@ -23,70 +11,186 @@ References:
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-Form = Literal["softmax", "sigmoid"]
+from setpiece.records import Form
+from setpiece.setloss.assignment import to_queries
+
+__all__ = ["ClassForm", "SigmoidForm", "SoftmaxForm", "class_form"]
 
 
-def class_scores(logits: Float[Tensor, "L B Q K"], form: Form) -> Float[Tensor, "L B Q K"]:
-    """What both the cost and the loss are made of: log-probabilities (softmax), or the logits themselves (sigmoid)."""
-    return logits.log_softmax(-1) if form == "softmax" else logits
+@dataclass(frozen=True)
+class SoftmaxForm:
+    """Cross-entropy with a no-object class (Carion et al. 2020): K = C + 1 logits, no-object last.
 
+    With p̂ = softmax(z) and target class c,
 
-def class_cost(
-    scores: Float[Tensor, "L B Q K"], images: Int64[Tensor, " N"], labels: Int64[Tensor, " N"], form: Form
-) -> Float[Tensor, "L N Q"]:
-    """The class term of the matching cost, of N targets with every query of their images. Formulas above."""
-    score = scores.transpose(-1, -2)[:, images, labels]  # (L, N, Q)
-    if form == "softmax":
-        return score.exp().neg_()
-    p = score.sigmoid()
-    # softplus(-z) = -log p and softplus(z) = -log(1-p), without the rounding
-    return 0.25 * (1 - p) ** 2 * F.softplus(-score) - 0.75 * p**2 * F.softplus(score)
+        cost = -p̂(c)                                a probability: its scale is that of the box terms
+        loss = Σ w_i (-log p̂_i(c_i)) / Σ w_i        over all queries, c_i = no-object where unmatched, and
+                                                    w_i = `no_object_weight` there, 1 elsewhere
 
-
-def softmax_loss(
-    log_p: Float[Tensor, "L B Q K"], query_labels: Int64[Tensor, "L B Q"], no_object_weight: float
-) -> tuple[Float[Tensor, " L"], Float[Tensor, " L"]]:
-    """Weighted cross-entropy of every layer: the sum over images and queries, and the sum of the weights.
-
-    Args:
-        log_p: log-probabilities, no-object last.
-        query_labels: class of each query's target, K - 1 where it has none.
-        no_object_weight: w of the queries without a target, in [0, 1].
+    Attributes:
+        no_object_weight: weight of the queries without a target, at least 0.
+        cost_weight: λ of the class term in the matching cost.
     """
-    no_object = query_labels == log_p.shape[-1] - 1
-    weight = torch.where(no_object, no_object_weight, 1.0)  # (L, B, Q)
-    losses = -weight * log_p.gather(-1, query_labels[..., None]).squeeze(-1)
-    return losses.flatten(1).sum(-1), weight.flatten(1).sum(-1)
+
+    no_object_weight: float = 0.1
+    cost_weight: ClassVar[float] = 1.0
+
+    def num_classes(self, K: int) -> int:
+        """C, the number of classes that K logits stand for."""
+        return K - 1
+
+    def probabilities(self, logits: Float[Tensor, "*sets K"]) -> Float[Tensor, "*sets C"]:
+        """The probability of every class, without no-object's."""
+        return logits.softmax(-1)[..., :-1]
+
+    def candidates(
+        self, logits: Float[Tensor, "*sets Q K"]
+    ) -> tuple[Float[Tensor, "*sets Q 1"], Int64[Tensor, "*sets Q 1"]]:
+        """What may be detected: the best class of each query. Returns its probability and its index."""
+        return self.probabilities(logits).max(-1, keepdim=True)
+
+    def scores(self, logits: Float[Tensor, "*sets K"]) -> Float[Tensor, "*sets K"]:
+        """Log-probabilities: what `cost` and `losses` are computed from."""
+        return logits.log_softmax(-1)
+
+    def cost(
+        self, scores: Float[Tensor, "L B Q K"], images: Int64[Tensor, " N"], labels: Int64[Tensor, " N"]
+    ) -> Float[Tensor, "L N Q"]:
+        """The class cost of N targets with every query of their images, in [-1, 0]."""
+        return _of_targets(scores, images, labels).exp().neg_()
+
+    def losses(
+        self,
+        scores: Float[Tensor, "*sets Q K"],
+        labels: Int64[Tensor, "*#sets T"],
+        match: Int64[Tensor, "*sets T"],
+        iou: Float[Tensor, "*sets T"],  # noqa: ARG002 (the sigmoid form reads it)
+    ) -> tuple[Float[Tensor, "*sets Q 1"], Float[Tensor, "*sets Q"] | None]:
+        """What every query adds to the loss, and the weights whose sum it is to be divided by.
+
+        Args:
+            scores: see `scores`.
+            labels: class of each target; anything where it has no query.
+            match: query of each target, or -1.
+            iou: not read.
+        """
+        no_object = self.num_classes(scores.shape[-1])
+        query_labels = to_queries(labels.expand_as(match), match, scores.shape[-2], fill=no_object)
+        weights = torch.where(query_labels == no_object, self.no_object_weight, 1.0)
+        return -weights[..., None] * scores.gather(-1, query_labels[..., None]), weights
+
+    def unmatched_losses(self, scores: Float[Tensor, "*sets Q K"]) -> Float[Tensor, "*sets Q"]:
+        """What every query would add without a target, if `no_object_weight` were 1."""
+        return -scores[..., -1]
 
 
-def sigmoid_loss(
-    logits: Float[Tensor, "L B Q C"],
-    query_labels: Int64[Tensor, "L B Q"],
-    quality: Float[Tensor, "L B Q"],
-    quality_power: float,
-    negative_weight: float,
-) -> Float[Tensor, " L"]:
-    """Quality-aware binary cross-entropy of every layer, summed over images, queries and classes.
+@dataclass(frozen=True)
+class SigmoidForm:
+    """Quality-aware binary cross-entropy (Zhang et al. 2021, Huang et al. 2025): K = C logits, each class on its own.
 
-    Args:
-        logits: one per class.
-        query_labels: class of each query's target, C where it has none.
-        quality: IoU of each matched pair, in [0, 1]; not differentiated.
+    With p = σ(z) and q the IoU of the matched pair,
+
+        cost = α (1-p)^γ (-log p) - (1-α) p^γ (-log(1-p))     of the target's class; α = 0.25, γ = 2 (focal)
+        loss = Σ w (-t log p - (1-t) log(1-p)) / #targets     over all queries and classes, with
+                                                              t = q^`quality_power`, w = 1 at a matched pair's class,
+                                                              t = 0, w = `negative_weight` · p^`quality_power` elsewhere
+                                                              (w is not differentiated)
+
+    Attributes:
         quality_power: exponent of the quality in the target, and of p in the weight of negatives.
-        negative_weight: factor of the negatives.
+        negative_weight: factor of the negatives, at least 0.
+        cost_weight: λ of the class term in the matching cost.
     """
-    C = logits.shape[-1]
-    positive = F.one_hot(query_labels, C + 1)[..., :C].to(logits.dtype)
-    target = positive * quality.detach().pow(quality_power)[..., None]
-    negative = negative_weight * logits.detach().sigmoid().pow(quality_power)
-    losses = F.binary_cross_entropy_with_logits(
-        logits, target, weight=torch.where(positive > 0, 1.0, negative), reduction="none"
-    )
-    return losses.flatten(1).sum(-1)
+
+    quality_power: float = 1.5
+    negative_weight: float = 0.75
+    cost_weight: ClassVar[float] = 2.0
+
+    def num_classes(self, K: int) -> int:
+        """C, the number of classes that K logits stand for."""
+        return K
+
+    def probabilities(self, logits: Float[Tensor, "*sets C"]) -> Float[Tensor, "*sets C"]:
+        """The probability of every class."""
+        return logits.sigmoid()
+
+    def candidates(
+        self, logits: Float[Tensor, "*sets Q C"]
+    ) -> tuple[Float[Tensor, "*sets Q C"], Int64[Tensor, "*sets Q C"]]:
+        """What may be detected: every class of every query. Returns their probabilities and indices."""
+        p = self.probabilities(logits)
+        return p, torch.arange(p.shape[-1], device=p.device).expand_as(p)
+
+    def scores(self, logits: Float[Tensor, "*sets C"]) -> Float[Tensor, "*sets C"]:
+        """The logits themselves: what `cost` and `losses` are computed from."""
+        return logits
+
+    def cost(
+        self, scores: Float[Tensor, "L B Q C"], images: Int64[Tensor, " N"], labels: Int64[Tensor, " N"]
+    ) -> Float[Tensor, "L N Q"]:
+        """The class cost of N targets with every query of their images."""
+        score = _of_targets(scores, images, labels)
+        p = score.sigmoid()
+        # softplus(-z) = -log p and softplus(z) = -log(1-p), without the rounding
+        return 0.25 * (1 - p) ** 2 * F.softplus(-score) - 0.75 * p**2 * F.softplus(score)
+
+    def losses(
+        self,
+        scores: Float[Tensor, "*sets Q C"],
+        labels: Int64[Tensor, "*#sets T"],
+        match: Int64[Tensor, "*sets T"],
+        iou: Float[Tensor, "*sets T"],
+    ) -> tuple[Float[Tensor, "*sets Q C"], Float[Tensor, "*sets Q"] | None]:
+        """What every query adds to the loss by every class. There are no weights: it is divided by the targets.
+
+        Args:
+            scores: see `scores`.
+            labels: class of each target; anything where it has no query.
+            match: query of each target, or -1.
+            iou: of each target's box and its query's, in [0, 1]; not differentiated.
+        """
+        Q, C = scores.shape[-2:]
+        query_labels = to_queries(labels.expand_as(match), match, Q, fill=C)
+        quality = to_queries(iou.detach(), match, Q, fill=0)
+        positive = F.one_hot(query_labels, C + 1)[..., :C].to(scores.dtype)
+        target = positive * quality.pow(self.quality_power)[..., None]
+        negative = self.negative_weight * scores.detach().sigmoid().pow(self.quality_power)
+        weights = torch.where(positive > 0, 1.0, negative)
+        return F.binary_cross_entropy_with_logits(scores, target, weight=weights, reduction="none"), None
+
+    def unmatched_losses(self, scores: Float[Tensor, "*sets Q C"]) -> Float[Tensor, "*sets Q"]:
+        """What every query would add without a target, if `negative_weight` were 1."""
+        return (scores.sigmoid() ** self.quality_power * F.softplus(scores)).sum(-1)
+
+
+ClassForm = SoftmaxForm | SigmoidForm
+
+
+def class_form(
+    name: Form,
+    no_object_weight: float = SoftmaxForm.no_object_weight,
+    quality_power: float = SigmoidForm.quality_power,
+    negative_weight: float = SigmoidForm.negative_weight,
+) -> ClassForm:
+    """The form of a name, with those settings that are its own.
+
+    Example:
+        >>> class_form("softmax").num_classes(92), class_form("sigmoid").num_classes(80)
+        (91, 80)
+    """
+    return SoftmaxForm(no_object_weight) if name == "softmax" else SigmoidForm(quality_power, negative_weight)
+
+
+def _of_targets(
+    scores: Float[Tensor, "L B Q K"], images: Int64[Tensor, " N"], labels: Int64[Tensor, " N"]
+) -> Float[Tensor, "L N Q"]:
+    """The score that every query of a target's image gives the target's class."""
+    return scores.transpose(-1, -2)[:, images, labels]

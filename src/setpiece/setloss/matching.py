@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -9,52 +10,52 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from setpiece.errors import NonFiniteCostError
-from setpiece.records import Outputs, Targets
+from setpiece.records import Form, Outputs, Targets
 from setpiece.setloss.assignment import assign_rows
 from setpiece.setloss.boxes import l1, overlaps
-from setpiece.setloss.classification import Form, class_cost, class_scores
+from setpiece.setloss.classification import ClassForm, class_form
 
+__all__ = ["PAPER_WEIGHTS", "PairCosts", "Weights", "match", "match_scores", "matching_weights", "pair_costs"]
 
-@dataclass(frozen=True)
-class Weights:
-    """The three λ of a cost or a loss: what a unit of the class, L1 and GIoU term counts."""
+# The λ of a cost or a loss by term, each at least 0: all of `setpiece.records.TERMS`.
+Weights = Mapping[str, float]
 
-    classification: float = 1.0
-    l1: float = 5.0
-    giou: float = 2.0
+PAPER_WEIGHTS: Weights = {"class": 1.0, "l1": 5.0, "giou": 2.0}
 
 
 @dataclass(frozen=True)
 class PairCosts:
-    """What it would cost to give target t to query q, by term and without weights. Lower is better.
+    """What it would cost to match target t with query q.
 
     Attributes:
-        classification: see `setloss.classification`; in [-1, 0] in the softmax form.
-        l1: `‖b - b̂‖₁` of cxcywh boxes, in [0, 4].
-        giou: `-GIoU`, in [-1, 1].
+        terms: by name, without weights. `"class"` depends on the form (see `setloss.classification`), `"l1"` is
+            `‖b - b̂‖₁` of cxcywh boxes, in [0, 4], and `"giou"` is `-GIoU`, in [-1, 1].
     """
 
-    classification: Float[Tensor, "L *targets Q"]
-    l1: Float[Tensor, "L *targets Q"]
-    giou: Float[Tensor, "L *targets Q"]
+    terms: dict[str, Float[Tensor, "L *targets Q"]]
 
     def total(self, weights: Weights) -> Float[Tensor, "L *targets Q"]:
         """The weighted sum that the matching minimises."""
-        total = self.l1 * weights.l1
-        return total.add_(self.giou, alpha=weights.giou).add_(self.classification, alpha=weights.classification)
+        total = self.terms["l1"] * weights["l1"]
+        return total.add_(self.terms["giou"], alpha=weights["giou"]).add_(self.terms["class"], alpha=weights["class"])
 
 
 def matching_weights(form: Form) -> Weights:
-    """The λ of the matching cost: 1, 5, 2 (Carion et al.); the focal cost of the sigmoid form counts twice."""
-    return Weights(classification=1.0 if form == "softmax" else 2.0)
+    """The λ of the matching cost: class 1, L1 5, GIoU 2 (Carion et al.); in the sigmoid form, class 2."""
+    return {**PAPER_WEIGHTS, "class": class_form(form).cost_weight}
 
 
 @torch.no_grad()
 def pair_costs(outputs: Outputs, targets: Targets, form: Form = "softmax") -> PairCosts:
-    """The cost of every pair, by term: what `match` minimises and what an explanation shows.
+    """The cost of every pair, by term: what `match` minimises.
+
+    Args:
+        outputs: predictions of all layers; boxes cxcywh in [0, 1].
+        targets: padded ground truth.
+        form: which class term, see `setloss.classification`.
 
     Returns:
-        Three terms of shape (L, B, T, Q); 0 in the rows of padding targets.
+        Terms of shape (L, B, T, Q); 0 in the rows of padding targets.
 
     Raises:
         NonFiniteCostError: a logit or box is NaN or infinite; names layer, image and query.
@@ -66,26 +67,29 @@ def pair_costs(outputs: Outputs, targets: Targets, form: Form = "softmax") -> Pa
         cost[:, present] = rows
         return cost
 
-    costs = _row_costs(class_scores(outputs.logits, form), outputs.boxes, targets, form)
-    return PairCosts(padded(costs.classification), padded(costs.l1), padded(costs.giou))
+    classes = class_form(form)
+    costs = _row_costs(classes.scores(outputs.logits), outputs.boxes, targets, classes)
+    return PairCosts({name: padded(rows) for name, rows in costs.terms.items()})
 
 
 @torch.no_grad()
 def _row_costs(
-    scores: Float[Tensor, "L B Q K"], boxes: Float[Tensor, "L B Q 4"], targets: Targets, form: Form
+    scores: Float[Tensor, "L B Q K"], boxes: Float[Tensor, "L B Q 4"], targets: Targets, classes: ClassForm
 ) -> PairCosts:
-    """The same for the N real targets alone, (L, N, Q): half of a padded batch is padding, and costs as much."""
+    """The same for the N real targets alone, (L, N, Q). Half of a padded batch is padding: it would cost as much."""
     _refuse_non_finite("logits", scores)
     _refuse_non_finite("boxes", boxes)
     images, slots = targets.present.nonzero(as_tuple=True)
     target_boxes = targets.boxes[images, slots].to(boxes.dtype)[:, None]  # (N, 1, 4)
-    # (L, N, Q, 4), in memory one component after the other: that is how L1 and GIoU read boxes
+    # (L, N, Q, 4), each component contiguous in memory, because L1 and GIoU read one component after the other
     predicted = boxes.movedim(-1, 0).contiguous()[:, :, images].movedim(0, -1)
     _, giou = overlaps(target_boxes[None], predicted)
     return PairCosts(
-        classification=class_cost(scores, images, targets.labels[images, slots], form),
-        l1=l1(target_boxes[None], predicted),
-        giou=giou.neg_(),
+        {
+            "class": classes.cost(scores, images, targets.labels[images, slots]),
+            "l1": l1(target_boxes[None], predicted),
+            "giou": giou.neg_(),
+        }
     )
 
 
@@ -97,7 +101,7 @@ def match(
 
     For each layer and image, on its own, the injection σ of targets into queries that minimises
 
-        Σ_t  λ_cls cost_cls(t, σ(t)) + λ_L1 ‖b_t - b̂_σ(t)‖₁ - λ_giou GIoU(b_t, b̂_σ(t)).
+        Σ_t  λ_class cost_class(t, σ(t)) + λ_L1 ‖b_t - b̂_σ(t)‖₁ - λ_giou GIoU(b_t, b̂_σ(t)).
 
     Args:
         outputs: predictions of all layers; boxes cxcywh in [0, 1].
@@ -132,7 +136,7 @@ def match(
         >>> outputs = Outputs(logits, torch.tensor([[[box(0.2), box(0.5)]]]))
         >>> targets = Targets.from_list(
         ...     [{"labels": torch.tensor([0, 0]), "boxes": torch.tensor([box(0.3), box(0.1)])}])
-        >>> cost = pair_costs(outputs, targets).total(Weights())[0, 0]
+        >>> cost = pair_costs(outputs, targets).total(PAPER_WEIGHTS)[0, 0]
         >>> [[round(c, 4) for c in row] for row in cost.tolist()]
         [[-0.6667, 0.5], [-0.6667, 2.1667]]
         >>> match(outputs, targets).tolist()
@@ -141,7 +145,9 @@ def match(
     References:
         Carion et al., End-to-End Object Detection with Transformers, arXiv 2005.12872, equation 1.
     """
-    return match_scores(class_scores(outputs.logits, form), outputs.boxes, targets, form, weights)
+    classes = class_form(form)
+    scores = classes.scores(outputs.logits)
+    return match_scores(scores, outputs.boxes, targets, classes, weights or matching_weights(form))
 
 
 @torch.no_grad()
@@ -149,17 +155,17 @@ def match_scores(
     scores: Float[Tensor, "L B Q K"],
     boxes: Float[Tensor, "L B Q 4"],
     targets: Targets,
-    form: Form,
-    weights: Weights | None,
+    classes: ClassForm,
+    weights: Weights,
 ) -> Int64[Tensor, "L B T"]:
-    """`match` for whoever has the `class_scores` already."""
+    """`match`, given the scores of the class form instead of the logits."""
     present = targets.present
-    cost = _row_costs(scores, boxes, targets, form).total(weights or matching_weights(form))
+    cost = _row_costs(scores, boxes, targets, classes).total(weights)
     L, N, Q = cost.shape
     match = torch.full((L, *present.shape), -1, device=cost.device)
     try:
         match[:, present] = assign_rows(cost.view(L * N, Q), targets.count.tolist() * L).view(L, N)
-    except NonFiniteCostError as error:  # all predictions are finite: a box is absurdly large, or it is the target's
+    except NonFiniteCostError as error:  # a box is far too large, or a target's is not finite
         row, query = error.index
         layer, (image, target) = row // N, present.nonzero()[row % N].tolist()
         raise NonFiniteCostError(
@@ -172,7 +178,7 @@ def match_scores(
 
 
 def _refuse_non_finite(name: str, values: Float[Tensor, "L B Q K"]) -> None:
-    if values.sum().isfinite():  # NaN and infinity survive a sum: one cheap pass says that all is well
+    if values.sum().isfinite():  # one cheap pass: NaN and infinity survive a sum
         return
     wrong = (~values.isfinite()).any(-1).nonzero().tolist()
     if wrong:

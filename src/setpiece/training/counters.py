@@ -17,11 +17,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from setpiece.data.dataset import Example
-from setpiece.records import Batch, Losses, Outputs, Targets
+from setpiece.records import TERMS, Batch, Losses, Outputs, Targets
 from setpiece.setloss import SetCriterion
 from setpiece.setloss.boxes import l1, overlaps
-from setpiece.setloss.classification import class_scores, sigmoid_loss, softmax_loss
-from setpiece.setloss.criterion import to_queries
 
 UNSEEN = -2  # -1 is a target without a query
 WORST = 20  # images of highest loss that are kept
@@ -38,7 +36,7 @@ class Seen:
         match: of all layers.
         logits: of the last layer.
         boxes: of the last layer.
-        terms: class, L1 and GIoU loss of every layer, summed up over steps.
+        terms: the loss terms `TERMS` of every layer, without weights, summed up over steps.
     """
 
     steps: int
@@ -52,7 +50,7 @@ class Seen:
     @classmethod
     def of_step(cls, outputs: Outputs, batch: Batch, losses: Losses) -> Seen:
         """What is counted of one step."""
-        terms = torch.stack(list(losses.terms.values()))
+        terms = torch.stack([losses.terms[name] for name in TERMS])
         logits, boxes = outputs.logits[-1].detach(), outputs.boxes[-1].detach()
         return cls(1, batch.image_ids, batch.targets, losses.match, logits, boxes, terms)
 
@@ -181,18 +179,8 @@ def image_losses(seen: Seen, criterion: SetCriterion) -> Float[Tensor, " B"]:
     iou, giou = overlaps(predicted, wanted)
     count = targets.count.clamp(min=1)
     weights, paired = criterion.weights, matched >= 0
-    boxes = weights.l1 * l1(predicted, wanted) + weights.giou * (1 - giou)  # (B, T)
-
-    # Every image takes the place of a layer, of which the class term keeps the sums apart.
-    scores = class_scores(seen.logits[:, None], criterion.form)
-    Q, K = scores.shape[2:]
-    none = K - 1 if criterion.form == "softmax" else K
-    labels = to_queries(targets.labels[:, None], matched[:, None], Q, fill=none)  # (B, 1, Q)
-    if criterion.form == "softmax":
-        total, weight = softmax_loss(scores, labels, criterion.no_object_weight)
-        classification = total / weight
-    else:
-        quality = to_queries(iou[:, None], matched[:, None], Q, fill=0)
-        total = sigmoid_loss(scores, labels, quality, criterion.quality_power, criterion.negative_weight)
-        classification = total / count
-    return weights.classification * classification + (boxes * paired).sum(-1) / count
+    boxes = weights["l1"] * l1(predicted, wanted) + weights["giou"] * (1 - giou)  # (B, T)
+    classes = criterion.class_form
+    losses, class_weights = classes.losses(classes.scores(seen.logits), targets.labels, matched, iou)
+    of_class = losses.flatten(1).sum(-1) / (count if class_weights is None else class_weights.sum(-1))
+    return weights["class"] * of_class + (boxes * paired).sum(-1) / count

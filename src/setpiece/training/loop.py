@@ -32,13 +32,13 @@ from setpiece.model.checkpoint import Checkpoint
 from setpiece.records import Batch, Losses
 from setpiece.runs.layout import Position, RunFolder
 from setpiece.runs.recording import cut
-from setpiece.setloss import one_to_many_box_loss, training_criterion
+from setpiece.setloss import active_losses, auxiliary_losses, training_criterion
 from setpiece.training.config import TrainConfig
 from setpiece.training.display import Display, duration
 from setpiece.training.optimiser import make_ema, make_optimisers, scale_learning_rates, update_ema
 from setpiece.training.pictures import write_pictures
 from setpiece.training.recorder import Recorder
-from setpiece.training.schedule import ONE_TO_MANY_UNTIL, Stopwatch, image_scale, learning_rate_factor
+from setpiece.training.schedule import Stopwatch, image_scale, learning_rate_factor
 
 SAVE_SECONDS = 60.0  # a kill loses at most this much
 
@@ -61,6 +61,7 @@ class Trainer:
         self.examples = {example.image_id: example for example in images.examples}
         self.bf16 = uses_bf16(config.precision, accelerator.device)
         self.criterion = training_criterion(checkpoint.model.form)
+        self.auxiliary = auxiliary_losses(config.one_to_many_weight)
         model = checkpoint.model.to(accelerator.device)
         model.to(memory_format=torch.channels_last)
         self.average = make_ema(model, config.ema_decay)
@@ -159,12 +160,11 @@ class Trainer:
             pixels = batch.images.pixels.contiguous(memory_format=torch.channels_last)
             outputs = self.model(pixels, batch.images.padding)
         losses = self._losses(outputs, batch)
-        parts = {"loss": losses.total, **{name: term[-1] for name, term in losses.terms.items()}}
-        if self.config.one_to_many_weight and progress < ONE_TO_MANY_UNTIL:
-            parts["near"] = one_to_many_box_loss(
-                outputs, batch.targets, losses.match, self.criterion.weights, self._mean
-            )
-        self.accelerator.backward(losses.total + self.config.one_to_many_weight * parts.get("near", 0.0))
+        added, auxiliary = active_losses(
+            self.auxiliary, progress, outputs, batch.targets, losses.match, self.criterion.weights, self._mean
+        )
+        parts = {"loss": losses.total, **{name: term[-1] for name, term in losses.terms.items()}, **auxiliary}
+        self.accelerator.backward(losses.total + added)
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         for optimiser in self.optimisers:
             optimiser.step()
@@ -193,7 +193,7 @@ class Trainer:
             ) from error
 
     def _count(self, parts: dict[str, Tensor]) -> None:
-        """Add a step's Hungarian loss, its terms of the last layer, and the near queries' loss to the epoch's sums."""
+        """Add a step's Hungarian loss, its terms in the last layer and the auxiliary losses to the epoch's sums."""
         values = self._mean(torch.stack([part.detach() for part in parts.values()])).tolist()
         for name, value in zip(parts, values, strict=True):
             self.position.sums[name] = self.position.sums.get(name, 0.0) + value

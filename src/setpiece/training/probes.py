@@ -18,9 +18,9 @@ from setpiece.data.dataset import Dataset, Example
 from setpiece.data.defects import Defects
 from setpiece.data.images import read_image
 from setpiece.inference.predictor import Predictor
-from setpiece.records import Outputs
+from setpiece.records import TERMS
 from setpiece.runs import recording
-from setpiece.setloss import assign, matching_weights, pair_costs
+from setpiece.setloss import assign, class_form, matching_weights, pair_costs
 
 KEPT = 100  # queries of a probe's prediction, unless more of them are matched
 PICTURE_SIDE = 320
@@ -83,12 +83,12 @@ class Probes:
             outputs = self.predictor.outputs(batch.images)
         costs = pair_costs(outputs, batch.targets, model.form)
         match = assign(costs.total(matching_weights(model.form)), batch.targets.count)  # (L, P, T)
-        probability = _probabilities(outputs, model.form)
+        probability = class_form(model.form).probabilities(outputs.logits)
         scores, labels = probability.max(-1)  # (L, P, Q)
         queries, place = keep(match, scores[-1])
         L, K = len(match), queries.shape[1]
         kept = queries.expand(L, -1, -1)  # (L, P, K)
-        terms = torch.stack([costs.classification, costs.l1, costs.giou], -1)  # (L, P, T, Q, 3)
+        terms = torch.stack([costs.terms[name] for name in TERMS], -1)  # (L, P, T, Q, 3)
         chosen = match.clamp(min=0)[..., None, None].expand(-1, -1, -1, 1, 3)
         arrays = {
             "queries": queries.int(),
@@ -100,11 +100,6 @@ class Probes:
             "costs": (terms.gather(3, chosen).squeeze(3) * (match >= 0)[..., None]).transpose(0, 1),
         }
         return {name: values.cpu().numpy() for name, values in arrays.items()}
-
-
-def _probabilities(outputs: Outputs, form: str) -> Float[Tensor, "L B Q C"]:
-    """Of every class that is one, by the form's own reading."""
-    return outputs.logits.softmax(-1)[..., :-1] if form == "softmax" else outputs.logits.sigmoid()
 
 
 def keep(

@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass, field
 
 CONSTANT = 0.5  # share of the run at the full learning rate
-ONE_TO_MANY_UNTIL = 0.75  # share of the run in which queries near a target learn its box too
 GROWN = 0.6  # share of the run from which on images have their full size
 FLOOR = 0.01  # of the full learning rate, at the end
 WARMUP_AT_MOST = 0.05  # share of the run

@@ -1,4 +1,4 @@
-"""The augmentation for training from scratch on few images: an image at random on a square canvas."""
+"""The augmentation for training from scratch on few images: a random part of an image on a square canvas."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ CROSS = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])  # 
 
 @dataclass(frozen=True)
 class Span:
-    """Along one axis, in pixels: the part of an image that is seen, and the part of a canvas that shows it."""
+    """Along one axis, in pixels: the part of an image that is used, and the part of a canvas that it is drawn on."""
 
     first: int
-    seen: int
+    used: int
     offset: int
-    shown: int
+    drawn: int
 
     @property
     def source(self) -> slice:
         """Of the image."""
-        return slice(self.first, self.first + self.seen)
+        return slice(self.first, self.first + self.used)
 
     @property
     def target(self) -> slice:
         """Of the canvas."""
-        return slice(self.offset, self.offset + self.shown)
+        return slice(self.offset, self.offset + self.drawn)
 
     def move(self, at: Float32[Tensor, "*N"]) -> Float32[Tensor, "*N"]:
         """Places along the image -> places along the canvas."""
-        return self.offset + (at - self.first) * (self.shown / self.seen)
+        return self.offset + (at - self.first) * (self.drawn / self.used)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Colouring:
 
 
 class RandomCanvas:
-    """Show an image at random on a square canvas: scaled, cut or surrounded by a margin, in other colours.
+    """Draw an image on a square canvas: randomly scaled, cropped or surrounded by a margin, in changed colours.
 
     The canvas has the side S = `size.longest`, so that all items have one shape. In one pass and without torchvision's
     transforms, since a small model would wait for those: a part of the image is cut out and resized, once, and its
@@ -95,7 +95,7 @@ class RandomCanvas:
         low, high = (math.log(scale) for scale in self.scales)
         scale = math.exp(uniform(low, high)) * self.side / max(height, width)
         skew = math.exp(uniform(-0.5, 0.5) * math.log(self.stretch))
-        rows, columns = self._look(height, scale * skew), self._look(width, scale / skew)
+        rows, columns = self._span(height, scale * skew), self._span(width, scale / skew)
         canvas = self._draw(image.as_subclass(Tensor), rows, columns, random_colouring())
         x, y = target["boxes"].as_subclass(Tensor).view(-1, 2, 2).unbind(2)  # (N, 2) each
         boxes_xyxy = torch.stack([columns.move(x), rows.move(y)], 2).flatten(1).clamp_(0, self.side)
@@ -103,17 +103,17 @@ class RandomCanvas:
         kept = (right_bottom - left_top >= 1).all(1)
         return canvas, {"boxes": boxes_xyxy[kept], "labels": target["labels"][kept]}
 
-    def _look(self, length: int, scale: float) -> Span:
-        seen = min(length, max(1, round(self.side / scale)))
-        shown = min(self.side, max(1, round(seen * scale)))
-        return Span(below(length - seen + 1), seen, below(self.side - shown + 1), shown)
+    def _span(self, length: int, scale: float) -> Span:
+        used = min(length, max(1, round(self.side / scale)))
+        drawn = min(self.side, max(1, round(used * scale)))
+        return Span(below(length - used + 1), used, below(self.side - drawn + 1), drawn)
 
     def _draw(
         self, image: UInt8[Tensor, "3 H W"], rows: Span, columns: Span, colours: Colouring
     ) -> UInt8[Tensor, "3 S S"]:
         part = image[:, rows.source, columns.source]
         canvas = self.margin.repeat(1, self.side, self.side)
-        canvas[:, rows.target, columns.target] = colours(F.resize(part, [rows.shown, columns.shown], antialias=True))
+        canvas[:, rows.target, columns.target] = colours(F.resize(part, [rows.drawn, columns.drawn], antialias=True))
         return canvas
 
 

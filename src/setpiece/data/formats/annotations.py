@@ -1,4 +1,4 @@
-"""What annotation files say of a split, before anybody has looked at the images: every layout is read into this."""
+"""What the annotation files of a split say, not yet checked against the images. Every layout is read into these."""
 
 from __future__ import annotations
 

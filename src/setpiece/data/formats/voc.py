@@ -74,7 +74,7 @@ def _image(
     image_id: int, path: Path, source: Path, tree: ElementTree.Element, label_of_class: dict[str, int]
 ) -> AnnotatedImage:
     height, width = (_text(tree, f"size/{side}") for side in ("height", "width"))
-    # Some tools write a size of 0 for one they did not look up.
+    # Some tools write a size of 0 where they did not read the image.
     size = (int(height), int(width)) if height.isdecimal() and width.isdecimal() and int(height) else None
     boxes = []
     for number, item in enumerate(tree.iter("object"), start=1):

@@ -5,7 +5,7 @@
  * matching.py and criterion.py, in double precision. The image is a batch of its own: the normalisers are its own.
  */
 const Loss = (() => {
-  const TERMS = ["classification", "l1", "giou"];
+  const TERMS = ["class", "l1", "giou"];
   const computed = new WeakMap();
 
   /** log(1 + eᶻ) without overflow. */
@@ -50,21 +50,21 @@ const Loss = (() => {
     const wanted = Data.row(image.targets.boxes, target);
     const predicted = Data.row(image.boxes, layer, query);
     const { iou, giou } = Boxes.overlaps(wanted, predicted);
-    const classification = classCost(criterion.form, scoresOf(image, layer, target)[query]);
-    const cost = { classification, l1: Boxes.l1(wanted, predicted), giou: -giou, iou };
+    const ofClass = classCost(criterion.form, scoresOf(image, layer, target)[query]);
+    const cost = { class: ofClass, l1: Boxes.l1(wanted, predicted), giou: -giou, iou };
     return { ...cost, total: weigh(cost, criterion.cost_weights) };
   }
 
   /**
    * The cost of every pair, by term without weights, and weighted in total.
-   * @returns {{classification: number[][], l1: number[][], giou: number[][], total: number[][]}} each targets × queries
+   * @returns {{class: number[][], l1: number[][], giou: number[][], total: number[][]}} each targets × queries
    */
   function costs(image, layer, criterion) {
     const terms = termsOf(image, layer, criterion);
     const [byClass, byL1, byGiou] = TERMS.map((term) => terms[term]);
-    const { classification, l1, giou } = criterion.cost_weights;
+    const weights = criterion.cost_weights;
     const total = byL1.map((row, t) =>
-      row.map((cost, q) => classification * byClass[t][q] + l1 * cost + giou * byGiou[t][q]),
+      row.map((cost, q) => weights.class * byClass[t][q] + weights.l1 * cost + weights.giou * byGiou[t][q]),
     );
     return { ...terms, total };
   }
@@ -74,7 +74,7 @@ const Loss = (() => {
     if (!computed.has(image)) computed.set(image, []);
     const layers = computed.get(image);
     if (!layers[layer]) {
-      layers[layer] = { classification: [], l1: [], giou: [] };
+      layers[layer] = { class: [], l1: [], giou: [] };
       image.targets.labels.forEach((_, t) => {
         const row = Array.from({ length: image.boxes.shape[1] }, (_, q) => pairCost(image, layer, t, q, criterion));
         for (const term of TERMS) layers[layer][term].push(row.map((cost) => cost[term]));
@@ -101,10 +101,10 @@ const Loss = (() => {
     const pairs = match.map((query, t) => (query < 0 ? 0 : -scoresOf(image, layer, t)[query]));
     const count = match.filter((query) => query >= 0).length;
     const weight = count + criterion.no_object_weight * (rest.length + beyond.count - count);
-    const share = (logP) => (-criterion.no_object_weight * logP) / weight;
+    const share = (loss) => (criterion.no_object_weight * loss) / weight;
     return {
       pairs: pairs.map((loss) => loss / weight),
-      noObject: Array.from(rest, (logP, query) => (matched.has(query) ? 0 : share(logP))),
+      noObject: Array.from(rest, (loss, query) => (matched.has(query) ? 0 : share(loss))),
       beyond: share(beyond.rest),
     };
   }
@@ -131,7 +131,7 @@ const Loss = (() => {
 
   /**
    * The weighted loss of an image at a layer under a match.
-   * @returns {{classification, l1, giou, no_object, total: number, noObjectOf: number[], pairs: object[]}}
+   * @returns {{class, l1, giou, no_object, total: number, noObjectOf: number[], pairs: object[]}}
    *   `noObjectOf`: the share of each query without a target. Per target in `pairs`: its query, unweighted costs, IoU,
    *   weighted loss by term, and the gradient of the loss by its predicted cxcywh (null: no query)
    */
@@ -151,21 +151,21 @@ const Loss = (() => {
             match,
             pairs.map((pair) => pair.iou),
           );
-    const noObjectOf = byClass.noObject.map((loss) => criterion.weights.classification * loss);
-    const beyond = criterion.weights.classification * byClass.beyond;
-    const sum = { classification: 0, l1: 0, giou: 0, no_object: noObjectOf.reduce((a, b) => a + b, beyond) };
+    const noObjectOf = byClass.noObject.map((loss) => criterion.weights.class * loss);
+    const beyond = criterion.weights.class * byClass.beyond;
+    const sum = { class: 0, l1: 0, giou: 0, no_object: noObjectOf.reduce((a, b) => a + b, beyond) };
     for (const pair of pairs) {
       if (pair.query < 0) continue;
       pair.loss = {
-        classification: criterion.weights.classification * byClass.pairs[pair.target],
+        class: criterion.weights.class * byClass.pairs[pair.target],
         l1: (criterion.weights.l1 * pair.l1) / count,
         giou: (criterion.weights.giou * (1 + pair.giou)) / count,
       };
-      pair.loss.total = pair.loss.classification + pair.loss.l1 + pair.loss.giou;
+      pair.loss.total = pair.loss.class + pair.loss.l1 + pair.loss.giou;
       pair.gradient = gradient(image, layer, pair, criterion.weights, count);
       for (const term of TERMS) sum[term] += pair.loss[term];
     }
-    return { ...sum, total: sum.classification + sum.l1 + sum.giou + sum.no_object, noObjectOf, pairs };
+    return { ...sum, total: sum.class + sum.l1 + sum.giou + sum.no_object, noObjectOf, pairs };
   }
 
   /** ∂ loss / ∂ predicted cxcywh of a pair. The class term has no part in it: its quality is not differentiated. */

@@ -4,7 +4,7 @@
 const LossView = (() => {
   const { html, number, format } = Dom;
   const TERMS = [
-    ["classification", "class"],
+    ["class", "class"],
     ["l1", "L1"],
     ["giou", "GIoU"],
     ["no_object", "no object"],

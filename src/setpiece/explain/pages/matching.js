@@ -124,7 +124,7 @@ const Matching = (() => {
         "span.key",
         "Number: total cost, the stronger the ground the cheaper. Bars: up costs, down gains, as square roots.",
       ),
-      Controls.key("classification", "class"),
+      Controls.key("class", "class"),
       Controls.key("l1", "L1"),
       Controls.key("giou", "GIoU"),
       html("span.key", html("b.ring"), "matched"),

@@ -203,7 +203,7 @@ const Matrix = (() => {
   }
 
   function spoken(scene, target, query) {
-    const terms = { class: "classification", L1: "l1", GIoU: "giou" };
+    const terms = { class: "class", L1: "l1", GIoU: "giou" };
     const parts = Object.entries(terms).map(
       ([name, term]) => `${name} ${format(weighted(scene, term, target, query), 2)}`,
     );

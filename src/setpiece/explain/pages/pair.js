@@ -3,7 +3,7 @@
 /** One pair in words and numbers: why it is, or is not, matched. */
 const Pair = (() => {
   const { html, number, format } = Dom;
-  const NAMES = { classification: "class", l1: "L1", giou: "GIoU" };
+  const NAMES = { class: "class", l1: "L1", giou: "GIoU" };
 
   /** A panel on the pair that the state looks at. */
   function create({ payload, state }) {

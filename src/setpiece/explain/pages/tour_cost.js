@@ -3,17 +3,17 @@
 /** Chapter 4: what a pair costs: class probability, L1 and GIoU. */
 const TourCost = (() => {
   const { html, number, format } = Dom;
-  const SIGNS = { classification: "λ<sub>class</sub>", l1: "λ<sub>L1</sub>", giou: "λ<sub>GIoU</sub>" };
+  const SIGNS = { class: "λ<sub>class</sub>", l1: "λ<sub>L1</sub>", giou: "λ<sub>GIoU</sub>" };
 
   const FORMULA = `
     <h3>Three terms</h3>
     <p>How badly does prediction <i>q</i> fit object <i>t</i> with class <i>c</i> and box <i>b</i>?</p>
     <p class="tour-formula"><span>cost(<i>t</i>, <i>q</i>) =</span>
-    <span class="term-classification">− λ<sub>class</sub> p̂<sub><i>q</i></sub>(<i>c</i>)</span>
+    <span class="term-class">− λ<sub>class</sub> p̂<sub><i>q</i></sub>(<i>c</i>)</span>
     <span class="term-l1">+ λ<sub>L1</sub> ‖<i>b</i> − b̂<sub><i>q</i></sub>‖₁</span>
     <span class="term-giou">− λ<sub>GIoU</sub> GIoU(<i>b</i>, b̂<sub><i>q</i></sub>)</span></p>
     <ul>
-    <li><b class="term-classification">Class.</b> p̂<sub><i>q</i></sub>(<i>c</i>) is the probability that the prediction
+    <li><b class="term-class">Class.</b> p̂<sub><i>q</i></sub>(<i>c</i>) is the probability that the prediction
     gives to the object's own class. The more, the cheaper.</li>
     <li><b class="term-l1">L1.</b> A box is four numbers in [0, 1]: centre <i>x</i> and <i>y</i>, width and height, as
     parts of the picture. L1 adds up their four absolute differences.</li>
@@ -94,7 +94,7 @@ const TourCost = (() => {
     );
   }
 
-  const MEANING = { classification: "− probability", l1: "L1 distance", giou: "− GIoU" };
+  const MEANING = { class: "− probability", l1: "L1 distance", giou: "− GIoU" };
 
   function termRow(term, value, weight) {
     return html(
@@ -160,7 +160,7 @@ const TourCost = (() => {
   const CHANGES = [
     { key: "l1", weights: { l1: 10 }, text: "λ<sub>L1</sub> from 5 to 10" },
     { key: "giou", weights: { giou: 4 }, text: "λ<sub>GIoU</sub> from 2 to 4" },
-    { key: "classification", weights: { classification: 4 }, text: "λ<sub>class</sub> from 1 to 4" },
+    { key: "class", weights: { class: 4 }, text: "λ<sub>class</sub> from 1 to 4" },
   ];
 
   /** The star of the first picture: its index, its match under some weights, and what its two rivals cost. */
@@ -244,7 +244,7 @@ const TourCost = (() => {
     let [low, high] = [0, 10];
     while (high - low > 0.05) {
       const middle = (low + high) / 2;
-      if (star(payload, { classification: middle }).query === before) low = middle;
+      if (star(payload, { class: middle }).query === before) low = middle;
       else high = middle;
     }
     return Math.ceil(high * 10) / 10;
@@ -266,7 +266,7 @@ const TourCost = (() => {
       id: "weights",
       ask: "<p>The first picture again. <b>Set the weights so that the star changes its query.</b></p>",
       control: weightsControl(payload, tell),
-      solution: () => ({ ...payload.criterion.cost_weights, classification: turningPoint(payload, before) }),
+      solution: () => ({ ...payload.criterion.cost_weights, class: turningPoint(payload, before) }),
       judge: (weights) => {
         const { query } = star(payload, weights);
         if (query === before)

@@ -8,7 +8,7 @@ const TourLoss = (() => {
     <h3>The match decides who, the loss teaches what</h3>
     <p>The match σ̂ is found without any gradient. Then every query is trained against its partner:</p>
     <p class="tour-formula"><span>loss = Σ over all queries</span>
-    <span class="term-classification">− λ<sub>class</sub> <i>w</i> log p̂(<i>c</i>)</span>
+    <span class="term-class">− λ<sub>class</sub> <i>w</i> log p̂(<i>c</i>)</span>
     <span>+ Σ over matched pairs</span>
     <span class="term-l1">λ<sub>L1</sub> ‖<i>b</i> − b̂‖₁</span>
     <span class="term-giou">+ λ<sub>GIoU</sub> (1 − GIoU(<i>b</i>, b̂))</span></p>

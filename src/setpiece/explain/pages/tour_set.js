@@ -97,7 +97,7 @@ const TourSet = (() => {
 
   function line(scene, query, state) {
     const { name, score } = scene.best(query);
-    const none = Math.exp(Data.row(scene.image.rest, scene.layer)[query]);
+    const none = Math.exp(-Data.row(scene.image.rest, scene.layer)[query]);
     const target = scene.targetOf[query] < 0 ? null : scene.targetOf[query];
     const look = () => State.hover(state, target, query);
     const leave = () => State.hover(state, null, null);

@@ -2,7 +2,7 @@
 
 /** Charts of the Training chapter, drawn by Plotly in the colours of the page; their numbers stand below as a table. */
 const Charts = (() => {
-  const COLOURS = ["prediction", "target", "giou", "classification", "l1", "no-object", "ink"];
+  const COLOURS = ["prediction", "target", "giou", "class", "l1", "no-object", "ink"];
   const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid"];
   const HEIGHT = 280;
   const MOST_ROWS = 24;

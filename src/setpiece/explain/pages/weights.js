@@ -4,7 +4,7 @@
 const Weights = (() => {
   const { html, button, format } = Dom;
   const LAMBDAS = [
-    ["classification", "λ class"],
+    ["class", "λ class"],
     ["l1", "λ L1"],
     ["giou", "λ GIoU"],
   ];

@@ -162,7 +162,7 @@ def coco_names() -> tuple[str, ...]:
 def drop_unused_classes(state: State, names: Sequence[str]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """Leave out the classes that are only gaps in COCO's category ids ("N/A"), which nothing was ever labelled.
 
-    The logits of the other classes stay what they are; nobody is shown a detection named "N/A".
+    The logits of the other classes stay what they are; no detection is named "N/A".
 
     Args:
         state: tensors under our names, with a class head of `len(names)` + 1 rows.

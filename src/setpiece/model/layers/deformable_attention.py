@@ -1,4 +1,4 @@
-"""Cross-attention that looks at a few points around a box instead of at every cell."""
+"""Deformable attention: cross-attention to a few points around a reference box instead of to every cell."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class DeformableAttention(nn.Module):
     def forward(
         self, query: Float[Tensor, "B Q D"], reference: Float[Tensor, "B Q 4"], maps: list[Tensor]
     ) -> Float[Tensor, "B Q D"]:
-        """Look into `maps` (B, D, h, w) around the `reference` boxes, cxcywh in fractions of the maps."""
+        """Sample `maps` (B, D, h, w) around the `reference` boxes, cxcywh in fractions of the maps."""
         B, Q, D = query.shape
         shape = (self.heads, self.levels, self.points)
         weights = self.weights(query).view(B, Q, self.heads, -1).float().softmax(-1).view(B, Q, *shape)

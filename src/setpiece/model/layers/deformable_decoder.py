@@ -11,7 +11,7 @@ from setpiece.model.layers.transformer import Attention, FeedForward
 
 
 class DeformableDecoderLayer(nn.Module):
-    """Queries are told of better ones near them and see each other, sample the maps, and go through a small network."""
+    """Relation embedding, self-attention with relation bias, deformable attention, feed-forward network."""
 
     def __init__(self, width: int, heads: int, points: int, hidden: int) -> None:
         super().__init__()

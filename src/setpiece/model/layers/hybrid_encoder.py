@@ -1,4 +1,4 @@
-"""Maps of three strides -> maps of one width that have seen each other."""
+"""Hybrid encoder: feature maps of three strides -> fused maps of one width."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from setpiece.model.layers.transformer import EncoderLayer, sine_positions
 class HybridEncoder(nn.Module):
     """A transformer layer on the coarsest map, then coarse-to-fine and fine-to-coarse convolutions.
 
-    Attention among the cells of the coarsest map is cheap, and its reach is the whole image; the convolutions carry
-    what it saw to the finer maps, and what those see back. The finest map has most of all cells, so it is fused at
-    half the width and widened at the end by a linear map: at full width its one 3×3 convolution would be more than a
-    quarter of the arithmetic of `sprint-n`.
+    Attention among the cells of the coarsest map is cheap and reaches the whole image. Convolutions then carry its
+    result to the finer maps and back. The finest map has most cells, so it is fused at half the width, and a linear map
+    widens it at the end: at full width its one 3×3 convolution would be more than a quarter of the arithmetic of
+    `sprint-n`.
 
     Args:
         channels: of the maps of stride 8, 16 and 32.
@@ -45,8 +45,8 @@ class HybridEncoder(nn.Module):
     def forward(self, maps: list[Tensor], padding: Bool[Tensor, "B H W"]) -> list[Tensor]:
         """(B, c, h, w) maps, finest first -> (B, D, h, w) maps in the same order, 0 where they are padding.
 
-        `padding` is that of the pixels; a cell is padding if its first pixel is. Nothing of it gets into the other
-        cells here: an image's maps come out as they would alone.
+        `padding` is that of the pixels; a cell is padding if its first pixel is. Padding does not change the
+        other cells: an image's maps are the same in a batch and alone.
         """
         outside = [padding[:, :: padding.shape[-1] // m.shape[-1], :: padding.shape[-1] // m.shape[-1]] for m in maps]
         at_fine, at_middle, at_coarse = (~cells[:, None] for cells in outside)

@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 
 class TopKQuerySelection(nn.Module):
-    """Which cells become queries: the best first. Query q of two images is the same rank, not the same cell.
+    """Take the Q cells with the highest class score as object queries, the best first.
 
-    It has no parameters; it is a module so that a forward hook sees which cell each query started from.
+    Query q has the same rank in every image, not the same cell.
+
+    It has no parameters. It is a module so that a forward hook can record which cell each query starts from.
 
     Args:
         queries: Q, how many cells are taken at most.

@@ -10,14 +10,20 @@ INITIAL_SIDE = 1.6  # of the box that a cell starts from, in cells
 
 
 def valid_ratios(padding: Bool[Tensor, "B H W"]) -> Float[Tensor, "B 4"]:
-    """(w, h, w, h): how much of the padded canvas each image fills; image fractions times it are canvas fractions."""
+    """(w, h, w, h): the share of the padded canvas that each image fills.
+
+    Fractions of the image times the valid ratios are fractions of the canvas (Deformable DETR).
+    """
     real = (~padding).float()
     extent = torch.stack([real[:, 0].mean(-1), real[:, :, 0].mean(-1)], -1)
     return extent.repeat(1, 2)
 
 
 def initial_reference_boxes(maps: list[Tensor]) -> Float[Tensor, "S 4"]:
-    """The box that each cell of all maps starts from: at its centre, a little larger than it; canvas fractions."""
+    """The initial reference box of each cell of all maps: at its centre, 1.6 cells a side.
+
+    In fractions of the canvas, the cells of the finest map first.
+    """
     boxes = []
     for m in maps:
         h, w = m.shape[-2:]
@@ -33,11 +39,11 @@ def initial_reference_boxes(maps: list[Tensor]) -> Float[Tensor, "S 4"]:
 
 
 def refine(reference: Float[Tensor, "*N 4"], delta: Float[Tensor, "*N 4"]) -> Float[Tensor, "*N 4"]:
-    """A box corrected: its centre c by units of its sides s, to c + s · Δc, and its sides to sigmoid(logit(s) + Δs).
+    """Refine a box: its centre c becomes c + s · Δc in units of its sides s, its sides become sigmoid(logit(s) + Δs).
 
-    So the same correction is right wherever in its image an object lies. Deformable DETR's sigmoid(logit(c) + Δc) moves
-    a box less far the nearer it is to the border, which a CNN does not see. A centre that would leave the image is put
-    onto its border, with the gradient that it had before: one of 0 would hold it there.
+    So one correction means the same everywhere in the image. Deformable DETR's sigmoid(logit(c) + Δc) moves a box less
+    near the border, and a CNN does not see how near the border is. A centre that would leave the image is clamped to
+    its border and keeps its gradient (straight-through): a gradient of 0 would hold it there.
 
     Example:
         >>> refine(torch.tensor([0.5, 0.9, 0.2, 0.4]), torch.tensor([0.5, 1.0, 0.0, 0.0]))

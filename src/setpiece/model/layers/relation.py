@@ -1,14 +1,14 @@
-"""What queries are told of each other: how near their boxes are, and which of two ranks higher.
+"""Relations between object queries: a bias of self-attention and an embedding, from boxes and ranks.
 
-Of two queries on one object only one is matched, so the other must learn that it is not needed: that there is a query
-with nearly its box which ranks higher. A decoder would have to learn what "nearly" and "higher" mean; here it is told,
-in two ways. With boxes (x, y, w, h), queries in the order of their proposals,
+One object attracts several queries, and the matching gives it to one of them. Every other query has to learn to predict
+"no object", so it has to see that a better query has nearly its box. Both parts below show it that. Let query j have
+the box (x_j, y_j, w_j, h_j), and let queries be in the order of their proposals, the best first. The distance is
 
     distance_ij = log(1 + |x_i - x_j| / w_i) + log(1 + |y_i - y_j| / h_i) + |log(w_i / w_j)| + |log(h_i / h_j)|
 
-is a bias of the attention of i to j (`relation_bias`), by which i sees such queries first; and its least value over the
-better j is a feature of i (`relation_features`). The bias alone leaves something unsaid: attention returns a mean of
-contents, and that of a twin is much like one's own, so the mean hardly tells whether there is one.
+- `relation_bias`: a bias of the attention of i to j, so that i attends to near queries and to better ones first.
+- `relation_features`: how near the nearest better query is, embedded and added to query i. The bias alone does not
+  suffice: attention returns a mean of contents, and a duplicate's content is much like the query's own.
 
 References:
     Hu et al. 2018, Relation Networks for Object Detection, arXiv 1711.11575 (geometry and rank remove duplicates).
@@ -21,8 +21,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-BETTER = 3.0  # what a higher rank counts, in every other head
-LEAST_SIDE = 1e-4  # of the image; a smaller box counts as one of this side
+BETTER = 3.0  # added for a better query, in every other head
+LEAST_SIDE = 1e-4  # of the image: smaller sides count as this
 FEATURE_SLOPES = (1.0, 2.0, 4.0, 8.0)
 
 
@@ -42,8 +42,8 @@ def relation_bias(distance: Float[Tensor, "B Q Q"], heads: int) -> Float[Tensor,
 
         bias_kij = -slope_k · distance_ij + better_k · [j < i]
 
-    the slopes of the pairs are 0, 2, 4, 8, ...; `better` is 0 in the first head of a pair and 3 in the second. Nothing
-    of it is learned: learned numbers gave nothing more.
+    the slopes of the pairs are 0, 2, 4, 8, ...; `better` is 0 in the first head of a pair and 3 in the second. The
+    numbers are constants: learned ones did not raise AP.
 
     Args:
         distance: of the boxes, the best proposal first.
@@ -53,8 +53,8 @@ def relation_bias(distance: Float[Tensor, "B Q Q"], heads: int) -> Float[Tensor,
         Press et al. 2022, Train Short, Test Long, arXiv 2108.12409 (a fixed slope per head).
 
     Example:
-        >>> twins_and_a_stranger = torch.tensor([[[0.2, 0.2, 0.1, 0.1], [0.2, 0.2, 0.1, 0.1], [0.8, 0.2, 0.1, 0.1]]])
-        >>> bias = relation_bias(distances(twins_and_a_stranger), heads=4)
+        >>> boxes = torch.tensor([[[0.2, 0.2, 0.1, 0.1], [0.2, 0.2, 0.1, 0.1], [0.8, 0.2, 0.1, 0.1]]])
+        >>> bias = relation_bias(distances(boxes), heads=4)
         >>> [[round(x, 1) for x in row] for row in bias[0, 3].tolist()]
         [[0.0, 0.0, -3.9], [3.0, 0.0, -3.9], [-0.9, -0.9, 0.0]]
     """
@@ -76,8 +76,8 @@ def relation_features(distance: Float[Tensor, "B Q Q"]) -> Float[Tensor, "B Q 4"
         distance: of the boxes, the best proposal first.
 
     Example:
-        >>> twins_and_a_stranger = torch.tensor([[[0.2, 0.2, 0.1, 0.1], [0.2, 0.2, 0.1, 0.1], [0.8, 0.2, 0.1, 0.1]]])
-        >>> [[round(x, 2) for x in row] for row in relation_features(distances(twins_and_a_stranger))[0].tolist()]
+        >>> boxes = torch.tensor([[[0.2, 0.2, 0.1, 0.1], [0.2, 0.2, 0.1, 0.1], [0.8, 0.2, 0.1, 0.1]]])
+        >>> [[round(x, 2) for x in row] for row in relation_features(distances(boxes))[0].tolist()]
         [[0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0], [0.14, 0.02, 0.0, 0.0]]
     """
     rank = torch.arange(distance.shape[1], device=distance.device)

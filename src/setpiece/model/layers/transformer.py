@@ -201,7 +201,7 @@ class Decoder(nn.Module):
         positions: Float[Tensor, "B S D"],
         present: Bool[Tensor, "B 1 1 S"],
     ) -> Float[Tensor, "L B Q D"]:
-        """Let the queries, which start from zeros, look into `memory`; the norm of every layer's output."""
+        """Attend from the queries, which start from zeros, to `memory`; the normed output of every layer."""
         x = torch.zeros_like(query_positions)
         coded_memory = memory + positions
         states = []
