@@ -105,6 +105,12 @@ def test_links_of_the_pages_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
+def test_the_design_names_files_that_are_there():
+    rooms = blocks((ROOT / "docs" / "design.md").read_text(encoding="utf-8"), "text")[0]
+    there = {file.name for file in (ROOT / "src" / "setpiece").rglob("*.py")}
+    assert set(re.findall(r"\w+\.py", rooms)) <= there
+
+
 def test_every_page_is_part_of_the_site():
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     for page in PAGES:
