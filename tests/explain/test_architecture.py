@@ -230,7 +230,7 @@ def test_pressing_a_part_shows_what_goes_in_and_out(page, described):
 def test_choosing_a_query_shows_its_boxes_and_attention(page, described):
     model = described[1]
     image, layers = model["images"][0], model["layers"]
-    boxes, scores = unpack(entry["boxes"]), unpack(entry["scores"])
+    boxes, scores = unpack(image["boxes"]), unpack(image["scores"])
     page.locator("[data-role=query-chip]").nth(4).click()
     offset = 1 if image["start"] else 0
     for side in range(4):

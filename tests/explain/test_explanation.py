@@ -15,7 +15,7 @@ from setpiece import Detector
 from setpiece.data.sources import open_dataset
 from setpiece.errors import DataError, NonFiniteCostError, UsageError
 from setpiece.explain import explain_outputs
-from setpiece.explain.sample import predict, to_batch
+from setpiece.inference.predictor import Predictor
 from setpiece.model.checkpoint import create
 from setpiece.records import TERMS, Outputs, Targets
 from setpiece.setloss import SetCriterion, match, pair_costs
@@ -54,7 +54,8 @@ def test_detections_and_a_dictionary_are_the_same_targets(detector, image):
 def test_pairs_are_those_of_the_heart_on_what_the_model_predicts(detector, image):
     explanation = detector.explain(image, {"labels": [1, 2], "boxes_xyxy": BOXES})
     checkpoint = detector.checkpoint
-    outputs = predict(checkpoint, to_batch(image, checkpoint))
+    predictor = Predictor(checkpoint)
+    outputs = predictor.outputs(predictor.preprocess([image]))
     boxes = torch.tensor([[12 / 64, 18 / 48, 16 / 64, 24 / 48], [45 / 64, 27 / 48, 30 / 64, 34 / 48]])
     targets = Targets.from_list([{"labels": torch.tensor([1, 2]), "boxes": boxes}])
     form = checkpoint.model.form
