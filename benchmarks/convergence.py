@@ -14,10 +14,12 @@ import json
 import statistics
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from setpiece.data.sources import available_splits
+from setpiece.runs.layout import RunFolder
 from setpiece.training.config import resolve
-from setpiece.training.train import train
+from setpiece.training.start import start_training
 
 HEADER = """| data | name | settings | length | seeds | AP | AP50 | steps | images/s |
 |---|---|---|---|---|---|---|---|---|
@@ -37,7 +39,7 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="SETTING=VALUE", help="fields of TrainConfig")
     options = parser.parse_args()
 
-    settings: dict[str, object] = dict(setting.split("=", 1) for setting in options.set)
+    settings: dict[str, Any] = dict(setting.split("=", 1) for setting in options.set)
     if ours := settings.keys() & {"data", "model", "minutes", "epochs", "evaluations", "seed"}:
         parser.error(f"--set {min(ours)}: the benchmark sets this itself.")
     if not {"valid", "test"} & set(available_splits(options.data)):
@@ -47,8 +49,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             settings |= {"minutes": options.minutes, "epochs": options.epochs, "evaluations": 1, "seed": seed}
             config = resolve(options.data, options.model, **settings)
-            train(config, Path(folder) / "run")
-            last = json.loads((Path(folder) / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+            run = RunFolder(Path(folder) / "run")
+            start_training(config, run.path)
+            last = json.loads(run.metrics.read_text().splitlines()[-1])
         rows.append((last["AP"], last["AP50"], last["step"], last["step"] * config.batch_size / last["seconds"]))
         print("seed {}: AP {:.3f} AP50 {:.3f} in {} steps, {:.0f} images/s".format(seed, *rows[-1]), flush=True)
     what = f"{options.data.name} | {options.model} {options.name} | {' '.join(options.set)}"

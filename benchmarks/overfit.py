@@ -55,9 +55,9 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder, Display(Console()) as display:
         run = RunFolder(Path(folder) / "run")
-        run.create(config, resume=False)
+        run.create(config.to_dict(), resume=False)
         Trainer(config, Accelerator(mixed_precision="no"), checkpoint, images, dataset, run, display).run()
-        lines = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+        lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
     evaluated = [line for line in lines if "AP50" in line]
     passed = next((line for line in evaluated if line["AP50"] > 0.9), None)
     last = evaluated[-1]

@@ -7,8 +7,10 @@ import torch
 from PIL import Image
 
 from setpiece import Detector
+from setpiece.data.scenes import CLASSES
 from setpiece.errors import DataError, UsageError
 from setpiece.model.checkpoint import create
+from setpiece.training.result import TrainingResult
 
 from .colours import COLOURS, IMAGES, measuring, paint
 
@@ -152,18 +154,30 @@ def test_a_trained_detector_evaluates_predicts_and_survives_saving(scenes, tmp_p
 def test_training_continues_from_what_the_detector_holds(scenes, tmp_path, monkeypatch):
     started = []
 
-    def train(config, output, *, resume):
-        started.append((config.model, resume))
-        output.mkdir()
-        Detector("tiny", create("detr-tiny", ["ace"])).save(output)
-        return output
+    def start(config, output, checkpoint, *, resume):
+        started.append((config.model, checkpoint, resume))
+        return TrainingResult(output, create("detr-tiny", ["ace"]), metrics=None)
 
-    monkeypatch.setattr("setpiece.detector.train", train)
+    monkeypatch.setattr("setpiece.detector.start_training", start)
     detector = Detector.load("detr-tiny")
-    assert detector.train(scenes, output=tmp_path / "one", epochs=1) is None  # no metrics were written
+    assert detector.train(scenes, output=tmp_path / "one", epochs=1) is None  # nothing was evaluated
+    first = detector.checkpoint
     detector.train(scenes, output=tmp_path / "two", epochs=1, resume=True)
-    assert started == [("detr-tiny", False), (str(tmp_path / "one"), True)]
+    assert started == [("detr-tiny", None, False), (str(tmp_path / "one"), first, True)]
     assert detector.classes == ("ace",)
+
+
+def test_training_starts_from_the_weights_in_memory(scenes, tmp_path):
+    detector = Detector("in memory", create("detr-tiny", CLASSES, shortest=64))
+    with torch.no_grad():
+        detector.checkpoint.model.class_head.bias.fill_(-5.0)
+    before = {name: weight.detach().clone() for name, weight in detector.checkpoint.model.named_parameters()}
+    settings = {"learning_rate": 1e-12, "backbone_learning_rate": 1e-12, "batch_size": 16, "precision": "fp32"}
+    detector.train(scenes, output=tmp_path / "run", epochs=1, **settings)  # one step
+    after = dict(detector.checkpoint.model.named_parameters())
+    torch.testing.assert_close(after, before, rtol=0, atol=1e-6)
+    assert detector.source == str(tmp_path / "run" / "best")
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["model"] == "in memory"
 
 
 def test_a_setting_that_does_not_exist_is_named(scenes, tmp_path):

@@ -144,3 +144,16 @@ print("loaded", *sorted(after - before - sys.stdlib_module_names))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["loaded", "setpiece"]
+
+
+TO_TRAIN = ("accelerate", "tensorboard", "setpiece.training", "setpiece.explain", "matplotlib", "plotly")
+
+
+def test_predicting_imports_nothing_that_only_training_or_explaining_needs():
+    code = (
+        "import numpy as np\nfrom setpiece import Detector\nfrom setpiece.model.checkpoint import create\n"
+        "Detector('new', create('detr-tiny', ['a'], shortest=64)).predict(np.zeros((48, 64, 3), np.uint8))\n"
+        f"import sys\nprint('loaded', *sorted(sys.modules.keys() & set({TO_TRAIN!r})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1].strip() == "loaded"

@@ -1,28 +1,26 @@
-"""`Detector`: what a user holds."""
+"""`Detector`: what a user holds. Training and explanation are imported when they are used."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
-import numpy as np
 import torch
 
 from setpiece.data.dataset import Dataset
 from setpiece.data.sources import open_dataset
 from setpiece.errors import UsageError
 from setpiece.evaluation import CocoMetrics, sv
-from setpiece.explain import Explanation, explain_samples
-from setpiece.explain.sample import Sample, choose, read_sample, sample
 from setpiece.inference.evaluation import evaluate, match_classes
 from setpiece.inference.predictor import BATCH_SIZE, Predictor
 from setpiece.inference.preprocess import Picture, to_pixels
 from setpiece.model.checkpoint import Checkpoint, load, save
 from setpiece.model.presets import presets
-from setpiece.training.config import resolve
-from setpiece.training.train import train
+from setpiece.runs.layout import RunFolder
+
+if TYPE_CHECKING:
+    from setpiece.explain import Explanation
 
 Objects = sv.Detections | Mapping[str, Any]
 
@@ -64,7 +62,7 @@ class Detector:
     def train(
         self, data: str | Path, *, output: str | Path, resume: bool = False, **settings: Any
     ) -> dict[str, Any] | None:
-        """Train on a data set, starting from this detector, which then holds the best checkpoint of the run.
+        """Train on a data set, starting from the weights that this detector holds; then it holds the run's best ones.
 
         Args:
             data: folder of a data set.
@@ -78,12 +76,14 @@ class Detector:
         Raises:
             SetpieceError: see `training.train.train`.
         """
-        config = resolve(data, self.source, **settings)
-        best = train(config, Path(output), resume=resume)
-        trained = Detector.load(best)
-        self.source, self.checkpoint = trained.source, trained.checkpoint
-        metrics = best / "metrics.json"
-        return json.loads(metrics.read_text()) if metrics.is_file() else None
+        from setpiece.training.config import resolve
+        from setpiece.training.start import start_training
+
+        config = resolve(data, self.source, self.checkpoint, **settings)
+        result = start_training(config, Path(output), self.checkpoint, resume=resume)
+        self.source, self.checkpoint = str(result.folder), result.checkpoint
+        self.checkpoint.model.eval().to(self.device)
+        return None if result.metrics is None else result.metrics.to_dict()
 
     def evaluate(self, data: str | Path, split: str = "valid") -> dict[str, Any]:
         """COCO metrics on one split of a data set: `{"AP": ..., "AP50": ..., ..., "per_class": {...}}`.
@@ -156,12 +156,15 @@ class Detector:
             DataError: an image cannot be read, or a target has a class that this detector does not know.
             UsageError: the targets do not fit the images, or this is a preset that has not been trained.
         """
+        from setpiece.explain import explain_samples
+        from setpiece.explain.sample import sample_picture
+
         predictor = self.predictor()
         images = images if isinstance(images, list) else [images]
         objects = targets if isinstance(targets, list) else [targets] * (len(images) if targets is None else 1)
         if len(objects) != len(images):
             raise UsageError(f"There are {len(images)} images and targets of {len(objects)}: give those of each.")
-        samples = map(_sample, range(len(images)), images, objects)
+        samples = map(sample_picture, range(len(images)), images, objects)
         title = f"{predictor.checkpoint.preset} on {len(images)} image{'s' if len(images) != 1 else ''}"
         return explain_samples(predictor, samples, title=title, run=self._run())
 
@@ -175,6 +178,9 @@ class Detector:
             DataError: an image cannot be read, or the data set has a class that this detector does not know.
             UsageError: the data set has no such image, or this is a preset that has not been trained.
         """
+        from setpiece.explain import explain_samples
+        from setpiece.explain.sample import choose, read_sample
+
         predictor = self.predictor()
         checkpoint = predictor.checkpoint
         match_classes(checkpoint.classes, dataset)
@@ -188,31 +194,11 @@ class Detector:
         save(self._trained(), Path(folder))
 
     def _run(self) -> Path | None:
-        """The folder of the run that this detector was loaded from: itself, its best or last checkpoint or its file."""
-        source = Path(self.source)
-        here = source.parent if source.is_file() else source
-        return next((folder for folder in (here, here.parent) if (folder / "run.json").is_file()), None)
+        """The folder of the run that this detector was loaded from."""
+        run = RunFolder.around(Path(self.source))
+        return None if run is None else run.path
 
     def _trained(self) -> Checkpoint:
         if self.checkpoint is None:
             raise UsageError(f"{self.source} is a preset without trained weights: train it on your images first.")
         return self.checkpoint
-
-
-def _sample(number: int, image: Picture, objects: Objects | None) -> Sample:
-    name = Path(image).name if isinstance(image, (str, Path)) else f"image {number}"
-    if objects is None:
-        return sample(name, number, to_pixels(image))
-    if isinstance(objects, sv.Detections):
-        objects = {"labels": objects.class_id if len(objects) else [], "boxes_xyxy": objects.xyxy}
-    try:
-        labels = torch.as_tensor(np.asarray(objects["labels"], dtype=np.int64))
-        boxes_xyxy = torch.as_tensor(np.asarray(objects["boxes_xyxy"], dtype=np.float32)).reshape(-1, 4)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UsageError(
-            f'The targets of {name} cannot be read: give supervision.Detections with class_id, or {{"labels": T class '
-            'indices, "boxes_xyxy": T x 4 pixels}.'
-        ) from error
-    if labels.shape != boxes_xyxy.shape[:1] or not (boxes_xyxy[:, :2] <= boxes_xyxy[:, 2:]).all():
-        raise UsageError(f"The targets of {name} need one label per box, and boxes as left, top, right, bottom.")
-    return sample(name, number, to_pixels(image), labels, boxes_xyxy)

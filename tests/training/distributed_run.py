@@ -10,32 +10,28 @@ import torch
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
-from setpiece.training import train
 from setpiece.training.config import resolve
+from setpiece.training.start import open_data, starting_checkpoint
+from setpiece.training.train import train
 
-start = train._start
 
-
-def frozen(module):
+def freeze(module):
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d):
             setattr(module, name, FrozenBatchNorm2d(child.num_features))
         else:
-            frozen(child)
-
-
-def start_frozen(config, dataset, **options):
-    checkpoint = start(config, dataset, **options)
-    frozen(checkpoint.model)
-    return checkpoint
+            freeze(child)
 
 
 if __name__ == "__main__":
-    train._start = start_frozen
     torch.set_num_threads(1)
     data, output, model = sys.argv[1:]
     settings = {"size": 64, "batch_size": 4, "evaluations": 2, "precision": "fp32"}
     settings |= {"learning_rate": 1e-4, "backbone_learning_rate": 1e-4}
-    train.train(resolve(data, model, epochs=2, **settings), Path(output))
+    config = resolve(data, model, epochs=2, **settings)
+    dataset, valid = open_data(config.data)
+    checkpoint = starting_checkpoint(config, dataset.classes)
+    freeze(checkpoint.model)
+    train(checkpoint, dataset, valid, config, Path(output))
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

@@ -1,7 +1,9 @@
+import json
+
 import pytest
 
 from setpiece.errors import UsageError
-from setpiece.model.checkpoint import create, save
+from setpiece.model.checkpoint import create
 from setpiece.training.config import TrainConfig, resolve
 
 
@@ -20,7 +22,7 @@ def test_the_cnn_s_learning_rate_keeps_its_share_unless_it_is_given():
 
 def test_a_configuration_survives_its_file():
     config = resolve("cells", "detr-tiny", minutes=2.5)
-    assert TrainConfig.model_validate_json(config.model_dump_json()) == config
+    assert TrainConfig.model_validate_json(json.dumps(config.to_dict())) == config
 
 
 @pytest.mark.parametrize(
@@ -47,8 +49,19 @@ def test_a_cnn_with_published_weights_is_fine_tuned_from_them_or_trained_from_sc
     assert scratch.backbone_learning_rate == scratch.learning_rate
 
 
-def test_a_checkpoint_on_a_named_backbone_is_fine_tuned_whatever_is_said_of_imagenet(tmp_path):
-    save(create("sprint-n", ["a"], backbone="timm/resnet10t"), tmp_path)
+def test_a_checkpoint_on_a_named_backbone_is_fine_tuned_whatever_is_said_of_imagenet():
+    checkpoint = create("sprint-n", ["a"], backbone="timm/resnet10t")
     for pretrained in (True, False):
-        config = resolve("cells", str(tmp_path), pretrained=pretrained)
+        config = resolve("cells", "runs/cells", checkpoint, pretrained=pretrained)
         assert config.backbone_learning_rate < config.learning_rate
+
+
+def test_a_model_without_a_checkpoint_is_a_preset():
+    with pytest.raises(UsageError, match="no preset 'detr-huge': choose one of detr-r50, "):
+        resolve("cells", "detr-huge")
+
+
+def test_what_the_user_decides_is_written_before_the_recipe():
+    settings = list(resolve("cells", "detr-tiny").to_dict())
+    assert settings[:2] == ["data", "model"]
+    assert settings.index("pretrained") < settings.index("batch_size")

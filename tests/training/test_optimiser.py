@@ -31,7 +31,7 @@ def test_muon_trains_what_maps_features_to_features_and_adamw_the_rest():
     assert (type(muon), type(adamw)) == (Muon, torch.optim.AdamW)
     within = {id(parameter) for parameter in parameters_of(muon)}
     names = {name for name, parameter in network.named_parameters() if id(parameter) in within}
-    assert {"fusion.finer.0.0.weight", "layers.0.feed_forward.0.weight", "box_heads.0.0.weight"} <= names
+    assert {"hybrid_encoder.finer.0.0.weight", "layers.0.feed_forward.0.weight", "box_heads.0.0.weight"} <= names
     assert "backbone.stem.0.weight" in names  # its columns are a patch of 7×7 pixels
     assert not any("class_head" in name or "norm" in name or name.endswith("bias") for name in names)
     assert "box_position.0.weight" not in names  # its columns are the sides of a box

@@ -1,5 +1,6 @@
 """What training records: against naive counts, against the model itself, and across a kill."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +18,14 @@ from setpiece.model.checkpoint import create, load
 from setpiece.records import TERMS, Batch, Images, Outputs, Targets
 from setpiece.runs import recording
 from setpiece.setloss import SetCriterion, match, pair_costs
-from setpiece.training import loop, recorder, train
+from setpiece.training import loop, recorder
 from setpiece.training.config import resolve
 from setpiece.training.counters import Counters, Seen, image_losses, join
 from setpiece.training.probes import KEPT, Probes, choose, keep
+from setpiece.training.start import start_training
 
-from .test_training import SETTINGS, Killed, kill_after
+from .killing import Killed, Killing
+from .test_training import SETTINGS
 
 
 def random_outputs(form, L=3, B=4, Q=6, C=3):
@@ -189,7 +192,7 @@ def always_look():
 def run(request, scenes, tmp_path_factory):
     """Three recorded epochs of four steps."""
     folder = tmp_path_factory.mktemp("runs") / request.param
-    train.train(resolve(scenes, request.param, epochs=3, **SETTINGS), folder)
+    start_training(resolve(scenes, request.param, epochs=3, **SETTINGS), folder)
     return folder
 
 
@@ -254,9 +257,17 @@ def test_a_ranked_query_is_known_by_its_cell_and_a_learned_one_by_its_slot(run):
     assert not checkpoint.model.query_selection._forward_hooks
 
 
+class Silent(recorder.Recorder):
+    """Records nothing."""
+
+    def begin(self, *_): ...
+    def step(self, *_): ...
+    def end_epoch(self, *_, final): ...
+
+
 def test_recording_changes_nothing_of_the_training(run, scenes, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop.Trainer, "_make_recorder", lambda *_: None)
-    train.train(resolve(scenes, run.name, epochs=3, **SETTINGS), tmp_path / "run")
+    monkeypatch.setattr(loop, "Recorder", Silent)
+    start_training(resolve(scenes, run.name, epochs=3, **SETTINGS), tmp_path / "run")
     assert not (tmp_path / "run" / "recording").exists()
     expected = load_file(run / "last" / "model.safetensors")
     found = load_file(tmp_path / "run" / "last" / "model.safetensors")
@@ -265,19 +276,17 @@ def test_recording_changes_nothing_of_the_training(run, scenes, tmp_path, monkey
 
 @pytest.mark.parametrize("run", ["detr-tiny"], indirect=True)
 @pytest.mark.parametrize(
-    ("method", "calls", "save_seconds"),
-    [("_step", 6, 0), ("_end_epoch", 1, 0), ("_save_state", 1, 1e9)],
+    ("moment", "times", "save_seconds"),
+    [("step", 6, 0), ("evaluation", 0, 0), ("metrics", 1, 1e9)],
 )
 def test_a_killed_and_resumed_run_records_what_an_uninterrupted_one_does(
-    run, scenes, tmp_path, monkeypatch, method, calls, save_seconds
+    run, scenes, tmp_path, monkeypatch, moment, times, save_seconds
 ):
     config = resolve(scenes, run.name, epochs=3, **SETTINGS)
     monkeypatch.setattr(loop, "SAVE_SECONDS", save_seconds)
-    with monkeypatch.context() as patched:
-        kill_after(patched, method, calls)
-        with pytest.raises(Killed):
-            train.train(config, tmp_path / "run")
-    train.train(config, tmp_path / "run", resume=True)
+    with pytest.raises(Killed):
+        start_training(config, tmp_path / "run", display=Killing(moment, times))
+    start_training(config, tmp_path / "run", resume=True)
     found, expected = (recording.read(folder / "recording") for folder in (tmp_path / "run", run))
     assert found.header == expected.header
     for a, b in zip(found.epochs, expected.epochs, strict=True):
@@ -299,19 +308,21 @@ def assert_alike(a, b):
 def test_a_run_from_before_there_were_recordings_is_recorded_from_where_it_is_resumed(scenes, tmp_path, monkeypatch):
     config = resolve(scenes, "detr-tiny", epochs=2, **SETTINGS)
     with monkeypatch.context() as patched:
-        patched.setattr(loop.Trainer, "_make_recorder", lambda *_: None)
         patched.setattr(loop, "SAVE_SECONDS", 0)
-        kill_after(patched, "_step", 6)
         with pytest.raises(Killed):
-            train.train(config, tmp_path / "run")
-    train.train(config, tmp_path / "run", resume=True)
+            start_training(config, tmp_path / "run", display=Killing("step", 6))
+    shutil.rmtree(tmp_path / "run" / "recording")
+    state = torch.load(tmp_path / "run" / "last" / "training.pt", weights_only=True)
+    del state["recording"]
+    torch.save(state, tmp_path / "run" / "last" / "training.pt")
+    start_training(config, tmp_path / "run", resume=True)
     found = recording.read(tmp_path / "run" / "recording")
     assert [(epoch.epoch, epoch.step, epoch.images) for epoch in found.epochs] == [(1, 6, 0), (2, 8, 8)]
 
 
 def test_snapshots_of_the_probes_stay_within_their_share_but_the_last_is_made(scenes, tmp_path, monkeypatch):
     monkeypatch.setattr(recorder, "PER_PROBE", 12)  # two probes: a look for every 24 images, of which an epoch has 16
-    train.train(resolve(scenes, "detr-tiny", epochs=5, **SETTINGS), tmp_path / "run")
+    start_training(resolve(scenes, "detr-tiny", epochs=5, **SETTINGS), tmp_path / "run")
     found = recording.read(tmp_path / "run" / "recording")
     assert len(found.header.probes) == 2
     assert [epoch.snapshot is not None for epoch in found.epochs] == [True, False, True, False, True, True]

@@ -1,5 +1,6 @@
 """The loop as a whole, on small scenes at 64 pixels."""
 
+import copy
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,11 +17,19 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from setpiece.data.augmentation.canvas import RandomCanvas
+from setpiece.data.batching import TrainImages
 from setpiece.errors import DataError, NonFiniteCostError, UsageError, WeightsError
 from setpiece.model.checkpoint import load
+from setpiece.records import InputSize
 from setpiece.runs import recording
+from setpiece.runs.layout import RunFolder
+from setpiece.setloss import auxiliary
 from setpiece.training import loop, train
 from setpiece.training.config import resolve
+from setpiece.training.display import Display
+from setpiece.training.start import open_data, start_training, starting_checkpoint
+
+from .killing import Killed, Killing
 
 SETTINGS = {"size": 64, "batch_size": 4, "evaluations": 2, "precision": "fp32"}
 SPEED = ("images_per_second", "seconds")
@@ -35,7 +45,7 @@ def rows(folder):
 def uninterrupted(scenes, tmp_path_factory):
     """A run of three epochs, twelve steps."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    train.train(resolve(scenes, "detr-tiny", epochs=3, **SETTINGS), folder)
+    start_training(resolve(scenes, "detr-tiny", epochs=3, **SETTINGS), folder)
     return folder
 
 
@@ -55,61 +65,91 @@ def test_a_run_folder_holds_what_it_promises(uninterrupted):
     assert epochs[-1]["loss"] < epochs[0]["loss"]
 
 
-class Killed(BaseException):
-    """Stands for a kill: nothing may catch it."""
-
-
-def kill_after(monkeypatch, name, calls):
-    """Raise from a method of the trainer at its n-th call, before or after nothing else."""
-    method, count = getattr(loop.Trainer, name), iter(range(calls))
-
-    def dying(self, *args, **kwargs):
-        if next(count, None) is None:
-            raise Killed
-        return method(self, *args, **kwargs)
-
-    monkeypatch.setattr(loop.Trainer, name, dying)
-
-
 @pytest.mark.parametrize(
-    ("method", "calls", "save_seconds"),
+    ("moment", "times", "save_seconds"),
     [
-        ("_step", 2, 1e9),  # before anything was saved
-        ("_step", 6, 0),  # inside the second epoch, the state of the last step saved
-        ("_end_epoch", 1, 0),  # all steps of an epoch done, its line not written
-        ("_end_epoch", 2, 0),  # likewise of the last epoch
-        ("_save_state", 1, 1e9),  # line and checkpoints of the last epoch written, its state not
+        ("step", 2, 1e9),  # before anything was saved
+        ("step", 6, 0),  # inside the second epoch, the state of the step before saved
+        ("evaluation", 0, 0),  # all steps of the second epoch done, its line not written
+        ("evaluation", 1, 0),  # likewise of the last epoch
+        ("metrics", 1, 1e9),  # line and checkpoints of the last epoch written, its state not
     ],
 )
 def test_a_killed_and_resumed_run_ends_as_an_uninterrupted_one(
-    scenes, uninterrupted, tmp_path, monkeypatch, method, calls, save_seconds
+    scenes, uninterrupted, tmp_path, monkeypatch, moment, times, save_seconds
 ):
     config = resolve(scenes, "detr-tiny", epochs=3, **SETTINGS)
     monkeypatch.setattr(loop, "SAVE_SECONDS", save_seconds)
-    with monkeypatch.context() as patched:
-        kill_after(patched, method, calls)
-        with pytest.raises(Killed):
-            train.train(config, tmp_path / "run")
-    train.train(config, tmp_path / "run", resume=True)
+    with pytest.raises(Killed):
+        start_training(config, tmp_path / "run", display=Killing(moment, times))
+    result = start_training(config, tmp_path / "run", resume=True)
+    assert_same_end(tmp_path / "run", uninterrupted)
+    assert_is_saved(result)
 
-    assert rows(tmp_path / "run") == rows(uninterrupted)
+
+def assert_same_end(folder, expected):
+    assert rows(folder) == rows(expected)
     for part in ("best", "last"):
-        expected = load_file(uninterrupted / part / "model.safetensors")
-        torch.testing.assert_close(load_file(tmp_path / "run" / part / "model.safetensors"), expected, rtol=0, atol=0)
+        weights = load_file(expected / part / "model.safetensors")
+        torch.testing.assert_close(load_file(folder / part / "model.safetensors"), weights, rtol=0, atol=0)
 
 
-def test_a_run_of_sprint_resumes_within_an_epoch_whose_images_grow(scenes, tmp_path, monkeypatch):
+def assert_is_saved(result):
+    """The checkpoint and the metrics in memory are those of the folder."""
+    weights = load_file(result.folder / "model.safetensors")
+    torch.testing.assert_close(dict(result.checkpoint.model.state_dict()), weights, rtol=0, atol=0)
+    assert result.metrics.to_dict() == json.loads((result.folder / "metrics.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def growing(scenes, tmp_path_factory):
+    """A run of sprint of two epochs, in which images grow, and the same killed in the second epoch."""
     config = resolve(scenes, "sprint-n", epochs=2, **SETTINGS | {"size": 150})
-    train.train(config, tmp_path / "whole")
-    monkeypatch.setattr(loop, "SAVE_SECONDS", 0)
-    with monkeypatch.context() as patched:
-        kill_after(patched, "_step", 6)
+    folder = tmp_path_factory.mktemp("sprint")
+    start_training(config, folder / "whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "SAVE_SECONDS", 0)
         with pytest.raises(Killed):
-            train.train(config, tmp_path / "run")
-    train.train(config, tmp_path / "run", resume=True)
-    assert rows(tmp_path / "run") == rows(tmp_path / "whole")
-    expected = load_file(tmp_path / "whole" / "last" / "model.safetensors")
-    torch.testing.assert_close(load_file(tmp_path / "run" / "last" / "model.safetensors"), expected, rtol=0, atol=0)
+            start_training(config, folder / "killed", display=Killing("step", 6))
+    return config, folder
+
+
+def test_a_run_of_sprint_resumes_within_an_epoch_whose_images_grow(growing, tmp_path):
+    config, folder = growing
+    shutil.copytree(folder / "killed", tmp_path / "run")
+    start_training(config, tmp_path / "run", resume=True)
+    assert_same_end(tmp_path / "run", folder / "whole")
+
+
+def test_a_run_folder_with_the_names_of_before_resumes_to_the_same_end(growing, tmp_path):
+    config, folder = growing
+    shutil.copytree(folder / "killed", tmp_path / "run")
+    for name in ("run.json", "metrics.jsonl"):
+        text = (tmp_path / "run" / name).read_text()
+        assert "one_to_many" in text
+        (tmp_path / "run" / name).write_text(text.replace("one_to_many", "near"))
+    file = tmp_path / "run" / "last" / "training.pt"
+    state = torch.load(file, weights_only=True)
+    state["average"] = state.pop("ema")
+    state["position"]["sums"]["near"] = state["position"]["sums"].pop("one_to_many")
+    torch.save(state, file)
+
+    start_training(config, tmp_path / "run", resume=True)
+    first, *others = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert '"near"' in first  # written before, and left
+    (tmp_path / "run" / "metrics.jsonl").write_text("\n".join([first.replace("near", "one_to_many"), *others]))
+    assert_same_end(tmp_path / "run", folder / "whole")
+
+
+def test_a_trainer_that_does_not_run_yet_changes_no_file(scenes, growing, tmp_path):
+    config, folder = growing
+    shutil.copytree(folder / "killed", tmp_path / "run")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    dataset, valid = open_data(scenes)
+    checkpoint = starting_checkpoint(config, dataset.classes)
+    images = TrainImages(dataset, InputSize(64, 64))
+    loop.Trainer(config, Accelerator(), checkpoint, images, valid, RunFolder(tmp_path / "run"), Display())
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_a_run_killed_by_the_system_resumes_to_the_same_end(scenes, uninterrupted, tmp_path):
@@ -141,7 +181,7 @@ def test_two_processes_train_as_one_on_the_same_global_batch(scenes, tmp_path, m
 
 def test_minutes_end_a_run_by_its_own_clock(scenes, tmp_path):
     config = resolve(scenes, "detr-tiny", minutes=0.03, **SETTINGS)
-    train.train(config, tmp_path / "run")
+    start_training(config, tmp_path / "run")
     line = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
     assert line["seconds"] >= 1.8
     assert "AP" in line  # the end is always evaluated
@@ -157,8 +197,8 @@ def test_the_one_to_many_box_loss_counts_by_its_weight_in_three_quarters_of_a_ru
             super().backward(loss)
 
     monkeypatch.setattr(train, "Accelerator", Spy)
-    monkeypatch.setattr("setpiece.setloss.auxiliary.one_to_many_box_loss", lambda *_: torch.tensor(8.0))
-    train.train(resolve(scenes, "sprint-n", epochs=4, one_to_many_weight=0.5, **SETTINGS), tmp_path / "run")
+    monkeypatch.setattr(auxiliary, "one_to_many_box_loss", lambda *_: torch.tensor(8.0))
+    start_training(resolve(scenes, "sprint-n", epochs=4, one_to_many_weight=0.5, **SETTINGS), tmp_path / "run")
     epochs = rows(tmp_path / "run")
     assert [row.get("one_to_many") for row in epochs] == [8, 8, 8, None]
     means = torch.tensor(learned).view(4, -1).mean(1).tolist()
@@ -169,8 +209,29 @@ def test_the_one_to_many_box_loss_counts_by_its_weight_in_three_quarters_of_a_ru
 
 
 def test_fine_tuning_starts_from_the_weights_of_a_run(scenes, uninterrupted, tmp_path):
-    train.train(resolve(scenes, str(uninterrupted), epochs=1, **SETTINGS), tmp_path / "run")
+    checkpoint = load(uninterrupted)
+    config = resolve(scenes, "tiny", checkpoint, epochs=1, **SETTINGS)
+    start_training(config, tmp_path / "run", checkpoint)
     assert rows(tmp_path / "run")[0]["loss"] < rows(uninterrupted)[0]["loss"]
+
+
+def test_training_leaves_the_checkpoint_that_it_starts_from_as_it_is(scenes, uninterrupted, tmp_path):
+    checkpoint = replace(load(uninterrupted), classes=("these", "are", "others"))
+    before = copy.deepcopy(checkpoint.model.state_dict())
+    config = resolve(scenes, "tiny", checkpoint, epochs=1, **SETTINGS)
+    result = start_training(config, tmp_path / "run", checkpoint)
+    assert_is_saved(result)
+    assert result.checkpoint.classes == load(uninterrupted).classes != checkpoint.classes
+    torch.testing.assert_close(checkpoint.model.state_dict(), before, rtol=0, atol=0)
+
+
+def test_without_images_to_evaluate_on_the_last_checkpoint_is_the_result(scenes, tmp_path):
+    shutil.copytree(scenes / "train", tmp_path / "data" / "train")
+    config = resolve(tmp_path / "data", "detr-tiny", epochs=1, **SETTINGS)
+    result = start_training(config, tmp_path / "run")
+    assert (result.folder, result.metrics) == (tmp_path / "run" / "last", None)
+    weights = load_file(result.folder / "model.safetensors")
+    torch.testing.assert_close(dict(result.checkpoint.model.state_dict()), weights, rtol=0, atol=0)
 
 
 def test_images_start_small_and_grow_to_the_share_of_the_input_size_that_the_recipe_names(
@@ -185,24 +246,23 @@ def test_images_start_small_and_grow_to_the_share_of_the_input_size_that_the_rec
     monkeypatch.setattr(train, "RandomCanvas", spy)
     settings = SETTINGS | {"size": 150, "evaluations": 1}
     config = resolve(scenes, "sprint-n", epochs=1, train_scale=0.85, first_scale=0.5, **settings)
-    assert load(train.train(config, tmp_path / "run")).size.longest == 150
+    assert start_training(config, tmp_path / "run").checkpoint.size.longest == 150
     assert sides == [64, 96, 128]
 
 
-def test_a_checkpoint_keeps_its_backbone(scenes, uninterrupted, tmp_path):
+def test_a_checkpoint_keeps_its_backbone(scenes, uninterrupted):
     with pytest.raises(UsageError, match="--backbone goes with a preset"):
-        train.train(resolve(scenes, str(uninterrupted), epochs=1, backbone="timm/resnet10t"), tmp_path / "run")
+        resolve(scenes, "tiny", load(uninterrupted), epochs=1, backbone="timm/resnet10t")
 
 
 def test_a_resumed_run_whose_recording_was_deleted_begins_another(scenes, tmp_path, monkeypatch):
     config = resolve(scenes, "detr-tiny", epochs=2, **SETTINGS)
     with monkeypatch.context() as patched:
         patched.setattr(loop, "SAVE_SECONDS", 0)
-        kill_after(patched, "_step", 6)
         with pytest.raises(Killed):
-            train.train(config, tmp_path / "run")
+            start_training(config, tmp_path / "run", display=Killing("step", 6))
     shutil.rmtree(tmp_path / "run" / "recording")
-    train.train(config, tmp_path / "run", resume=True)
+    start_training(config, tmp_path / "run", resume=True)
     assert [epoch.step for epoch in recording.read(tmp_path / "run" / "recording").epochs] == [6, 8]
 
 
@@ -210,14 +270,14 @@ def test_a_finished_run_is_not_overwritten_and_resuming_it_changes_nothing(scene
     before = rows(uninterrupted)
     config = resolve(scenes, "detr-tiny", epochs=3, **SETTINGS)
     with pytest.raises(UsageError, match="holds a run already"):
-        train.train(config, uninterrupted)
-    train.train(config, uninterrupted, resume=True)
+        start_training(config, uninterrupted)
+    start_training(config, uninterrupted, resume=True)
     assert rows(uninterrupted) == before
 
 
 def test_resuming_with_other_settings_names_the_setting(scenes, uninterrupted):
     with pytest.raises(UsageError, match="started with epochs = 3, not 4"):
-        train.train(resolve(scenes, "detr-tiny", epochs=4, **SETTINGS), uninterrupted, resume=True)
+        start_training(resolve(scenes, "detr-tiny", epochs=4, **SETTINGS), uninterrupted, resume=True)
 
 
 @pytest.mark.parametrize(
@@ -227,31 +287,26 @@ def test_resuming_with_other_settings_names_the_setting(scenes, uninterrupted):
 def test_a_run_that_cannot_start_leaves_no_folder(scenes, tmp_path, monkeypatch, data, model, error):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error):
-        train.train(resolve(data or scenes, model, epochs=1, **SETTINGS), tmp_path / "run")
+        start_training(resolve(data or scenes, model, epochs=1, **SETTINGS), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_begun_by_another_version_of_the_model_is_not_resumed(scenes, tmp_path, monkeypatch):
+def test_a_run_begun_by_another_version_of_the_model_is_not_resumed(scenes, tmp_path):
     config = resolve(scenes, "detr-tiny", epochs=1, **SETTINGS)
-    train.train(config, tmp_path / "run")
-    create = train.create
-
-    def of_another_shape(*args, **kwargs):
-        checkpoint = create(*args, **kwargs)
-        checkpoint.model.class_head = torch.nn.Linear(3, 3)
-        return checkpoint
-
-    monkeypatch.setattr(train, "create", of_another_shape)
+    start_training(config, tmp_path / "run")
+    dataset, valid = open_data(scenes)
+    checkpoint = starting_checkpoint(config, dataset.classes)
+    checkpoint.model.class_head = torch.nn.Linear(3, 3)
     with pytest.raises(WeightsError, match=r"run was begun by another version of detr-tiny; start a new run"):
-        train.train(config, tmp_path / "run", resume=True)
+        train.train(checkpoint, dataset, valid, config, tmp_path / "run", resume=True)
 
 
 def test_a_run_begun_with_other_optimisers_is_not_resumed(scenes, tmp_path, monkeypatch):
     config = resolve(scenes, "sprint-n", epochs=1, **SETTINGS)
-    train.train(config, tmp_path / "run")
+    start_training(config, tmp_path / "run")
     monkeypatch.setattr("setpiece.training.optimiser.FEATURES", 1000)  # nothing is left to Muon
     with pytest.raises(WeightsError, match=r"run was begun by another version of sprint-n; start a new run"):
-        train.train(config, tmp_path / "run", resume=True)
+        start_training(config, tmp_path / "run", resume=True)
 
 
 def test_imagenet_weights_are_fetched_to_begin_a_run_and_not_to_resume_it(scenes, tmp_path, monkeypatch):
@@ -260,8 +315,8 @@ def test_imagenet_weights_are_fetched_to_begin_a_run_and_not_to_resume_it(scenes
         "setpiece.model.backbones.multi_scale.ResNetPyramid.load_imagenet", lambda self: fetched.append(self)
     )
     config = resolve(scenes, "sprint-s", epochs=1, **SETTINGS)
-    train.train(config, tmp_path / "run")
-    train.train(config, tmp_path / "run", resume=True)
+    start_training(config, tmp_path / "run")
+    start_training(config, tmp_path / "run", resume=True)
     assert len(fetched) == 1
 
 
@@ -281,21 +336,17 @@ def test_images_without_objects_and_with_more_than_queries_train_any_number_of_c
     }
     (folder / "_annotations.coco.json").write_text(json.dumps(content))
     config = resolve(folder.parent, "sprint-n", epochs=2, **SETTINGS | {"batch_size": 2})
-    train.train(config, tmp_path / "run")
+    start_training(config, tmp_path / "run")
     assert len(load(tmp_path / "run").classes) == classes
     assert all(row["loss"] > 0 for row in rows(tmp_path / "run"))
 
 
-def test_a_run_that_diverges_names_the_image_and_the_step(scenes, tmp_path, monkeypatch):
-    create = train.create
-
-    def poisoned(*args, **kwargs):
-        checkpoint = create(*args, **kwargs)
-        with torch.no_grad():
-            checkpoint.model.class_head.bias[0] = float("nan")
-        return checkpoint
-
-    monkeypatch.setattr(train, "create", poisoned)
+def test_a_run_that_diverges_names_the_image_and_the_step(scenes, tmp_path):
+    config = resolve(scenes, "detr-tiny", epochs=1, **SETTINGS)
+    dataset, valid = open_data(scenes)
+    checkpoint = starting_checkpoint(config, dataset.classes)
+    with torch.no_grad():
+        checkpoint.model.class_head.bias[0] = float("nan")
     with pytest.raises(NonFiniteCostError, match=r"diverged at step 0 on .*\.png\. Layer 0, image 0, query 0"):
-        train.train(resolve(scenes, "detr-tiny", epochs=1, **SETTINGS), tmp_path / "run")
+        train.train(checkpoint, dataset, valid, config, tmp_path / "run")
     assert not (tmp_path / "run").exists()

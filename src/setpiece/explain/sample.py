@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from torch import Tensor
 from setpiece.data.dataset import Dataset, Example
 from setpiece.data.images import read_image
 from setpiece.errors import UsageError
+from setpiece.evaluation import sv
+from setpiece.inference.preprocess import Picture, to_pixels
 from setpiece.records import Targets
 from setpiece.setloss.boxes import xyxy_to_cxcywh
 
@@ -59,6 +62,36 @@ def sample(
     height, width = pixels.shape[:2]
     boxes = (boxes_xyxy.reshape(-1, 4) / torch.tensor([width, height, width, height])).clamp(0, 1)
     return Sample(name, image_id, pixels, Targets.from_list([{"labels": labels, "boxes": xyxy_to_cxcywh(boxes)}]))
+
+
+def sample_picture(number: int, image: Picture, objects: sv.Detections | Mapping[str, Any] | None) -> Sample:
+    """A picture of any kind, with its objects if they are known.
+
+    Args:
+        number: what an image without a file name is called by.
+        image: a path, a PIL image, or an array HWC RGB uint8.
+        objects: detections with `class_id`, or `{"labels": T indices, "boxes_xyxy": T x 4 in pixels}`.
+
+    Raises:
+        DataError: the image cannot be read.
+        UsageError: the objects are none of these.
+    """
+    name = Path(image).name if isinstance(image, (str, Path)) else f"image {number}"
+    if objects is None:
+        return sample(name, number, to_pixels(image))
+    if isinstance(objects, sv.Detections):
+        objects = {"labels": objects.class_id if len(objects) else [], "boxes_xyxy": objects.xyxy}
+    try:
+        labels = torch.as_tensor(np.asarray(objects["labels"], dtype=np.int64))
+        boxes_xyxy = torch.as_tensor(np.asarray(objects["boxes_xyxy"], dtype=np.float32)).reshape(-1, 4)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(
+            f'The targets of {name} cannot be read: give supervision.Detections with class_id, or {{"labels": T class '
+            'indices, "boxes_xyxy": T x 4 pixels}.'
+        ) from error
+    if labels.shape != boxes_xyxy.shape[:1] or not (boxes_xyxy[:, :2] <= boxes_xyxy[:, 2:]).all():
+        raise UsageError(f"The targets of {name} need one label per box, and boxes as left, top, right, bottom.")
+    return sample(name, number, to_pixels(image), labels, boxes_xyxy)
 
 
 def choose(dataset: Dataset, names: Sequence[str], limit: int) -> list[Example]:

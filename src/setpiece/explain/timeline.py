@@ -49,6 +49,7 @@ from setpiece.errors import DataError
 from setpiece.explain.arrays import array, rounded
 from setpiece.records import TERMS
 from setpiece.runs import recording
+from setpiece.runs.layout import RunFolder
 from setpiece.runs.recording import Epoch, Header, Recording, Snapshot
 
 RECENT = 5  # epochs that say what the slots do now
@@ -65,10 +66,11 @@ def read_timeline(run: Path) -> tuple[dict[str, Any] | None, list[str]]:
         run: the folder that `setpiece train` wrote; any other folder has nothing to show.
     """
     missing: list[str] = []
-    metrics = _read_metrics(run / "metrics.jsonl", missing)
+    folder = RunFolder(run)
+    metrics = _read_metrics(folder.metrics, missing)
     matching = None
     try:
-        found = recording.read(run / "recording")
+        found = recording.read(folder.recording)
         missing += found.damaged
         if any(epoch.images for epoch in found.epochs):
             matching = _matching(found)

@@ -6,6 +6,7 @@ of their layouts (`published.py`). Nothing is unpickled without `weights_only`.
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -136,17 +137,29 @@ def load(source: str | Path, classes: Sequence[str] | None = None) -> Checkpoint
     except UsageError as error:
         raise UsageError(f"{error} (The presets are {', '.join(presets())}.)") from error
     config, state = read(path, classes)
-    model = _assemble(config, state, path)
-    if classes is not None and tuple(classes) != config.classes:
-        _log.warning(
-            "%s detects %s; its class head is replaced by a new one for %s, which has to be trained.",
-            source,
-            _listed(config.classes),
-            _listed(classes),
-        )
-        model.replace_class_head(len(classes))
-        config = config.model_copy(update={"classes": tuple(classes)})
-    return _checkpoint(model, config)
+    checkpoint = _checkpoint(_assemble(config, state, path), config)
+    return checkpoint if classes is None else with_classes(checkpoint, classes, str(source))
+
+
+def with_classes(checkpoint: Checkpoint, classes: Sequence[str], name: str) -> Checkpoint:
+    """A checkpoint that detects the given classes: itself, or a copy with a new class head where its classes differ.
+
+    Args:
+        checkpoint: stays as it is.
+        classes: the name of each class.
+        name: of the checkpoint, for the warning of the logger `setpiece` where the class head is replaced.
+    """
+    if tuple(classes) == checkpoint.classes:
+        return checkpoint
+    _log.warning(
+        "%s detects %s; its class head is replaced by a new one for %s, which has to be trained.",
+        name,
+        _listed(checkpoint.classes),
+        _listed(classes),
+    )
+    model = copy.deepcopy(checkpoint.model)
+    model.replace_class_head(len(classes))
+    return replace(checkpoint, model=model, classes=tuple(classes))
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> None:

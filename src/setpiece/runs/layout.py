@@ -1,13 +1,13 @@
-"""The folder of a run: what it holds, and how a killed run is taken up again.
+"""The folder of a run: which files it holds, and who may write into it.
 
 ```
-run.json         the resolved configuration
-metrics.jsonl    one line per epoch: loss terms, learning rate, images per second, and metrics where evaluated
+run.json         the settings of the run
+metrics.jsonl    one line per epoch: losses, learning rate, images per second, and COCO metrics where evaluated
 tensorboard/     the same as events
-pictures/        validation images: ground truth beside predictions of the latest evaluation
+pictures/        validation images: ground truth beside the predictions of the latest evaluation
 recording/       how the matching moved, for the report: see `setpiece.runs.recording`
-best/            model.safetensors, config.json, metrics.json: the averaged weights with the highest AP
-last/            the same of now, and training.pt: everything that --resume needs
+best/            model.safetensors, config.json, metrics.json: the EMA weights with the highest AP
+last/            the EMA weights of the latest evaluation, and training.pt: the state that --resume needs
 ```
 """
 
@@ -15,131 +15,136 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from setpiece.atomic import write_whole
 from setpiece.errors import UsageError, WeightsError
-from setpiece.evaluation import CocoMetrics
-from setpiece.model.checkpoint import Checkpoint, save
-from setpiece.training.config import TrainConfig
 
-
-@dataclass
-class Position:
-    """Where a run is: with the weights and the optimiser's state, all that the rest of it depends on.
-
-    Attributes:
-        epoch: epochs begun, from 0.
-        batch: batches of this epoch that are done.
-        step: optimiser steps done.
-        seconds: of training so far.
-        evaluated: how many of the evaluations planned for the run are behind it.
-        best: the highest AP so far.
-        sums: of the losses over this epoch's batches, by term.
-    """
-
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    seconds: float = 0.0
-    evaluated: int = 0
-    best: float = -1.0
-    sums: dict[str, float] = field(default_factory=dict)
+RENAMED = {"near_weight": "one_to_many_weight"}  # settings in run.json by their former names
 
 
 class RunFolder:
-    """Reads and writes a run folder; every file in it is whole at any time."""
+    """The paths of a run folder, and its small files; every file is whole at any time.
+
+    Attributes:
+        path: the folder itself.
+        best: folder of the checkpoint with the highest AP.
+        last: folder of the latest checkpoint.
+        state: file that a killed run is resumed from, see `setpiece.runs.state`.
+        metrics: file with a line per epoch.
+        settings: file with the settings.
+        pictures: folder of pictures.
+        tensorboard: folder of TensorBoard's events.
+        recording: folder of the recording.
+
+    Example:
+        >>> RunFolder(Path("runs/cells")).metrics.as_posix()
+        'runs/cells/metrics.jsonl'
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.best, self.last = path / "best", path / "last"
-        self.pictures, self.tensorboard = path / "pictures", path / "tensorboard"
-        self.recording = path / "recording"
-        self._config, self._metrics = path / "run.json", path / "metrics.jsonl"
-        self._state = self.last / "training.pt"
+        self.state = self.last / "training.pt"
+        self.metrics, self.settings = path / "metrics.jsonl", path / "run.json"
+        self.pictures, self.tensorboard, self.recording = path / "pictures", path / "tensorboard", path / "recording"
 
-    def create(self, config: TrainConfig, *, resume: bool) -> None:
-        """Make the folder of a new run, or make sure that the one to be resumed is of the same configuration.
+    @classmethod
+    def around(cls, source: Path) -> RunFolder | None:
+        """The run that a source belongs to: the run folder itself, one of its checkpoints or a checkpoint's file.
+
+        Returns:
+            None where there is no such run.
+        """
+        here = source.parent if source.is_file() else source
+        runs = (cls(folder) for folder in (here, here.parent))
+        return next((run for run in runs if run.settings.is_file()), None)
+
+    def create(self, settings: dict[str, Any], *, resume: bool) -> None:
+        """Make the folder of a new run, or check that the run to resume has the same settings.
+
+        Args:
+            settings: ready for JSON.
+            resume: continue the run in this folder, if there is one.
 
         Raises:
-            UsageError: there is a run already, or the run to be resumed was started with other settings.
+            UsageError: there is a run already, or the run to resume was started with other settings.
+            WeightsError: the settings of the run to resume cannot be read.
         """
-        if not self._config.is_file():
+        if not self.settings.is_file():
             if self.path.exists() and (not self.path.is_dir() or self._holds_something()):
                 raise UsageError(f"{self.path} exists and is not a run: choose another --output.")
             self.path.mkdir(parents=True, exist_ok=True)
-            write_whole(self._config, lambda path: path.write_text(config.model_dump_json(indent=2) + "\n"))
+            _write_json(self.settings, settings)
         elif not resume:
             raise UsageError(f"{self.path} holds a run already: continue it with --resume or choose another --output.")
         else:
-            now, then = config.model_dump(mode="json"), self._started_with()
-            changed = [name for name in now if now[name] != then.get(name)]
+            then = self._read_settings()
+            changed = [name for name in settings if settings[name] != then.get(name)]
             if changed:
                 name = changed[0]
                 raise UsageError(
-                    f"{self.path} was started with {name} = {then.get(name)}, not {now[name]}: resume it with the "
+                    f"{self.path} was started with {name} = {then.get(name)}, not {settings[name]}: resume it with the "
                     "settings it was started with."
                 )
 
     def _holds_something(self) -> bool:
         # A run killed in its first moment leaves this one file.
-        return any(file.name != f".{self._config.name}.unfinished" for file in self.path.iterdir())
+        return any(file.name != f".{self.settings.name}.unfinished" for file in self.path.iterdir())
 
-    def _started_with(self) -> dict[str, Any]:
+    def _read_settings(self) -> dict[str, Any]:
         try:
-            return dict(json.loads(self._config.read_text()))
+            found: dict[str, Any] = dict(json.loads(self.settings.read_text()))
         except (OSError, ValueError) as error:
-            raise WeightsError(f"{self._config} is damaged: choose another --output.") from error
+            raise WeightsError(f"{self.settings} is damaged: choose another --output.") from error
+        return {RENAMED.get(name, name): value for name, value in found.items()}
 
     def begun(self) -> bool:
-        """Whether there is a state to go on from."""
-        return self._state.is_file()
+        """Whether there is a state to resume from."""
+        return self.state.is_file()
 
     def forget(self) -> None:
-        """Remove the folder of a run that failed before it had anything to keep."""
+        """Remove the folder of a run that failed before it saved a state."""
         if not self.begun():
             shutil.rmtree(self.path)
 
-    def save_state(self, position: Position, tensors: dict[str, Any]) -> None:
-        """Write what `load_state` reads."""
-        self.last.mkdir(exist_ok=True)
-        write_whole(self._state, lambda path: torch.save({"position": asdict(position), **tensors}, path))
-
-    def load_state(self) -> tuple[Position, dict[str, Any]] | None:
-        """The latest state, None where the run was stopped before there was one.
-
-        Raises:
-            WeightsError: the file cannot be read.
-        """
-        if not self.begun():
-            return None
-        try:
-            tensors = torch.load(self._state, map_location="cpu", weights_only=True)
-            return Position(**tensors.pop("position")), tensors
-        except Exception as error:  # unpickling damaged bytes can raise nearly anything
-            raise WeightsError(f"{self._state} is damaged: delete {self.last} to start this run over.") from error
-
-    def save_checkpoint(self, folder: Path, checkpoint: Checkpoint, metrics: CocoMetrics | None) -> None:
-        """Write a checkpoint, and its metrics beside it."""
-        save(checkpoint, folder)
-        if metrics is not None:
-            text = json.dumps(metrics.to_dict(), indent=2) + "\n"
-            write_whole(folder / "metrics.json", lambda path: path.write_text(text))
-
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Add a line to `metrics.jsonl`."""
-        with self._metrics.open("a") as file:
+        with self.metrics.open("a") as file:
             file.write(json.dumps(row) + "\n")
 
     def cut_metrics(self, step: int) -> None:
-        """Drop the lines past a step, which a resumed run writes again."""
-        if self._metrics.is_file():
-            kept = [line for line in self._metrics.read_text().splitlines() if _step_of(line) <= step]
-            write_whole(self._metrics, lambda path: path.write_text("".join(line + "\n" for line in kept)))
+        """Drop the lines past a step: the resumed run writes them again."""
+        if self.metrics.is_file():
+            kept = [line for line in self.metrics.read_text().splitlines() if _step_of(line) <= step]
+            write_whole(self.metrics, lambda path: path.write_text("".join(line + "\n" for line in kept)))
+
+
+def write_metrics(checkpoint: Path, metrics: dict[str, Any]) -> None:
+    """Write the COCO metrics of a checkpoint into its folder, as `metrics.json`."""
+    _write_json(_metrics_file(checkpoint), metrics)
+
+
+def read_metrics(checkpoint: Path) -> dict[str, Any] | None:
+    """What `write_metrics` wrote; None where the checkpoint was not evaluated.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
+    file = _metrics_file(checkpoint)
+    try:
+        return dict(json.loads(file.read_text())) if file.is_file() else None
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{file} is damaged: delete it.") from error
+
+
+def _metrics_file(checkpoint: Path) -> Path:
+    return checkpoint / "metrics.json"
+
+
+def _write_json(file: Path, content: dict[str, Any]) -> None:
+    write_whole(file, lambda path: path.write_text(json.dumps(content, indent=2) + "\n"))
 
 
 def _step_of(line: str) -> float:

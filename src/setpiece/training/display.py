@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a live line in a terminal, a line now and then in a log file."""
+"""The progress of a run: a live line in a terminal, or a line every ten seconds in a log file."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ LOG_SECONDS = 10.0  # between lines where there is no terminal
 
 
 class Display:
-    """Live progress of a run; says nothing where `console` is quiet (the other processes of a distributed run)."""
+    """Live progress of a run.
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    Args:
+        console: where to show it; nothing is shown where None.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(quiet=True)
         self._progress = Progress(
             TextColumn("{task.fields[where]}", style="bold", markup=False),
             BarColumn(bar_width=20),
             TaskProgressColumn(),
             TextColumn("{task.fields[what]}", markup=False),
-            console=console,
+            console=self.console,
             transient=True,
         )
         self._task = self._progress.add_task("", total=1.0, where="", what="")
@@ -38,7 +42,13 @@ class Display:
         self._progress.stop()
 
     def show(self, where: str, done: float, what: str) -> None:
-        """Move the live line; `done` is in [0, 1]."""
+        """Update the live line.
+
+        Args:
+            where: such as "epoch 3".
+            done: share of the run that is done, in [0, 1].
+            what: losses and speed, say.
+        """
         self._progress.update(self._task, completed=done, where=where, what=what)
         if not self.console.is_terminal and time.monotonic() >= self._next_line:
             self.console.print(f"{where} {done:4.0%} {what}", soft_wrap=True, highlight=False, markup=False)
@@ -50,7 +60,7 @@ class Display:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person reads them.
+    """Seconds in words.
 
     Example:
         >>> duration(42.4), duration(340.0), duration(7260.0)

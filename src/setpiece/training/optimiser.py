@@ -1,4 +1,4 @@
-"""Parameters -> their optimisers, and the moving average of the weights."""
+"""Parameters -> their optimisers, and the exponential moving average (EMA) of the weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 from setpiece.training.config import TrainConfig
 from setpiece.training.muon import Muon
 
-FEATURES = 28  # the fewest rows and columns of what Muon trains: the sides of a box are 4, a 3×3 patch of RGB is 27
+FEATURES = 28  # fewest rows and columns of a matrix for Muon: the sides of a box are 4, a 3×3 patch of RGB is 27
 
 EMA_EVERY = 4  # steps
 
@@ -19,11 +19,11 @@ Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def make_optimisers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
-    """What trains the model: AdamW, for all of it or, beside Muon, for what is not a matrix within the network.
+    """Make AdamW for all parameters, or Muon for the matrices within the network and AdamW for the rest.
 
-    The CNN has its own learning rate, and only matrices and convolutions are decayed: vectors (biases, norms) do not
-    multiply, so a small norm does not regularise them. Muon leaves class heads to AdamW, as Jordan et al. do, and
-    whatever is no matrix or has few rows or columns: grouped convolutions, the sides of a box.
+    The CNN has its own learning rate. Only matrices and convolutions are decayed: vectors (biases, norms) do not
+    multiply, so a small norm does not regularise them. Muon leaves class heads to AdamW, as Jordan et al. do, and also
+    grouped convolutions and matrices with few rows or columns, such as the four sides of a box.
 
     Args:
         model: its CNN is called `backbone`.
@@ -81,13 +81,13 @@ def make_ema(model: nn.Module, decay: float) -> AveragedModel:
     return AveragedModel(model, multi_avg_fn=average, use_buffers=True)
 
 
-def update_ema(average: AveragedModel, model: nn.Module, step: int) -> None:
-    """Let the average follow the model, in every fourth step: it changes little in between.
+def update_ema(ema: AveragedModel, model: nn.Module, step: int) -> None:
+    """Update the EMA of a model at every fourth step; between two updates the weights change little.
 
     Args:
-        average: of `model`.
-        model: just updated.
-        step: from 0. The average lags behind by up to three steps, at the end of a run those of least learning rate.
+        ema: of `model`, by `make_ema`.
+        model: just trained.
+        step: from 0. The EMA misses up to three steps, at the end of a run those of the lowest learning rates.
     """
     if step % EMA_EVERY == 0:
-        average.update_parameters(model)
+        ema.update_parameters(model)

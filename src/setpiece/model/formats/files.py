@@ -36,6 +36,7 @@ def locate(source: str | Path) -> Path:
     """
     path = Path(source)
     if path.is_dir():
+        # The checkpoints of a run folder, by the names of `runs.layout`, which `model` may not import.
         for folder in (path, path / "best", path / "last"):
             if (folder / CONFIG).is_file():
                 return folder / WEIGHTS

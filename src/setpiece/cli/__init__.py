@@ -1,0 +1,10 @@
+"""The command line. Each command imports what it needs when it runs, so that `--help` answers at once."""
+
+from setpiece.cli.app import app, main
+
+# Each module adds its commands to `app`; `--help` lists them in this order.
+from setpiece.cli import training  # isort: skip
+from setpiece.cli import predicting  # isort: skip
+from setpiece.cli import explaining  # isort: skip
+
+__all__ = ["app", "explaining", "main", "predicting", "training"]

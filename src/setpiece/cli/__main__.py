@@ -1,0 +1,5 @@
+"""`python -m setpiece.cli`: the command line without its script."""
+
+from setpiece.cli import main
+
+main()

@@ -1,0 +1,84 @@
+"""The Typer application, what its commands share, and the entry point."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from setpiece.errors import SetpieceError, UsageError
+
+__all__ = ["DataFolder", "Model", "Split", "app", "console", "main", "require_writable", "unused"]
+
+app = typer.Typer(
+    help="Object detection as set prediction: train a DETR on your images, evaluate it, predict with it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(markup=False)  # class names and paths may hold brackets
+
+DataFolder = Annotated[Path, typer.Argument(metavar="DATA", help="Folder of a data set: COCO, YOLO or Pascal VOC.")]
+Model = Annotated[
+    str, typer.Argument(help="A run folder, a checkpoint folder, a .pth or .safetensors file, or a hub id.")
+]
+Split = Annotated[str, typer.Option(help="Which images of the data set: train, valid or test.")]
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+    """Options of every command; `main` finds `--debug` itself, wherever it stands."""
+
+
+def require_writable(file: Path, option: str) -> None:
+    """Refuse a file that cannot be written before the work is done.
+
+    Raises:
+        UsageError: it is a folder, or its folder does not exist or is not writable.
+    """
+    if file.is_dir() or not file.parent.is_dir():
+        raise UsageError(f"{option} {file} cannot be written: name a file in a folder that exists.")
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"{option} {file} cannot be written: nothing may be written in {file.parent}/, name another.")
+
+
+def unused(folder: Path) -> Path:
+    """The folder itself where nothing is there yet, else with the first free number from 2.
+
+    Example:
+        >>> import tempfile
+        >>> runs = Path(tempfile.mkdtemp())
+        >>> (runs / "demo").mkdir()
+        >>> unused(runs / "demo").name
+        'demo-2'
+    """
+    number, free = 2, folder
+    while free.exists():
+        free, number = folder.with_name(f"{folder.name}-{number}"), number + 1
+    return free
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one sentence and its own exit code."""
+    logging.basicConfig(format="%(message)s")
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app(arguments, prog_name="setpiece")
+    except SystemExit as end:
+        if end.code == 130:  # Typer's for an interrupt
+            print("Stopped.", file=sys.stderr)
+        raise
+    except Exception as error:
+        if debug:
+            raise
+        message, code = f"{type(error).__name__}: {error} (run again with --debug to see where)", 1
+        if isinstance(error, SetpieceError):
+            message, code = str(error), error.exit_code
+        print("Error:", *message.splitlines(), file=sys.stderr)
+        sys.exit(code)

@@ -1,0 +1,65 @@
+"""`setpiece explain` and `setpiece tour`: the pages that show set prediction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from setpiece.cli.app import Model, Split, app, console, require_writable
+from setpiece.errors import UsageError
+
+__all__ = ["explain", "tour"]
+
+
+@app.command()
+def explain(
+    model: Model,
+    data: Annotated[Path | None, typer.Option(metavar="DATA", help="Folder of a data set.")] = None,
+    split: Split = "valid",
+    images: Annotated[
+        list[str] | None,
+        typer.Option(help="Images of the data set by their file names, one or several; without --data, any images."),
+    ] = None,
+    more: Annotated[
+        list[str] | None, typer.Argument(metavar="IMAGE", show_default=False, help="Further --images.")
+    ] = None,
+    output: Annotated[Path, typer.Option(help="The report: one HTML file that needs nothing else.")] = Path(
+        "report.html"
+    ),
+    limit: Annotated[int, typer.Option(min=1, help="How many images to show where none are named.")] = 50,
+) -> None:
+    """Show the set prediction: which query matched which object, at what cost, and how training changed it."""
+    from setpiece.data.sources import open_dataset
+    from setpiece.detector import Detector
+    from setpiece.inference.sources import find_images
+
+    if more and not images:
+        raise UsageError(f"It is not clear what {more[0]} is: name images after --images, a data set after --data.")
+    names = [*(images or []), *(more or [])]
+    if data is None and not names:
+        raise UsageError("Say what to explain the model on: --data DATA, or --images FILE.")
+    require_writable(output, "--output")
+    detector = Detector.load(model)
+    if data is None:
+        explanation = detector.explain([str(file) for file in find_images(names)])
+    else:
+        explanation = detector.explain_dataset(open_dataset(data, split), names, limit=limit)
+    explanation.to_html(output)
+    for finding in explanation.findings:
+        console.print(f"- {finding}", soft_wrap=True, highlight=False)
+    count = len(explanation.images)
+    console.print(f"{count} image{'s' if count != 1 else ''} explained in {output}: open it in a browser.")
+
+
+@app.command()
+def tour(
+    output: Annotated[Path, typer.Option(help="The page: one HTML file that needs nothing else.")] = Path("tour.html"),
+) -> None:
+    """Learn set prediction from the beginning: a guided page with examples to play with, no model needed."""
+    from setpiece.explain import write_tour
+
+    require_writable(output, "--output")
+    write_tour(output)
+    console.print(f"The tour is {output}: open it in a browser.")

@@ -1,0 +1,172 @@
+"""`setpiece train`, and `setpiece demo`, which runs every step on a data set that it draws."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from setpiece.cli.app import DataFolder, app, console, unused
+from setpiece.errors import UsageError
+
+if TYPE_CHECKING:
+    from setpiece.training.result import TrainingResult
+
+__all__ = ["demo", "train"]
+
+
+@app.command()
+def train(
+    data: DataFolder,
+    model: Annotated[
+        str, typer.Option(help="What to start from: the name of a preset, or a checkpoint to fine-tune.")
+    ] = "sprint-n",
+    epochs: Annotated[
+        int | None, typer.Option(help="Length of the run in passes over the training images.  [default: 50]")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Length of the run in minutes of training, in place of --epochs.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder of the run.  [default: runs/DATA-MODEL]")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run in --output where it was stopped.")
+    ] = False,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="Another CNN for a sprint preset, torchvision/NAME or timm/NAME, to start from its ImageNet weights."
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Input size in pixels. Take more where objects are small; a step then takes longer.  [default: the "
+            "preset's]"
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images per step, over all processes; take fewer if memory runs out.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(help="After warm-up. Take a lower one if the loss becomes NaN. The CNN's changes with it."),
+    ] = None,
+    backbone_learning_rate: Annotated[float | None, typer.Option(help="Learning rate of the CNN alone.")] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(help="How strongly weights are pulled to 0; more where the model overfits.")
+    ] = None,
+    clip_norm: Annotated[
+        float | None, typer.Option(help="Largest norm of the gradient: a larger gradient is scaled down to it.")
+    ] = None,
+    orientations: Annotated[
+        str | None,
+        typer.Option(
+            help="Orientations used in augmentation: all (eight), mirrored or upright. Use upright if turning or "
+            "mirroring changes the class, as with 6 and 9.  [default: all for sprint, mirrored for DETR]"
+        ),
+    ] = None,
+    evaluations: Annotated[
+        int | None, typer.Option(help="How often the run is evaluated, at equal distances.  [default: 10]")
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="auto, bf16 or fp32: auto computes in bfloat16 where the hardware does.  [default: auto]"),
+    ] = None,
+    pretrained: Annotated[
+        bool, typer.Option(help="Start the CNN from ImageNet weights where the preset has some.")
+    ] = True,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes that load images ahead.  [default: none on a CPU, up to 8 with a GPU]"),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Of all random numbers; runs that differ in it alone show how much is luck.  [default: 0]"),
+    ] = None,
+) -> None:
+    """Train a detector on a data set."""
+    from setpiece.model.checkpoint import load
+    from setpiece.model.presets import presets
+    from setpiece.training.config import resolve
+    from setpiece.training.display import Display
+    from setpiece.training.start import start_training
+
+    if resume and output is None:
+        raise UsageError("--resume continues the run in --output: say which folder that is.")
+    if output is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("Several processes have to agree on the folder of the run: give --output.")
+    checkpoint = None if model in presets() else load(model)
+    config = resolve(
+        data,
+        model,
+        checkpoint,
+        epochs=epochs,
+        minutes=minutes,
+        backbone=backbone,
+        size=size,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        backbone_learning_rate=backbone_learning_rate,
+        weight_decay=weight_decay,
+        clip_norm=clip_norm,
+        orientations=orientations,
+        evaluations=evaluations,
+        precision=precision,
+        pretrained=pretrained,
+        workers=workers,
+        seed=seed,
+    )
+    folder = output or unused(Path("runs") / f"{data.resolve().name}-{Path(model).name}")
+    result = start_training(config, folder, checkpoint, resume=resume, display=Display(console))
+    if os.environ.get("RANK", "0") == "0":
+        _summarise(result, folder)
+
+
+@app.command()
+def demo(
+    minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 3.0,
+    output: Annotated[Path | None, typer.Option(help="Folder of the run.  [default: runs/demo]")] = None,
+) -> None:
+    """Draw a small data set, train on it, evaluate, predict, explain: every step in a few minutes."""
+    from setpiece.data.scenes import write_scenes
+    from setpiece.data.sources import open_dataset
+    from setpiece.detector import Detector
+    from setpiece.inference.files import predict_files
+    from setpiece.inference.sources import find_images
+    from setpiece.training.config import resolve
+    from setpiece.training.display import Display
+    from setpiece.training.start import start_training
+
+    folder = output or unused(Path("runs") / "demo")
+    scenes = folder.parent / "scenes"
+    config = resolve(scenes, "sprint-n", minutes=minutes, size=320)  # trains at up to 256, as the scenes are
+    console.print("Drawing a data set of textured scenes with overlapping shapes ...")
+    write_scenes(scenes)
+    result = start_training(config, folder, display=Display(console))
+    files = find_images([str(scenes / "valid")])[:24]
+    detector = Detector(result.folder, result.checkpoint)
+    predict_files(detector.predictor(), files, folder / "predictions", threshold=0.5)
+    detector.explain_dataset(open_dataset(scenes, "valid")).to_html(folder / "report.html")
+    _summarise(result, folder)
+    console.print(
+        f"  data set     {scenes}/\n  predictions  {folder / 'predictions'}/ (of held-out scenes)\n"
+        f"  report       {folder / 'report.html'} (who was matched with whom, and why: open it in a browser)",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _summarise(result: TrainingResult, folder: Path) -> None:
+    from setpiece.runs.layout import RunFolder
+
+    run = RunFolder(folder)
+    if result.metrics is not None:
+        console.print(result.metrics.table())
+    console.print(
+        f"Results:\n  checkpoint   {result.folder}/\n  metrics      {run.metrics}, and: tensorboard --logdir "
+        f"{run.path}\n  pictures     {run.pictures}/ (ground truth beside predictions)",
+        soft_wrap=True,
+        highlight=False,
+    )

@@ -1,0 +1,69 @@
+"""The saved state of a run: all that the rest of the run depends on, in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from setpiece.atomic import write_whole
+from setpiece.errors import WeightsError
+
+RENAMED = {"average": "ema", "near": "one_to_many"}  # keys by their former names
+
+
+@dataclass
+class Position:
+    """How far a run is.
+
+    Attributes:
+        epoch: epochs begun, from 0.
+        batch: batches of this epoch that are done.
+        step: optimiser steps done.
+        seconds: of training so far.
+        evaluated: how many of the evaluations planned for the run are done.
+        best: the highest AP so far.
+        sums: of each loss over the batches of this epoch.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    evaluated: int = 0
+    best: float = -1.0
+    sums: dict[str, float] = field(default_factory=dict)
+
+
+def save_state(file: Path, position: Position, tensors: Mapping[str, Any]) -> None:
+    """Write what `load_state` reads, and the folder of the file where it is missing.
+
+    Args:
+        tensors: state dicts of whatever the run consists of, by name.
+    """
+    file.parent.mkdir(exist_ok=True)
+    write_whole(file, lambda path: torch.save({"position": asdict(position), **tensors}, path))
+
+
+def load_state(file: Path) -> tuple[Position, dict[str, Any]] | None:
+    """What `save_state` wrote; None where there is no such file.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
+    if not file.is_file():
+        return None
+    try:
+        tensors = _renamed(torch.load(file, map_location="cpu", weights_only=True))
+        position = Position(**tensors.pop("position"))
+        position.sums = _renamed(position.sums)
+    except Exception as error:  # unpickling damaged bytes can raise nearly anything
+        raise WeightsError(f"{file} is damaged: delete {file.parent} to start this run over.") from error
+    return position, tensors
+
+
+def _renamed(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {RENAMED.get(name, name): value for name, value in content.items()}

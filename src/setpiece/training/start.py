@@ -1,0 +1,86 @@
+"""Settings -> what a run starts from: the data set, and a new model or a checkpoint for its classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from setpiece.data.dataset import Dataset
+from setpiece.data.sources import available_splits, open_dataset
+from setpiece.model.checkpoint import Checkpoint, create, with_classes
+from setpiece.runs.layout import RunFolder
+from setpiece.training.config import TrainConfig, starts_from_imagenet
+from setpiece.training.display import Display
+from setpiece.training.result import TrainingResult
+from setpiece.training.train import train
+
+
+def start_training(
+    config: TrainConfig,
+    output: Path,
+    checkpoint: Checkpoint | None = None,
+    *,
+    resume: bool = False,
+    display: Display | None = None,
+) -> TrainingResult:
+    """Open the data set, make what the run starts from, and train it.
+
+    Args:
+        config: see `resolve`.
+        output: the run folder, see `setpiece.runs.layout`.
+        checkpoint: what to start from; None for a new model of the preset `config.model`.
+        resume: continue the run in `output`, if there is one.
+        display: where progress is shown; nowhere where None.
+
+    Raises:
+        SetpieceError: see `train`.
+    """
+    dataset, valid = open_data(config.data)
+    resumed = resume and RunFolder(output).begun()
+    start = starting_checkpoint(config, dataset.classes, checkpoint, resumed=resumed)
+    return train(start, dataset, valid, config, output, resume=resume, display=display)
+
+
+def open_data(folder: Path) -> tuple[Dataset, Dataset | None]:
+    """The images to train on, and those to evaluate on: the split "valid", or else "test", or else None.
+
+    Raises:
+        UsageError: there is no such folder.
+        DataError: there is no data set, or it cannot be read.
+    """
+    splits = available_splits(folder)
+    held_out = next((split for split in ("valid", "test") if split in splits), None)
+    return open_dataset(folder, "train"), open_dataset(folder, held_out) if held_out else None
+
+
+def starting_checkpoint(
+    config: TrainConfig, classes: Sequence[str], checkpoint: Checkpoint | None = None, *, resumed: bool = False
+) -> Checkpoint:
+    """A new model of a preset, or a checkpoint made ready for other classes and another input size.
+
+    Args:
+        config: `seed` decides new weights, and `size` the input size.
+        classes: of the data set. Where those of `checkpoint` differ, it gets a new class head.
+        checkpoint: what to start from; None for a new model of the preset `config.model`. It stays as it is.
+        resumed: a saved state will replace the weights, so ImageNet weights are not fetched.
+
+    Raises:
+        UsageError: there is no such preset or backbone.
+        WeightsError: ImageNet weights cannot be fetched.
+    """
+    torch.manual_seed(config.seed)
+    if checkpoint is None:
+        return create(
+            config.model,
+            classes,
+            backbone=config.backbone,
+            pretrained_backbone=not resumed and starts_from_imagenet(config.model, config.backbone, config.pretrained),
+            shortest=config.size,
+        )
+    start = with_classes(checkpoint, classes, config.model)
+    if config.size is None:
+        return start
+    return replace(start, size=start.size.with_shortest(config.size))

@@ -1,0 +1,128 @@
+"""One optimiser step: a batch -> outputs -> losses -> new weights, and their EMA."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from setpiece.data.sampler import stable_seed
+from setpiece.inference.precision import autocast, uses_bf16
+from setpiece.model.backbones.named import synchronise_norms
+from setpiece.model.base import SetModel
+from setpiece.records import Batch, Losses, Outputs
+from setpiece.setloss import active_losses, auxiliary_losses, training_criterion
+from setpiece.training.config import TrainConfig
+from setpiece.training.optimiser import make_ema, make_optimisers, scale_learning_rates, update_ema
+from setpiece.training.schedule import learning_rate_factor
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step computed.
+
+    Attributes:
+        outputs: predictions of the model before the step.
+        losses: the Hungarian loss of this process's share of the batch.
+        values: the Hungarian loss "loss", its terms in the last prediction set, and the auxiliary losses that are on:
+            means over processes, without weights but for "loss".
+    """
+
+    outputs: Outputs
+    losses: Losses
+    values: dict[str, float]
+
+
+class Stepper:
+    """The model in training, with its optimisers, its losses and its EMA.
+
+    Args:
+        model: where to start from; a copy of it is trained.
+        config: the settings of the run.
+        accelerator: brings the processes of the run together.
+    """
+
+    def __init__(self, model: SetModel, config: TrainConfig, accelerator: Accelerator) -> None:
+        self.config, self.accelerator = config, accelerator
+        self.bf16 = uses_bf16(config.precision, accelerator.device)
+        self.criterion = training_criterion(model.form)
+        self.auxiliary = auxiliary_losses(config.one_to_many_weight)
+        trained = copy.deepcopy(model).to(accelerator.device)
+        trained.to(memory_format=torch.channels_last)
+        self.ema = make_ema(trained, config.ema_decay)
+        optimisers = make_optimisers(trained, config)
+        together = accelerator.num_processes > 1 and accelerator.device.type == "cuda"
+        self.model, *self.optimisers = accelerator.prepare(
+            synchronise_norms(trained) if together else trained, *optimisers
+        )
+
+    @property
+    def ema_model(self) -> SetModel:
+        """The model with the EMA weights, which is evaluated and saved."""
+        return cast(SetModel, self.ema.module)
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the latest step, for everything but the CNN."""
+        return self.optimisers[-1].param_groups[0]["lr"]
+
+    def step(self, batch: Batch, step: int, progress: float) -> Step:
+        """Train on a batch.
+
+        Args:
+            batch: the share of this process, on its device.
+            step: optimiser steps done before.
+            progress: share of the run that is done, in [0, 1].
+
+        Raises:
+            NonFiniteCostError: the model predicted NaN or infinity; the index says for which image of the batch.
+        """
+        scale_learning_rates(self.optimisers, learning_rate_factor(step, progress, self.config.warmup_steps))
+        torch.manual_seed(stable_seed(self.config.seed, self.accelerator.process_index, step))  # dropout
+        with autocast(self.accelerator.device, self.bf16):
+            pixels = batch.images.pixels.contiguous(memory_format=torch.channels_last)
+            outputs = self.model(pixels, batch.images.padding)
+        losses = self.criterion(outputs, batch.targets, self._mean)
+        added, auxiliary = active_losses(
+            self.auxiliary, progress, outputs, batch.targets, losses.match, self.criterion.weights, self._mean
+        )
+        self.accelerator.backward(losses.total + added)
+        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        for optimiser in self.optimisers:
+            optimiser.step()
+            optimiser.zero_grad()
+        update_ema(self.ema, self.accelerator.unwrap_model(self.model), step)
+        last_terms = {name: term[-1] for name, term in losses.terms.items()}
+        return Step(outputs, losses, self._values({"loss": losses.total, **last_terms, **auxiliary}))
+
+    def _mean(self, x: Tensor) -> Tensor:
+        """Over processes."""
+        return cast(Tensor, self.accelerator.reduce(x, "mean"))
+
+    def _values(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
+        means = self._mean(torch.stack([loss.detach() for loss in losses.values()])).tolist()
+        return dict(zip(losses, means, strict=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next step depends on."""
+        return {
+            "model": self.accelerator.unwrap_model(self.model).state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` returned.
+
+        Raises:
+            RuntimeError, ValueError: names or shapes of weights differ, or groups of the optimisers.
+        """
+        self.accelerator.unwrap_model(self.model).load_state_dict(state["model"])
+        self.ema.load_state_dict(state["ema"])
+        for optimiser, optimiser_state in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(optimiser_state)

@@ -1,0 +1,80 @@
+import json
+
+import pytest
+import torch
+
+from setpiece.errors import UsageError, WeightsError
+from setpiece.runs.layout import RunFolder, read_metrics, write_metrics
+from setpiece.runs.state import Position, load_state, save_state
+
+SETTINGS = {"model": "sprint-n", "one_to_many_weight": 1.0}
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.create(SETTINGS, resume=False)
+    return run
+
+
+def test_a_run_is_found_around_its_checkpoints_and_their_files(run):
+    run.best.mkdir()
+    (run.best / "model.safetensors").touch()
+    for source in (run.path, run.best, run.best / "model.safetensors"):
+        assert RunFolder.around(source).path == run.path
+    assert RunFolder.around(run.path.parent) is None
+    assert RunFolder.around(run.path.parent / "nowhere") is None
+
+
+def test_a_run_is_resumed_with_its_settings_alone_also_by_their_names_of_before(run):
+    run.create(SETTINGS, resume=True)
+    with pytest.raises(UsageError, match="run was started with model = sprint-n, not sprint-s"):
+        run.create(SETTINGS | {"model": "sprint-s"}, resume=True)
+    run.settings.write_text(json.dumps({"model": "sprint-n", "near_weight": 1.0}))
+    run.create(SETTINGS, resume=True)
+    with pytest.raises(UsageError, match=r"run was started with one_to_many_weight = 1\.0, not 2\.0"):
+        run.create(SETTINGS | {"one_to_many_weight": 2.0}, resume=True)
+
+
+def test_damaged_settings_are_said(run):
+    run.settings.write_text("{")
+    with pytest.raises(WeightsError, match=r"run\.json is damaged"):
+        run.create(SETTINGS, resume=True)
+
+
+def test_lines_past_a_step_and_torn_lines_are_cut(run):
+    for step in (4, 8):
+        run.append_metrics({"step": step})
+    with run.metrics.open("a") as file:
+        file.write('{"step": 1')
+    run.cut_metrics(4)
+    assert run.metrics.read_text() == '{"step": 4}\n'
+
+
+def test_metrics_of_a_checkpoint_are_read_as_they_were_written(run):
+    run.last.mkdir()
+    assert read_metrics(run.last) is None
+    write_metrics(run.last, {"AP": 0.25, "APs": None})
+    assert read_metrics(run.last) == {"AP": 0.25, "APs": None}
+    (run.last / "metrics.json").write_text("[")
+    with pytest.raises(WeightsError, match=r"metrics\.json is damaged"):
+        read_metrics(run.last)
+
+
+def test_a_state_is_read_as_it_was_saved_and_a_run_that_has_one_is_not_forgotten(run):
+    assert load_state(run.state) is None
+    position = Position(epoch=1, step=7, sums={"loss": 2.0})
+    save_state(run.state, position, {"ema": {"weight": torch.ones(2)}})
+    found, tensors = load_state(run.state)
+    assert found == position
+    assert tensors.keys() == {"ema"}
+    run.forget()
+    assert run.begun()
+    run.state.write_bytes(b"torn")
+    with pytest.raises(WeightsError, match=r"training\.pt is damaged: delete .*last to start this run over"):
+        load_state(run.state)
+
+
+def test_a_run_without_a_state_is_forgotten(run):
+    run.forget()
+    assert not run.path.exists()
