@@ -72,6 +72,35 @@ def violations(source):
     return found
 
 
+def public_names(file):
+    """What a file declares in `__all__`; None where it declares nothing."""
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+            return set(ast.literal_eval(node.value))
+    return None
+
+
+def borrowed(source):
+    """(file, module, name) of every name that one file of the package takes from another."""
+    for file in sorted(source.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "setpiece":
+                for alias in node.names:
+                    if not _is_module(source, f"{node.module}.{alias.name}"):
+                        yield file, node.module, alias.name
+
+
+def test_every_file_says_what_is_public_and_others_take_nothing_else():
+    defines = (ast.FunctionDef, ast.ClassDef, ast.Assign)
+    for file in SOURCE.rglob("*.py"):
+        if any(isinstance(node, defines) for node in ast.parse(file.read_text()).body):
+            assert public_names(file) is not None, file
+    for file, module, name in borrowed(SOURCE):
+        path = SOURCE.joinpath(*module.split(".")[1:])
+        owner = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        assert name in public_names(owner), f"{file} takes {name} from {module}"
+
+
 def test_every_room_has_its_place():
     rooms = {path.stem for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
     assert rooms - {"__init__"} | {"setpiece"} == set().union(*LEVELS)

@@ -7,6 +7,8 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+__all__ = ["write_whole"]
+
 
 def write_whole(file: Path, write: Callable[[Path], object]) -> None:
     """Write a file under another name beside it and then rename it, so that no reader ever sees half of it.

@@ -22,6 +22,8 @@ from setpiece.runs.layout import RunFolder
 if TYPE_CHECKING:
     from setpiece.explain import Explanation
 
+__all__ = ["Detector"]
+
 Objects = sv.Detections | Mapping[str, Any]
 
 

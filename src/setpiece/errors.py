@@ -9,6 +9,8 @@ SetpieceError                 1   anything below; its message is one sentence th
 ```
 """
 
+__all__ = ["DataError", "NonFiniteCostError", "SetpieceError", "UsageError", "WeightsError"]
+
 
 class SetpieceError(Exception):
     """Base of all errors below. `exit_code` is what the command line ends with."""

@@ -17,6 +17,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+__all__ = ["STRIDE", "TERMS", "Batch", "Form", "Images", "InputSize", "Losses", "Outputs", "Targets"]
+
 # How a model scores classes: softmax over the classes and no-object, or a sigmoid for each class.
 Form = Literal["softmax", "sigmoid"]
 

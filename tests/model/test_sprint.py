@@ -8,7 +8,8 @@ from setpiece.errors import UsageError, WeightsError
 from setpiece.model.backbones.multi_scale import PyramidBackbone
 from setpiece.model.checkpoint import create, load, save
 from setpiece.model.layers.deformable_attention import DeformableAttention
-from setpiece.model.sprint import initial_reference_boxes, refine, sprint_m, sprint_n, sprint_s, valid_ratios
+from setpiece.model.layers.reference_boxes import initial_reference_boxes, refine, valid_ratios
+from setpiece.model.sprint import sprint_m, sprint_n, sprint_s
 from setpiece.records import Targets
 from setpiece.setloss import SetCriterion
 

@@ -11,6 +11,8 @@ from jaxtyping import Bool, Float32, Int64
 
 from setpiece.data.defects import Defects
 
+__all__ = ["Dataset", "Example"]
+
 
 @dataclass(frozen=True)
 class Example:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
+__all__ = ["Defect", "Defects"]
+
 
 class Defect(Enum):
     """A kind of defect: what it is in the singular and the plural, and the rule that is applied to it."""

@@ -12,6 +12,8 @@ from PIL import ExifTags, Image
 
 from setpiece.errors import DataError
 
+__all__ = ["ImageHeader", "read_header", "read_image"]
+
 # The seven EXIF orientations other than 1, each with the operation that undoes it.
 _TO_UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -22,6 +22,8 @@ from setpiece.data.sampler import Key, stable_seed
 from setpiece.records import InputSize
 from setpiece.setloss.boxes import xyxy_to_cxcywh
 
+__all__ = ["EvalImages", "Item", "Orientations", "TrainImages", "oriented"]
+
 CACHE_LIMIT = 2 * 2**30  # bytes
 DETAIL = 1.5  # augmentation enlarges parts of an image by about this factor, which should not blur them
 

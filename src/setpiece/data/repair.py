@@ -12,6 +12,8 @@ from setpiece.data.formats.annotations import AnnotatedBox, AnnotatedImage
 from setpiece.data.images import ImageHeader, read_header
 from setpiece.errors import DataError
 
+__all__ = ["repair"]
+
 # Pixels: the rounding of coordinates written as text, which neither makes a box nor makes one stick out.
 NEGLIGIBLE = 0.01
 

@@ -12,6 +12,8 @@ from torchvision.transforms.v2 import functional as F
 
 from setpiece.records import InputSize
 
+__all__ = ["FitSize", "normalise"]
+
 
 class FitSize(v2.Transform):
     """Resize to the input size of a model, an image alone or with its boxes.

@@ -10,6 +10,8 @@ from torch.utils.data import Sampler
 
 from setpiece.errors import UsageError
 
+__all__ = ["EpochSampler", "Key", "full_size", "stable_seed"]
+
 Key = tuple[int, int, float]  # (epoch, image index, share of the input size)
 
 

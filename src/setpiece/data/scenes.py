@@ -19,6 +19,8 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from setpiece.errors import UsageError
 
+__all__ = ["CLASSES", "draw_scene", "write_scenes"]
+
 Colour = tuple[int, int, int]  # RGB in [0, 255]
 
 CLASSES = ("circle", "square", "triangle", "star", "ring", "cross")

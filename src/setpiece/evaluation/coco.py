@@ -14,6 +14,8 @@ from rich.table import Table
 
 from setpiece.errors import DataError
 
+__all__ = ["CocoMetrics", "evaluate_coco"]
+
 MEANINGS = {
     "AP": "IoU 0.50 to 0.95, all sizes",
     "AP50": "IoU 0.50",

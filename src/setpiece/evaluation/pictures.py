@@ -7,6 +7,8 @@ import supervision as sv
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+__all__ = ["COLOURS", "TEXT_COLOURS", "beside", "draw"]
+
 # Okabe & Ito's palette keeps apart for colour-blind eyes; its black is left out, for it is lost on dark images.
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 # Each colour's text: black or white, whichever has the higher contrast on it (WCAG).

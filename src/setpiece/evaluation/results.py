@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import supervision as sv
 
+__all__ = ["to_coco_results"]
+
 
 def to_coco_results(
     detections: Sequence[sv.Detections], image_ids: Sequence[int], category_ids: Sequence[int | None]

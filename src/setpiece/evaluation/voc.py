@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
+__all__ = ["VocPrecision", "evaluate_voc"]
+
 # In floating point 0.3, 0.6 and 0.7 lie a hair above themselves, so that a recall of 3 in 10 does not reach 0.3. The
 # published implementations have it so, and their values with it.
 ELEVEN = np.linspace(0, 1, 11)

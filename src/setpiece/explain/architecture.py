@@ -22,6 +22,8 @@ from setpiece.model.tracing import QueryTrace
 from setpiece.records import Form, Images, Outputs
 from setpiece.setloss import class_form
 
+__all__ = ["QUERIES", "architecture"]
+
 QUERIES = 12
 
 

@@ -28,6 +28,8 @@ from setpiece.web import render
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+__all__ = ["Explanation", "explain_outputs", "explain_samples"]
+
 NO_RUN = "The model is not in the folder of its training run, so nothing is known of its training."
 NO_IMAGE = "There is no image to explain: give at least one."
 TRACED_IMAGES = 4  # whose attention is shown

@@ -19,6 +19,8 @@ from setpiece.setloss import PairCosts, SetCriterion, assign, matching_weights, 
 from setpiece.setloss.assignment import to_queries
 from setpiece.setloss.boxes import overlaps
 
+__all__ = ["ImageFacts", "image_facts", "of_pairs"]
+
 
 @dataclass(frozen=True)
 class ImageFacts:

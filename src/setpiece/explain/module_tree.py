@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from setpiece.model.base import SetModel
 
+__all__ = ["ShapeTrace", "parts_of", "shapes", "tracing_shapes"]
+
 DEPTH = 3  # parts of parts of parts
 
 Shapes = list[list[int]]

@@ -14,6 +14,8 @@ from setpiece.records import Form, Outputs
 from setpiece.setloss.boxes import cxcywh_to_xyxy
 from setpiece.setloss.classification import class_form
 
+__all__ = ["to_detections"]
+
 
 def to_detections(
     outputs: Outputs,

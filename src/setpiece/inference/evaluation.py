@@ -10,6 +10,8 @@ from setpiece.errors import DataError
 from setpiece.evaluation import CocoMetrics, evaluate_coco, to_coco_results
 from setpiece.inference.predictor import BATCH_SIZE, Predictor
 
+__all__ = ["evaluate", "match_classes", "of_one_process"]
+
 Results = list[dict[str, Any]]
 
 

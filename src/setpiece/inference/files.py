@@ -17,6 +17,8 @@ from setpiece.errors import DataError, UsageError
 from setpiece.evaluation import draw, to_coco_results
 from setpiece.inference.predictor import BATCH_SIZE, Predictor
 
+__all__ = ["predict_files"]
+
 
 def predict_files(predictor: Predictor, files: Sequence[Path], output: Path, threshold: float) -> int:
     """Write a picture per image and `predictions.json` into a folder; returns how many objects were found.

@@ -6,6 +6,8 @@ from typing import Literal
 
 import torch
 
+__all__ = ["Precision", "autocast", "uses_bf16"]
+
 Precision = Literal["auto", "bf16", "fp32"]
 
 

@@ -21,6 +21,8 @@ from setpiece.inference.preprocess import Picture, preprocess, to_pixels
 from setpiece.model.checkpoint import Checkpoint
 from setpiece.records import Images, Outputs
 
+__all__ = ["BATCH_SIZE", "Predictor"]
+
 BATCH_SIZE = 8
 COCO_LIMIT = 100  # detections of an image that COCO's evaluation counts
 

@@ -19,6 +19,8 @@ from setpiece.errors import UsageError
 from setpiece.model.checkpoint import Checkpoint
 from setpiece.records import Images
 
+__all__ = ["Picture", "preprocess", "to_pixels"]
+
 Picture = str | Path | Image.Image | np.ndarray
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from setpiece.data.formats.annotations import IMAGE_SUFFIXES
 from setpiece.errors import UsageError
 
+__all__ = ["find_images"]
+
 
 def find_images(sources: Sequence[str]) -> list[Path]:
     """The image files that files, folders and globs name, each once, in the order given and sorted within a source.

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from setpiece.model.tracing import QueryTrace
 from setpiece.records import Form, Outputs
 
+__all__ = ["Role", "SetModel", "layer_names"]
+
 Role = Literal["backbone", "encoder", "queries", "decoder", "heads"]
 
 

@@ -29,6 +29,8 @@ from setpiece.model.formats.reading import read
 from setpiece.model.presets import build, presets
 from setpiece.records import InputSize
 
+__all__ = ["Checkpoint", "create", "load", "save", "with_classes"]
+
 _log = logging.getLogger("setpiece")
 
 

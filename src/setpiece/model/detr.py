@@ -21,6 +21,8 @@ from setpiece.model.layers.transformer import Decoder, DecoderLayer, Encoder, si
 from setpiece.model.tracing import QueryTrace, tracing_queries
 from setpiece.records import Outputs
 
+__all__ = ["Detr", "detr_r50", "detr_r50_dc5", "detr_r101", "detr_r101_dc5", "detr_tiny"]
+
 
 class Detr(SetModel):
     """Images -> a set of Q predictions: backbone, encoder, decoder with learned queries, and two heads.

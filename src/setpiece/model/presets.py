@@ -12,6 +12,8 @@ from setpiece.model.detr import detr_r50, detr_r50_dc5, detr_r101, detr_r101_dc5
 from setpiece.model.sprint import sprint_m, sprint_n, sprint_s
 from setpiece.records import InputSize
 
+__all__ = ["Preset", "build", "presets"]
+
 
 class Preset(NamedTuple):
     """A function that builds a model, the input size that it is made for, and whether its CNN can start pretrained."""

@@ -39,6 +39,8 @@ from setpiece.model.layers.reference_boxes import initial_reference_boxes, refin
 from setpiece.model.tracing import QueryTrace, tracing_queries
 from setpiece.records import Outputs
 
+__all__ = ["Sprint", "sprint_m", "sprint_n", "sprint_s"]
+
 PRIOR = 0.01  # probability that a class head starts with
 
 

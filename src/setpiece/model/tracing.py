@@ -15,6 +15,8 @@ from setpiece.model.layers.deformable_attention import DeformableAttention
 from setpiece.model.layers.query_selection import TopKQuerySelection
 from setpiece.model.layers.transformer import Attention
 
+__all__ = ["AttentionCall", "QueryTrace", "SamplingCall", "tracing_queries"]
+
 
 @dataclass
 class QueryTrace:

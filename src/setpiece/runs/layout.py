@@ -21,6 +21,8 @@ from typing import Any
 from setpiece.atomic import write_whole
 from setpiece.errors import UsageError, WeightsError
 
+__all__ = ["RunFolder", "read_metrics", "write_metrics"]
+
 RENAMED = {"near_weight": "one_to_many_weight"}  # settings in run.json by their former names
 
 

@@ -12,6 +12,8 @@ import torch
 from setpiece.atomic import write_whole
 from setpiece.errors import WeightsError
 
+__all__ = ["Position", "load_state", "save_state"]
+
 RENAMED = {"average": "ema", "near": "one_to_many"}  # keys by their former names
 
 

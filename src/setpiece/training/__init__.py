@@ -1,0 +1,1 @@
+"""Data set, checkpoint and settings -> a run with its best checkpoint; on Accelerate."""

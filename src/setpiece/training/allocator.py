@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import sys
 
+__all__ = ["keep_freed_memory"]
+
 TRIM_THRESHOLD, MMAP_MAX = -1, -4  # of glibc's mallopt(3)
 
 

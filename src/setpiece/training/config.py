@@ -23,6 +23,18 @@ from setpiece.errors import UsageError
 from setpiece.model.checkpoint import Checkpoint
 from setpiece.model.presets import presets
 
+__all__ = [
+    "Recipe",
+    "TrainConfig",
+    "from_scratch_recipe",
+    "paper_recipe",
+    "recipe_of",
+    "resolve",
+    "sprint_finetuning_recipe",
+    "sprint_recipe",
+    "starts_from_imagenet",
+]
+
 
 class Recipe(BaseModel):
     """How a model is trained unless the user says otherwise.

@@ -21,6 +21,8 @@ from setpiece.records import TERMS, Batch, Losses, Outputs, Targets
 from setpiece.setloss import SetCriterion
 from setpiece.setloss.boxes import l1, overlaps
 
+__all__ = ["Counters", "Seen", "image_losses", "join"]
+
 UNSEEN = -2  # -1 is a target without a query
 WORST = 20  # images of highest loss that are kept
 

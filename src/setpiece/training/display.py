@@ -8,6 +8,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+__all__ = ["Display", "duration"]
+
 LOG_SECONDS = 10.0  # between lines where there is no terminal
 
 

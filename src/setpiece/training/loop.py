@@ -37,6 +37,8 @@ from setpiece.training.result import TrainingResult
 from setpiece.training.schedule import Stopwatch, image_scale
 from setpiece.training.step import Stepper
 
+__all__ = ["Trainer"]
+
 SAVE_SECONDS = 60.0  # a kill loses at most this much
 
 

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+__all__ = ["ADAMS_SIZE", "Muon", "polar"]
+
 # (a, b, c) of each iteration. Each a σ + b σ³ + c σ⁵ is as near to 1 as such a polynomial can be on the interval that
 # those before it leave of [0.01, 1]: after all three it is [0.73, 1.27].
 QUINTICS = ((8.0934, -23.6204, 17.4462), (3.6366, -2.7219, 0.5365), (2.6613, -1.9772, 0.4526))

@@ -11,6 +11,8 @@ from torch.optim.swa_utils import AveragedModel
 from setpiece.training.config import TrainConfig
 from setpiece.training.muon import Muon
 
+__all__ = ["EMA_EVERY", "make_ema", "make_optimisers", "scale_learning_rates", "update_ema"]
+
 FEATURES = 28  # fewest rows and columns of a matrix for Muon: the sides of a box are 4, a 3×3 patch of RGB is 27
 
 EMA_EVERY = 4  # steps

@@ -16,6 +16,8 @@ from setpiece.data.images import read_image
 from setpiece.evaluation import beside
 from setpiece.inference.predictor import Predictor
 
+__all__ = ["write_pictures"]
+
 IMAGES = 8
 THRESHOLD = 0.4
 

@@ -22,6 +22,8 @@ from setpiece.records import TERMS
 from setpiece.runs.recording import Probe
 from setpiece.setloss import assign, class_form, matching_weights, pair_costs
 
+__all__ = ["KEPT", "Probes", "choose", "keep"]
+
 KEPT = 100  # queries of a probe's prediction, unless more of them are matched
 PICTURE_SIDE = 320
 

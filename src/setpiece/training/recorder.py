@@ -29,6 +29,8 @@ from setpiece.setloss import SetCriterion
 from setpiece.training.counters import Counters, Seen, join
 from setpiece.training.probes import Probes, choose
 
+__all__ = ["JOINED", "PER_PROBE", "Recorder"]
+
 PER_PROBE = 50  # training images: so few probes, at most, that an epoch makes up for a look at them
 FEWEST_PROBES, MOST_PROBES = 2, 8
 JOINED = 8  # steps that are counted at a time

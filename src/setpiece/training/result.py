@@ -8,6 +8,8 @@ from pathlib import Path
 from setpiece.evaluation import CocoMetrics
 from setpiece.model.checkpoint import Checkpoint
 
+__all__ = ["TrainingResult"]
+
 
 @dataclass(frozen=True)
 class TrainingResult:

@@ -6,6 +6,8 @@ import math
 import time
 from dataclasses import dataclass, field
 
+__all__ = ["Stopwatch", "image_scale", "learning_rate_factor"]
+
 CONSTANT = 0.5  # share of the run at the full learning rate
 GROWN = 0.6  # share of the run from which on images have their full size
 FLOOR = 0.01  # of the full learning rate, at the end

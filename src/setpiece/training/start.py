@@ -17,6 +17,8 @@ from setpiece.training.display import Display
 from setpiece.training.result import TrainingResult
 from setpiece.training.train import train
 
+__all__ = ["open_data", "start_training", "starting_checkpoint"]
+
 
 def start_training(
     config: TrainConfig,

@@ -21,6 +21,8 @@ from setpiece.training.config import TrainConfig
 from setpiece.training.optimiser import make_ema, make_optimisers, scale_learning_rates, update_ema
 from setpiece.training.schedule import learning_rate_factor
 
+__all__ = ["Step", "Stepper"]
+
 
 @dataclass(frozen=True)
 class Step:

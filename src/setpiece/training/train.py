@@ -21,6 +21,8 @@ from setpiece.training.display import Display
 from setpiece.training.loop import Trainer
 from setpiece.training.result import TrainingResult
 
+__all__ = ["train"]
+
 
 def train(
     checkpoint: Checkpoint,

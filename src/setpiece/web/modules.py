@@ -18,6 +18,8 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping
 
+__all__ = ["bundle", "imports", "in_order"]
+
 IMPORT = re.compile(
     r'^import (?:\* as (?P<all>\w+)|\{(?P<some>[\w\s,]+)\}) from "(?P<path>\.\.?/[\w./]+)";$', re.MULTILINE
 )

@@ -13,6 +13,8 @@ from typing import Any
 
 from setpiece.web.modules import bundle, in_order
 
+__all__ = ["page_texts", "render"]
+
 
 def render(payload: dict[str, Any]) -> str:
     """The page of a payload.

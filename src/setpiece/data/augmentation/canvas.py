@@ -13,6 +13,8 @@ from torchvision.transforms.v2 import functional as F
 from setpiece.data.augmentation.random import below, uniform
 from setpiece.records import InputSize
 
+__all__ = ["RandomCanvas", "random_colouring", "turn_hue"]
+
 IDENTITY = torch.eye(3)
 LUMA = torch.tensor([0.299, 0.587, 0.114])
 CROSS = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])  # product with the grey axis, times √3

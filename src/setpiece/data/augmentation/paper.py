@@ -14,6 +14,8 @@ from torchvision.transforms.v2 import functional as F
 from setpiece.data.augmentation.random import below, uniform
 from setpiece.records import InputSize
 
+__all__ = ["train_transform"]
+
 # The paper, for images of 800 pixels at the shortest side: shortest side 480 to 800; or, before that, a resize
 # to 400, 500 or 600 and a crop of 384 to 600 pixels a side.
 SCALES = (480 / 800, 1.0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+__all__ = ["below", "uniform"]
+
 
 def uniform(low: float, high: float) -> float:
     """A random number in [low, high)."""

@@ -8,6 +8,16 @@ from pathlib import Path
 from setpiece.data.defects import Defects
 from setpiece.errors import DataError
 
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "AnnotatedBox",
+    "AnnotatedImage",
+    "AnnotatedSplit",
+    "check_unique_classes",
+    "images_under",
+    "read_text",
+]
+
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".mpo"})
 
 

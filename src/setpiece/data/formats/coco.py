@@ -26,6 +26,8 @@ from setpiece.data.formats.annotations import (
 )
 from setpiece.errors import DataError
 
+__all__ = ["ROBOFLOW_FILE", "find_splits", "read_coco"]
+
 ROBOFLOW_FILE = "_annotations.coco.json"
 _INSTANCES = re.compile(r"instances_((train|valid|val|test)\d*)\.json")
 

@@ -17,6 +17,9 @@ from setpiece.data.defects import Defect, Defects
 from setpiece.data.formats.annotations import AnnotatedBox, AnnotatedImage, AnnotatedSplit, images_under, read_text
 from setpiece.errors import DataError
 
+__all__ = ["find_splits", "read_voc"]
+
+
 _LISTS = {"train": "train", "val": "valid", "valid": "valid", "test": "test"}
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 

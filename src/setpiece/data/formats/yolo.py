@@ -29,6 +29,9 @@ from setpiece.data.formats.annotations import (
 )
 from setpiece.errors import DataError
 
+__all__ = ["find_splits", "read_yolo"]
+
+
 _KEYS = {"train": ("train",), "valid": ("val", "valid"), "test": ("test",)}
 
 

@@ -13,6 +13,8 @@ from torchvision.ops import Conv2dNormActivation
 from setpiece.errors import UsageError
 from setpiece.model.backbones.single_scale import IMAGENET_MEAN, IMAGENET_STD, imagenet_weights
 
+__all__ = ["PyramidBackbone", "ResNetPyramid", "SmallCNN"]
+
 
 class PyramidBackbone(nn.Module):
     """A CNN that returns its maps of stride 8, 16 and 32.

@@ -15,6 +15,8 @@ from setpiece.errors import UsageError, WeightsError
 from setpiece.model.backbones.multi_scale import PyramidBackbone
 from setpiece.model.backbones.single_scale import imagenet_weights
 
+__all__ = ["TimmPyramid", "TorchvisionPyramid", "named_pyramid", "synchronise_norms"]
+
 STRIDES = (8, 16, 32)
 PROBE = (64, 96)  # height and width: the smallest on which the three strides give maps that pooling does not
 

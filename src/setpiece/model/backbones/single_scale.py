@@ -16,6 +16,8 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from setpiece.errors import WeightsError
 
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "ResNetBackbone", "TinyBackbone", "imagenet_weights"]
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in [0, 1], and
 IMAGENET_STD = (0.229, 0.224, 0.225)  # its standard deviation: how torchvision's networks get their images
 

@@ -18,6 +18,8 @@ from torch import Tensor
 
 from setpiece.errors import UsageError, WeightsError
 
+__all__ = ["CONFIG", "WEIGHTS", "fetch_from_hub", "locate", "read_json", "read_pth", "read_safetensors"]
+
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 SUFFIXES = (".pth", ".pt", ".safetensors")

@@ -14,6 +14,8 @@ from setpiece.model.formats.files import CONFIG, read_safetensors
 from setpiece.model.presets import presets
 from setpiece.records import InputSize
 
+__all__ = ["Config", "read_ours"]
+
 FORMAT: Literal[2] = 2  # 1 named some parameters of `sprint` otherwise, see `SetModel.renamed`
 
 

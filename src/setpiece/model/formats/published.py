@@ -18,6 +18,20 @@ from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 
 from setpiece.errors import WeightsError
 
+__all__ = [
+    "class_names",
+    "coco_names",
+    "drop_unused_classes",
+    "from_original",
+    "from_transformers",
+    "infer_preset",
+    "is_dilated",
+    "original_name",
+    "require_same_names",
+    "to_transformers",
+    "transformers_name",
+]
+
 State = Mapping[str, Tensor]
 
 _BOX_HEAD = tuple((rf"^box_head\.{2 * i}\.", f"box_head.layers.{i}.") for i in range(3))

@@ -15,6 +15,8 @@ from setpiece.model.formats.files import CONFIG, read_json, read_pth, read_safet
 from setpiece.model.formats.ours import Config, read_ours
 from setpiece.model.presets import build, presets
 
+__all__ = ["read"]
+
 
 def read(path: Path, classes: Sequence[str] | None) -> tuple[Config, dict[str, Tensor]]:
     """Read a file of weights, and what is said of it: our own, a `.pth` of the original, or one of `transformers`.

@@ -9,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+__all__ = ["DeformableAttention"]
+
 
 class DeformableAttention(nn.Module):
     """Multi-scale deformable attention around a reference box.

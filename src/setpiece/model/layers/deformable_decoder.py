@@ -9,6 +9,8 @@ from setpiece.model.layers.deformable_attention import DeformableAttention
 from setpiece.model.layers.relation import FEATURE_SLOPES, distances, relation_bias, relation_features
 from setpiece.model.layers.transformer import Attention, FeedForward
 
+__all__ = ["DeformableDecoderLayer"]
+
 
 class DeformableDecoderLayer(nn.Module):
     """Relation embedding, self-attention with relation bias, deformable attention, feed-forward network."""

@@ -11,6 +11,8 @@ from torchvision.ops import Conv2dNormActivation
 
 from setpiece.model.layers.transformer import EncoderLayer, sine_positions
 
+__all__ = ["HybridEncoder"]
+
 
 class HybridEncoder(nn.Module):
     """A transformer layer on the coarsest map, then coarse-to-fine and fine-to-coarse convolutions.

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+__all__ = ["TopKQuerySelection"]
+
 
 class TopKQuerySelection(nn.Module):
     """Take the Q cells with the highest class score as object queries, the best first.

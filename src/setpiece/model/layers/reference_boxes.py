@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+__all__ = ["initial_reference_boxes", "refine", "valid_ratios"]
+
 INITIAL_SIDE = 1.6  # of the box that a cell starts from, in cells
 
 

@@ -21,6 +21,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+__all__ = ["FEATURE_SLOPES", "distances", "relation_bias", "relation_features"]
+
 BETTER = 3.0  # added for a better query, in every other head
 LEAST_SIDE = 1e-4  # of the image: smaller sides count as this
 FEATURE_SLOPES = (1.0, 2.0, 4.0, 8.0)

@@ -17,6 +17,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+__all__ = ["Attention", "Decoder", "DecoderLayer", "Encoder", "EncoderLayer", "FeedForward", "sine_positions"]
+
 
 def sine_positions(padding: Bool[Tensor, "B h w"], width: int) -> Float[Tensor, "B h w {width}"]:
     """Code each cell's row and column by sines and cosines, as fractions of the image without its padding.
