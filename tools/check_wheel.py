@@ -24,7 +24,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 LOWEST = ROOT / "constraints-lowest.txt"
-NOT_PACKAGED = shutil.ignore_patterns("__pycache__", "*.egg-info")
+NOT_PACKAGED = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.d.ts")  # the last for `make lint` alone
 
 # Runs in the new environment, in an empty folder.
 IMPORT_ALL = """
@@ -32,7 +32,8 @@ import importlib, pkgutil, sys
 import setpiece
 assert setpiece.__file__.startswith(sys.prefix), setpiece.__file__
 for module in pkgutil.walk_packages(setpiece.__path__, "setpiece."):
-    importlib.import_module(module.name)
+    if not module.name.endswith(".__main__"):  # which runs when it is imported
+        importlib.import_module(module.name)
 """
 DRAW = """
 from pathlib import Path
@@ -50,9 +51,8 @@ COMMANDS = (
 RESULTS = ("run/best/model.safetensors", "predictions/predictions.json", "report.html", "tour.html")
 
 
-def build(folder: Path) -> Path:
+def build(folder: Path, sources: Path) -> Path:
     """Build the wheel from a copy of the sources, which holds nothing that an earlier build left behind."""
-    sources = folder / "sources"
     shutil.copytree(ROOT / "src", sources / "src", ignore=NOT_PACKAGED)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, sources)
@@ -60,12 +60,10 @@ def build(folder: Path) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def require_all_files(wheel: Path) -> None:
+def require_all_files(wheel: Path, source: Path) -> None:
     """Every file of the package is in the wheel: pages, styles and scripts, too."""
-    source = ROOT / "src"
-    files = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
-    wanted = {file for file in files if "__pycache__" not in file and ".egg-info" not in file}
-    missing = wanted - set(zipfile.ZipFile(wheel).namelist())
+    files = {str(path.relative_to(source)) for path in source.glob("setpiece/**/*") if path.is_file()}
+    missing = files - set(zipfile.ZipFile(wheel).namelist())
     if missing:
         sys.exit(f"Not in the wheel: {', '.join(sorted(missing))}. See [tool.setuptools.package-data].")
 
@@ -120,8 +118,8 @@ def main() -> None:
     lowest = parser.parse_args().lowest
     with tempfile.TemporaryDirectory(prefix="setpiece-wheel-") as temporary:
         folder = Path(temporary)
-        wheel = build(folder)
-        require_all_files(wheel)
+        wheel = build(folder, folder / "sources")
+        require_all_files(wheel, folder / "sources" / "src")
         venv.create(folder / "env", symlinks=True)
         python = folder / "env" / "bin" / "python"
         site = next(folder.glob("env/lib/python*/site-packages"))
