@@ -1,4 +1,4 @@
-.PHONY: demo test lint docs clean
+.PHONY: demo test lint lint-pages docs clean
 
 .venv/ready: pyproject.toml constraints.txt
 	python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e '.[dev,docs]' && touch .venv/ready
@@ -9,11 +9,18 @@ demo: .venv/ready  ## train, evaluate and predict on scenes drawn on the spot
 test: .venv/ready  ## the whole suite
 	.venv/bin/python -m pytest
 
-lint: .venv/ready docs  ## ruff, mypy and the documentation's links
+lint: .venv/ready lint-pages docs  ## ruff, mypy, eslint and tsc where there is node, and the documentation
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
+lint-pages:  ## eslint and tsc, where there is node
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory node_modules/ready && npm run --silent lint; \
+	else echo "There is no node here: the JavaScript of the pages is not checked."; fi
+
+node_modules/ready: package.json package-lock.json
+	npm ci --silent && touch node_modules/ready
+
 docs: .venv/ready  ## the documentation, as a site in build/docs
-	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet && echo "The documentation is build/docs/index.html."
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet && echo "The documentation is build/docs/index.html."
 
 clean:  ## remove what make made
-	rm -rf .venv
+	rm -rf .venv node_modules

@@ -176,7 +176,7 @@ def test_tour_writes_a_page_and_says_where(setpiece, tmp_path):
         ("predict {checkpoint} photos missing/*.jpg", 2, "There is no image at missing/*.jpg"),
         ("predict nowhere photos", 2, "There is no checkpoint at nowhere"),
         ("predict {checkpoint} photos --threshold 1.5", 2, "The threshold 1.5 is not between 0 and 1"),
-        ("predict {checkpoint} photos --output photos", 2, "photos holds images"),
+        ("predict {checkpoint} photos --output photos", 2, "photos holds some of the images"),
         ("predict {checkpoint} notes.jpg", 1, "notes.jpg cannot be read as an image"),
         ("explain {checkpoint}", 2, "Say what to explain the model on"),
         ("explain detr-tiny --data {scenes}", 2, "detr-tiny is a preset without trained weights"),

@@ -158,7 +158,7 @@ def test_training_continues_from_what_the_detector_holds(scenes, tmp_path, monke
         started.append((config.model, checkpoint, resume))
         return TrainingResult(output, create("detr-tiny", ["ace"]), metrics=None)
 
-    monkeypatch.setattr("setpiece.detector.start_training", start)
+    monkeypatch.setattr("setpiece.training.start.start_training", start)
     detector = Detector.load("detr-tiny")
     assert detector.train(scenes, output=tmp_path / "one", epochs=1) is None  # nothing was evaluated
     first = detector.checkpoint

@@ -13,8 +13,8 @@ from setpiece.data.sources import open_dataset
 from setpiece.errors import UsageError
 from setpiece.evaluation import CocoMetrics, sv
 from setpiece.inference.evaluation import evaluate, match_classes
-from setpiece.inference.predictor import BATCH_SIZE, Predictor
-from setpiece.inference.preprocess import Picture, to_pixels
+from setpiece.inference.predictor import Predictor
+from setpiece.inference.preprocess import Picture
 from setpiece.model.checkpoint import Checkpoint, load, save
 from setpiece.model.presets import presets
 from setpiece.runs.layout import RunFolder
@@ -127,17 +127,10 @@ class Detector:
             DataError: an image cannot be read.
             UsageError: the threshold is outside [0, 1], or this is a preset that has not been trained.
         """
-        if not 0 <= threshold <= 1:
-            raise UsageError(f"The threshold {threshold} is not between 0 and 1.")
         predictor = self.predictor()
         if isinstance(images, list):
-            batches = (images[start : start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE))
-            return [
-                found
-                for batch in batches
-                for found in predictor.predict([to_pixels(image) for image in batch], threshold=threshold)
-            ]
-        return next(predictor.predict([to_pixels(images)], threshold=threshold))
+            return list(predictor.predict(images, threshold=threshold))
+        return next(predictor.predict([images], threshold=threshold))
 
     def explain(self, images: Picture | list[Picture], targets: Objects | list[Objects] | None = None) -> Explanation:
         """Show the set prediction of images: who is matched with whom, at what cost, and what it would teach.

@@ -84,7 +84,7 @@ def test_without_targets_the_predictions_are_shown_alone(detector, image, tmp_pa
     [said] = payload_of(explanation.to_html())["images"]
     assert explanation.pairs == []
     assert said["name"] == "cell.png"
-    assert said["note"].startswith("Nobody said what is in this image")
+    assert said["note"].startswith("This image has no annotations")
     assert said["src"].startswith("data:image/jpeg;base64,")
     assert (said["width"], said["height"]) == (64, 48)
 

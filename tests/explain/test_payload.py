@@ -10,23 +10,25 @@ from hypothesis import strategies as st
 
 from setpiece.explain.arrays import array, rounded, unpack
 from setpiece.explain.image_findings import Finding
-from setpiece.explain.page import render
-from setpiece.explain.payload import image_payload, images_payload, report_payload
-from setpiece.explain.report_image import show
+from setpiece.explain.payload import pack_images, report_payload
+from setpiece.explain.payload_image import pack_image
+from setpiece.explain.report_image import make_report_image
+from setpiece.explain.timeline import Metrics, Timeline
 from setpiece.records import Outputs, Targets
 from setpiece.setloss import SetCriterion
+from setpiece.web import render
 
 ALL = 10_000
 
 
-def shown(T, Q, L=3, C=3, form="sigmoid", seed=0, name="a.jpg"):
+def make_image(T, Q, L=3, C=3, form="sigmoid", seed=0, name="a.jpg"):
     generator = torch.Generator().manual_seed(seed)
     outputs = Outputs(
         torch.randn(L, 1, Q, C + (form == "softmax"), generator=generator),
         torch.rand(L, 1, Q, 4, generator=generator) * 0.5 + 0.2,
     )
     target = {"labels": torch.randint(C, (T,), generator=generator), "boxes": torch.rand(T, 4, generator=generator)}
-    return show(name, 7, None, outputs, Targets.from_list([target]), SetCriterion(form=form))
+    return make_report_image(name, 7, None, outputs, Targets.from_list([target]), SetCriterion(form=form))
 
 
 def compact(said):
@@ -36,8 +38,8 @@ def compact(said):
 
 @pytest.mark.parametrize("form", ["softmax", "sigmoid"])
 def test_all_queries_are_said_as_they_are(form):
-    image = shown(4, 6, form=form)
-    facts, said = image.facts, image_payload(image, ALL)
+    image = make_image(4, 6, form=form)
+    facts, said = image.facts, pack_image(image, ALL).content
     assert unpack(said["queries"]).tolist() == list(range(6))
     assert unpack(said["match"]).tolist() == facts.match.tolist()
     np.testing.assert_allclose(unpack(said["boxes"]), facts.boxes, rtol=1e-6)
@@ -49,8 +51,8 @@ def test_all_queries_are_said_as_they_are(form):
 
 @given(T=st.integers(0, 6), Q=st.integers(1, 60), most=st.integers(1, 60), seed=st.integers(0, 2**31))
 def test_queries_are_renumbered_and_none_with_a_part_in_the_match_is_dropped(T, Q, most, seed):
-    image = shown(T, Q, seed=seed)
-    facts, said = image.facts, image_payload(image, most)
+    image = make_image(T, Q, seed=seed)
+    facts, said = image.facts, pack_image(image, most).content
     kept = unpack(said["queries"])
     assert (np.diff(kept) > 0).all()
     assert len(kept) + said["dropped"]["count"] == Q
@@ -63,8 +65,8 @@ def test_queries_are_renumbered_and_none_with_a_part_in_the_match_is_dropped(T, 
 
 @pytest.mark.parametrize("form", ["softmax", "sigmoid"])
 def test_what_is_dropped_still_counts_in_the_loss(form):
-    image = shown(3, 80, form=form)
-    facts, said = image.facts, image_payload(image, 10)
+    image = make_image(3, 80, form=form)
+    facts, said = image.facts, pack_image(image, 10).content
     match, rest, dropped = unpack(said["match"])[-1], unpack(said["rest"])[-1], said["dropped"]
     assert dropped["count"] == 80 - len(rest) > 0
     free = np.delete(rest, match).sum() + unpack(dropped["rest"])[-1]
@@ -77,29 +79,29 @@ def test_what_is_dropped_still_counts_in_the_loss(form):
 
 
 def test_a_note_says_that_queries_are_left_out():
-    assert image_payload(shown(2, 80), 30)["note"] == "Only the 30 most relevant of 80 queries are kept here."
-    empty = image_payload(shown(0, 80), 30)["note"]
-    assert empty == "This image has no objects: every query is taught to find nothing. " + (
+    assert pack_image(make_image(2, 80), 30).content["note"] == "Only the 30 most relevant of 80 queries are kept here."
+    empty = pack_image(make_image(0, 80), 30).content["note"]
+    assert empty == "This image has no objects: every query learns to predict no-object. " + (
         "Only the 30 most relevant of 80 queries are kept here."
     )
 
 
 def test_a_report_keeps_to_its_bytes_dropping_queries_before_images():
-    images = [shown(3, 300, name=f"{i}.jpg") for i in range(4)]
-    whole = sum(len(compact(image_payload(image, ALL))) for image in images)
-    fewer, missing = images_payload(images, whole // 2)
+    images = [make_image(3, 300, name=f"{i}.jpg") for i in range(4)]
+    whole = sum(len(compact(pack_image(image, ALL).content)) for image in images)
+    fewer, missing = pack_images(images, whole // 2)
     assert missing == []
     assert len(fewer) == 4
-    assert sum(map(len, map(compact, fewer))) <= whole // 2
-    fewest, missing = images_payload(images, whole // 20)
+    assert sum(len(compact(image.content)) for image in fewer) <= whole // 2
+    fewest, missing = pack_images(images, whole // 20)
     assert 0 < len(fewest) < 4
     assert missing == [f"The last {4 - len(fewest)} of 4 images are left out, to keep this page small."]
-    assert len(images_payload(images, 1)[0]) == 1  # one is always shown
-    assert images_payload([], 1) == ([], [])
+    assert len(pack_images(images, 1)[0]) == 1  # one is always shown
+    assert pack_images([], 1) == ([], [])
 
 
 def test_findings_point_to_queries_as_they_are_kept_and_only_to_images_that_are_shown():
-    images = [shown(2, 80)]
+    images = [make_image(2, 80)]
     query = int(images[0].facts.match[-1, 1])
     found = [Finding("a", 1.0, image=0, layer=2, target=1, query=query), Finding("b", 0.5, image=3), Finding("c", 0.1)]
     said = report_payload(images, title="t", classes="xyz", layers="123", findings=found)
@@ -110,15 +112,15 @@ def test_findings_point_to_queries_as_they_are_kept_and_only_to_images_that_are_
 
 def test_no_attention_is_shown_on_an_image_that_is_left_out():
     model = {"preset": "detr-tiny", "images": [{"image": 0}, {"image": 1}]}
-    said = report_payload([shown(2, 5)], title="t", classes="xyz", layers="123", model=model)
+    said = report_payload([make_image(2, 5)], title="t", classes="xyz", layers="123", model=model)
     assert said["model"] == {"preset": "detr-tiny", "images": [{"image": 0}]}
     assert len(model["images"]) == 2
 
 
 def test_the_largest_cases_are_json_without_nan():
-    image = shown(115, 900, L=6, C=80, form="softmax")
-    many = shown(115, 100, L=2, C=80)
-    for one in (image, many, shown(0, 5), shown(1, 1)):
+    image = make_image(115, 900, L=6, C=80, form="softmax")
+    many = make_image(115, 100, L=2, C=80)
+    for one in (image, many, make_image(0, 5), make_image(1, 1)):
         text = json.dumps(report_payload([one], title="t", classes=["c"] * 80, layers=["l"] * 6), allow_nan=False)
         assert len(text) < 5_000_000
 
@@ -150,7 +152,7 @@ def test_arrays_come_back_as_they_were(values, dtype):
 
 
 def test_a_page_holds_all_it_needs_and_no_address_to_load_from():
-    page = render(report_payload([shown(2, 5)], title="<i>", classes=["</script><b>", "&", "c"], layers=["l"] * 3))
+    page = render(report_payload([make_image(2, 5)], title="<i>", classes=["</script><b>", "&", "c"], layers=["l"] * 3))
     head = page.split('<script type="application/json"')[0]
     assert "<title>&lt;i&gt;</title>" in head
     assert "</script><b>" not in page
@@ -161,7 +163,7 @@ def test_a_page_holds_all_it_needs_and_no_address_to_load_from():
 
 
 def test_plotly_is_in_a_page_with_training_and_lies_there_as_text():
-    page = render({"title": "t", "training": {"metrics": None}})
+    page = render({"kind": "report", "title": "t", "training": {"metrics": None}})
     assert 4_000_000 < len(page) < 6_000_000
     assert page.count("<script") == page.count("</script>")
     assert '<script type="text/plain" id="plotly">' in page
@@ -169,9 +171,12 @@ def test_plotly_is_in_a_page_with_training_and_lies_there_as_text():
 
 def test_what_else_is_on_the_page_leaves_less_for_the_images(monkeypatch):
     monkeypatch.setattr("setpiece.explain.payload.MAX_BYTES", 5_700_000)
-    images = [shown(3, 300, name=f"{i}.jpg") for i in range(4)]
+    images = [make_image(3, 300, name=f"{i}.jpg") for i in range(4)]
     rest = {"title": "t", "classes": "xyz", "layers": "123"}
     assert report_payload(images, **rest)["missing"] == []
     assert unpack(report_payload(images, **rest)["images"][0]["queries"]).size == 300
-    crowded = report_payload(images, **rest, training={"sample": "x" * 50_000})
+    epoch = np.arange(3000)
+    training = Timeline(Metrics(epoch, *np.ones((4, 3000))), None)
+    assert 50_000 < len(compact(report_payload([], **rest, training=training)["training"])) < 100_000
+    crowded = report_payload(images, **rest, training=training)
     assert unpack(crowded["images"][0]["queries"]).size < 300

@@ -1,4 +1,4 @@
-"""A run's folder -> the training part of the payload, and the chapter that draws it."""
+"""A run's folder -> its timeline, what the page reads of it, and the chapter that draws it."""
 
 import base64
 import io
@@ -10,27 +10,29 @@ import pytest
 from PIL import Image
 
 from setpiece.explain.arrays import unpack
-from setpiece.explain.timeline import MOST_LOOKS, read_timeline
+from setpiece.explain.matching_history import MAX_SNAPSHOTS
+from setpiece.explain.payload_training import training_payload
+from setpiece.explain.timeline import read_timeline
 from setpiece.records import TERMS
-from setpiece.runs import recording
+from setpiece.runs import recording_files
 
-from ..runs.test_recording import L, Q, make_epoch, make_header
+from ..runs.test_recording_files import L, Q, make_epoch, make_header
 
 
-def sensible(epoch, seen=True):
+def sensible(epoch, with_snapshot=True):
     """Random, but with counts that are parts of their wholes."""
-    made = make_epoch(epoch, seen)
+    made = make_epoch(epoch, with_snapshot)
     agreement = np.maximum(made.agreement, made.agreement.T)
     agreement[np.arange(L), np.arange(L)] = made.targets
     return replace(made, agreement=agreement)
 
 
-def write_run(folder, epochs=(1, 2, 3), slots="ranked"):
-    """A recorded run; every second epoch without a look at the probes."""
-    recording.write_header(folder / "recording", make_header(slots=slots))
+def write_run(folder, epochs=(1, 2, 3), slots="top-k"):
+    """A recorded run; every second epoch without a snapshot."""
+    recording_files.write_header(folder / "recording", make_header(slots=slots))
     start = replace(sensible(0), images=0)
-    for epoch in [start, *(sensible(n, seen=n % 2 == 1) for n in epochs)]:
-        recording.write_epoch(folder / "recording", epoch)
+    for epoch in [start, *(sensible(n, with_snapshot=n % 2 == 1) for n in epochs)]:
+        recording_files.write_epoch(folder / "recording", epoch)
     picture = io.BytesIO()
     Image.new("RGB", (40, 30), (90, 150, 170)).save(picture, "JPEG")
     (folder / "recording" / "probe-0.jpg").write_bytes(picture.getvalue())
@@ -53,93 +55,147 @@ def run(tmp_path):
     return write_run(tmp_path)
 
 
+def matching_of(run):
+    return read_timeline(run)[0].matching
+
+
+def payload_of(run):
+    """What the page reads."""
+    return training_payload(read_timeline(run)[0])
+
+
 def test_shares_are_those_of_the_recorded_counts(run):
-    training, missing = read_timeline(run)
-    matching = training["matching"]
+    timeline, missing = read_timeline(run)
+    matching = timeline.matching
     assert missing == []
-    epochs = [epoch for epoch in recording.read(run / "recording").epochs if epoch.images]
-    assert unpack(matching["epochs"]).tolist() == [1, 2, 3]
+    epochs = [epoch for epoch in recording_files.read(run / "recording").epochs if epoch.images]
+    assert matching.epochs.tolist() == [1, 2, 3]
     for row, epoch in enumerate(epochs):
-        np.testing.assert_allclose(unpack(matching["instability"])[row], epoch.changed / 12, rtol=1e-6)
-        np.testing.assert_allclose(unpack(matching["agreement"])[row], epoch.agreement[:, -1] / 20, rtol=1e-6)
-        for name, term in zip(TERMS, epoch.terms, strict=True):
-            np.testing.assert_allclose(unpack(matching["terms"][name])[row], term)
-    np.testing.assert_allclose(unpack(matching["agreement_between"]), epochs[-1].agreement / 20, rtol=1e-6)
+        np.testing.assert_allclose(matching.instability[row], epoch.changed / 12, rtol=1e-6)
+        np.testing.assert_allclose(matching.agreement[row], epoch.agreement[:, -1] / 20, rtol=1e-6)
+        np.testing.assert_array_equal(matching.terms[row], epoch.terms)
+    np.testing.assert_allclose(matching.agreement_between, epochs[-1].agreement / 20, rtol=1e-6)
     usage = sum(epoch.matched for epoch in epochs)
-    np.testing.assert_allclose(unpack(matching["usage"]), usage / usage.sum(1, keepdims=True), rtol=1e-6)
-    np.testing.assert_allclose(unpack(matching["usage"]).sum(1), 1, rtol=1e-6)
+    np.testing.assert_allclose(matching.usage, usage / usage.sum(1, keepdims=True), rtol=1e-6)
+    np.testing.assert_allclose(matching.usage.sum(1), 1, rtol=1e-6)
 
 
-def test_sampled_boxes_of_several_looks_come_together(run):
-    matching = read_timeline(run)[0]["matching"]
-    looked = [epoch.snapshot for epoch in recording.read(run / "recording").epochs if epoch.snapshot]
-    boxes, flags = (np.concatenate([getattr(one, name) for one in looked]) for name in ("sample", "sample_matched"))
-    np.testing.assert_array_equal(unpack(matching["sample"]), np.rint(boxes * 255))
-    np.testing.assert_array_equal(unpack(matching["sample_matched"]), flags)
+def test_sampled_boxes_of_several_snapshots_come_together(run):
+    matching = matching_of(run)
+    snapshots = [epoch.snapshot for epoch in recording_files.read(run / "recording").epochs if epoch.snapshot]
+    boxes, flags = (np.concatenate([getattr(one, name) for one in snapshots]) for name in ("sample", "sample_matched"))
+    np.testing.assert_array_equal(matching.sample, boxes)
+    np.testing.assert_array_equal(matching.sample_matched, flags)
 
 
 def test_metrics_are_those_of_the_run(run):
-    metrics = read_timeline(run)[0]["metrics"]
-    assert metrics["epoch"] == [1, 2, 3]
-    assert metrics["AP"] == pytest.approx([0.1, None, 0.3])
-    assert metrics["loss"] == pytest.approx([9.0, 4.5, 3.0])
+    metrics = read_timeline(run)[0].metrics
+    assert metrics.epoch.tolist() == [1, 2, 3]
+    np.testing.assert_allclose(metrics.AP, [0.1, np.nan, 0.3])
+    np.testing.assert_allclose(metrics.loss, [9.0, 4.5, 3.0])
+    np.testing.assert_allclose(metrics.seconds, [2.5, 5.0, 7.5])
+    assert payload_of(run)["metrics"]["AP"] == pytest.approx([0.1, None, 0.3])
 
 
 def test_the_probes_carry_the_box_cost_and_origin_of_every_matched_query(run):
-    matching = read_timeline(run)[0]["matching"]
-    looked = [epoch for epoch in recording.read(run / "recording").epochs if epoch.snapshot]
-    assert unpack(matching["looks"]).tolist() == [0, 1, 3]
-    for p, probe in enumerate(matching["probes"]):
-        found = {name: unpack(probe[name]) for name in ("boxes", "origins", "queries", "scores", "costs")}
-        for n, epoch in enumerate(looked):
+    matching = matching_of(run)
+    with_snapshot = [epoch for epoch in recording_files.read(run / "recording").epochs if epoch.snapshot]
+    assert matching.kept_epochs.tolist() == [0, 1, 3]
+    for p, found in enumerate(matching.probes):
+        for n, epoch in enumerate(with_snapshot):
             snapshot = epoch.snapshot
             for layer in range(L):
-                for t in range(len(probe["labels"])):
+                for t in range(len(found.probe.labels)):
                     k = snapshot.match[p, layer, t]
                     if k < 0:
-                        assert found["origins"][n, layer, t] == found["queries"][n, layer, t] == -1
+                        assert found.origins[n, layer, t] == found.queries[n, layer, t] == -1
                         continue
-                    assert found["origins"][n, layer, t] == snapshot.origins[p, k]
-                    assert found["queries"][n, layer, t] == snapshot.queries[p, k]
-                    np.testing.assert_array_equal(found["boxes"][n, layer, t], snapshot.boxes[p, layer, k])
-                    np.testing.assert_array_equal(found["costs"][n, layer, t], snapshot.costs[p, layer, t])
-                    assert found["scores"][n, layer, t] == snapshot.scores[p, layer, k]
-    moved = unpack(matching["moved"])
-    origins = [np.concatenate([unpack(probe["origins"])[n] for probe in matching["probes"]], 1) for n in range(3)]
-    assert np.isnan(moved[0]).all()
-    np.testing.assert_allclose(moved[2], (origins[2] != origins[1]).mean(1), rtol=1e-6)
-    assert base64.b64decode(matching["probes"][0]["src"].split(",")[1])[:2] == b"\xff\xd8"
-    assert matching["probes"][1]["src"] is None
+                    assert found.origins[n, layer, t] == snapshot.origins[p, k]
+                    assert found.queries[n, layer, t] == snapshot.queries[p, k]
+                    assert found.best_labels[n, layer, t] == snapshot.labels[p, layer, k]
+                    np.testing.assert_array_equal(found.boxes[n, layer, t], snapshot.boxes[p, layer, k])
+                    np.testing.assert_array_equal(found.costs[n, layer, t], snapshot.costs[p, layer, t])
+                    assert found.scores[n, layer, t] == snapshot.scores[p, layer, k]
+    origins = [np.concatenate([probe.origins[n] for probe in matching.probes], 1) for n in range(3)]
+    assert np.isnan(matching.probe_changes[0]).all()
+    np.testing.assert_allclose(matching.probe_changes[2], (origins[2] != origins[1]).mean(1), rtol=1e-6)
+    assert matching.probes[0].picture[:2] == b"\xff\xd8"
+    assert matching.probes[1].picture is None
 
 
 def test_the_images_of_highest_loss_say_how_often_they_were(run):
-    matching = read_timeline(run)[0]["matching"]
-    last = recording.read(run / "recording").epochs[-1]
-    assert [row["name"] for row in matching["worst"]] == last.worst_names
-    assert [row["loss"] for row in matching["worst"]] == pytest.approx(last.worst_losses.tolist())
-    assert all(1 <= row["epochs"] <= 3 for row in matching["worst"])
+    hard = matching_of(run).hard_images
+    last = recording_files.read(run / "recording").epochs[-1]
+    assert [image.name for image in hard] == last.worst_names
+    assert [image.loss for image in hard] == last.worst_losses.tolist()
+    assert all(1 <= image.epochs <= 3 for image in hard)
 
 
 def test_a_long_recording_is_thinned_out_but_keeps_its_ends(tmp_path):
-    matching = read_timeline(write_run(tmp_path, range(1, 200)))[0]["matching"]
-    looks = unpack(matching["looks"]).tolist()
-    assert len(looks) <= MOST_LOOKS
-    assert (looks[0], looks[-1]) == (0, 199)
-    assert len(unpack(matching["moved_epochs"])) == 101
-    assert len(unpack(matching["epochs"])) == 199
+    matching = matching_of(write_run(tmp_path, range(1, 200)))
+    kept = matching.kept_epochs.tolist()
+    assert len(kept) <= MAX_SNAPSHOTS
+    assert (kept[0], kept[-1]) == (0, 199)
+    assert all(len(probe.boxes) == len(kept) for probe in matching.probes)
+    assert len(matching.snapshot_epochs) == len(matching.probe_changes) == 101
+    assert len(matching.epochs) == 199
 
 
 def test_what_was_not_compared_is_not_a_number(run):
-    recording.write_epoch(run / "recording", replace(sensible(1), compared=0))
-    assert np.isnan(unpack(read_timeline(run)[0]["matching"]["instability"])[0]).all()
+    recording_files.write_epoch(run / "recording", replace(sensible(1), compared=0))
+    assert np.isnan(matching_of(run).instability[0]).all()
+
+
+def test_a_recording_without_snapshots_shows_its_counts(run):
+    for epoch in (replace(sensible(0), images=0), sensible(1), sensible(3)):
+        recording_files.write_epoch(run / "recording", replace(epoch, snapshot=None))
+    matching = matching_of(run)
+    assert matching.epochs.tolist() == [1, 2, 3]
+    assert matching.kept_epochs.tolist() == matching.snapshot_epochs.tolist() == []
+    assert [probe.boxes.shape for probe in matching.probes] == [(0, L, 2, 4)] * 2
+    json.dumps(payload_of(run), allow_nan=False)
+
+
+def test_the_page_reads_what_the_timeline_says(run):
+    matching, said = matching_of(run), payload_of(run)["matching"]
+    same = {
+        "epochs": matching.epochs,
+        "seconds": matching.seconds,
+        "instability": matching.instability,
+        "agreement": matching.agreement,
+        "agreement_between": matching.agreement_between,
+        "usage": matching.usage,
+        "box_mean": matching.box_mean,
+        "box_deviation": matching.box_deviation,
+        "sample": np.rint(matching.sample * 255),
+        "sample_matched": matching.sample_matched,
+        "looks": matching.kept_epochs,
+        "moved": matching.probe_changes,
+        "moved_epochs": matching.snapshot_epochs,
+    }
+    for name, values in same.items():
+        np.testing.assert_array_equal(unpack(said[name]), values)
+    for index, name in enumerate(TERMS):
+        np.testing.assert_array_equal(unpack(said["terms"][name]), matching.terms[:, index])
+    assert said["slots"] == "top-k"
+    assert [row["name"] for row in said["worst"]] == [image.name for image in matching.hard_images]
+    assert [row["loss"] for row in said["worst"]] == pytest.approx([image.loss for image in matching.hard_images])
+    for packed, probe in zip(said["probes"], matching.probes, strict=True):
+        assert packed["labels"] == probe.probe.labels
+        np.testing.assert_allclose(unpack(packed["targets"]), probe.probe.boxes, rtol=1e-6)
+        for name in ("boxes", "origins", "queries", "best_labels", "scores", "costs"):
+            np.testing.assert_array_equal(unpack(packed[name]), getattr(probe, name))
+    assert base64.b64decode(said["probes"][0]["src"].split(",")[1]) == matching.probes[0].picture
+    assert said["probes"][1]["src"] is None
 
 
 def test_an_older_run_shows_its_metrics_and_says_what_is_missing(run):
     for file in (run / "recording").iterdir():
         file.unlink()
-    training, missing = read_timeline(run)
-    assert training["matching"] is None
-    assert training["metrics"]["epoch"] == [1, 2, 3]
+    timeline, missing = read_timeline(run)
+    assert timeline.matching is None
+    assert payload_of(run)["matching"] is None
+    assert timeline.metrics.epoch.tolist() == [1, 2, 3]
     assert len(missing) == 1
     assert "not recorded" in missing[0]
 
@@ -148,9 +204,9 @@ def test_damaged_files_are_named_and_the_rest_is_shown(run):
     (run / "recording" / "epoch-000003.safetensors").write_bytes(b"torn")
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 4, "lo\n[]\n')
-    training, missing = read_timeline(run)
-    assert unpack(training["matching"]["epochs"]).tolist() == [1, 2]
-    assert training["metrics"]["epoch"] == [1, 2, 3]
+    timeline, missing = read_timeline(run)
+    assert timeline.matching.epochs.tolist() == [1, 2]
+    assert timeline.metrics.epoch.tolist() == [1, 2, 3]
     assert missing == [
         "2 lines of metrics.jsonl are damaged and left out.",
         "epoch-000003.safetensors of the recording is damaged.",
@@ -158,15 +214,15 @@ def test_damaged_files_are_named_and_the_rest_is_shown(run):
 
 
 def test_a_recording_that_has_only_begun_is_said(run):
-    recording.cut(run / "recording", 0)
-    training, missing = read_timeline(run)
-    assert training["matching"] is None
-    assert "no whole epoch" in missing[0]
+    recording_files.cut(run / "recording", 0)
+    timeline, missing = read_timeline(run)
+    assert timeline.matching is None
+    assert "no complete epoch" in missing[0]
 
 
 def test_a_folder_that_is_no_run_has_nothing_to_show(tmp_path):
-    training, missing = read_timeline(tmp_path)
-    assert training is None
+    timeline, missing = read_timeline(tmp_path)
+    assert timeline is None
     assert len(missing) == 2
 
 
@@ -174,7 +230,7 @@ def test_a_folder_that_is_no_run_has_nothing_to_show(tmp_path):
 def page(run, make_payload, open_page):
     """The Training chapter of a report, open."""
     payload, _ = make_payload([2])
-    return open_page({**payload, "training": read_timeline(run)[0]}, chapter="training")
+    return open_page({**payload, "training": payload_of(run)}, chapter="training")
 
 
 def numbers(page, selector):
@@ -182,7 +238,7 @@ def numbers(page, selector):
 
 
 def test_charts_show_the_numbers_of_python(page, run):
-    matching = read_timeline(run)[0]["matching"]
+    matching = payload_of(run)["matching"]
     page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length === 5")
 
     def drawn(role):
@@ -201,7 +257,7 @@ def test_charts_show_the_numbers_of_python(page, run):
 
 
 def test_sliding_through_the_epochs_moves_boxes_and_costs(page, run):
-    probe = read_timeline(run)[0]["matching"]["probes"][0]
+    probe = payload_of(run)["matching"]["probes"][0]
     queries, costs = unpack(probe["queries"]), unpack(probe["costs"])
     look, layer = page.locator("[data-role=look]"), page.locator("[data-role=probe-layer]")
     for n in (2, 0, 1):
@@ -220,7 +276,7 @@ def test_sliding_through_the_epochs_moves_boxes_and_costs(page, run):
 
 
 def test_strips_tell_when_a_target_changed_its_query(page, run):
-    origins = unpack(read_timeline(run)[0]["matching"]["probes"][0]["origins"])[:, -1]  # of the last layer
+    origins = unpack(payload_of(run)["matching"]["probes"][0]["origins"])[:, -1]  # of the last layer
     for target, row in enumerate(page.query_selector_all(".strip")):
         stretches = row.query_selector_all("i")
         spread = [
@@ -236,7 +292,7 @@ def test_strips_tell_when_a_target_changed_its_query(page, run):
 
 
 def test_slots_are_drawn_with_their_share(page, run):
-    usage = unpack(read_timeline(run)[0]["matching"]["usage"])
+    usage = unpack(payload_of(run)["matching"]["usage"])
     page.click("[data-role=slot-order-slot]")
     np.testing.assert_allclose(numbers(page, "[data-role=slot-bars] i"), usage[-1], rtol=1e-6)
     page.click("[data-role=slot-layer-0]")
@@ -255,10 +311,10 @@ def test_playing_ends_at_the_last_epoch(page):
     page.wait_for_function("document.querySelector('[data-role=play]').textContent.includes('Play')")
 
 
-@pytest.mark.parametrize("slots", ["learned", "ranked"])
+@pytest.mark.parametrize("slots", ["learned", "top-k"])
 def test_the_chapter_fits_a_telephone(tmp_path, make_payload, open_page, slots):
     payload, _ = make_payload([1])
-    training = read_timeline(write_run(tmp_path, slots=slots))[0]
+    training = payload_of(write_run(tmp_path, slots=slots))
     page = open_page({**payload, "training": training}, width=390, scheme="dark", chapter="training")
     page.wait_for_selector(".js-plotly-plot")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -266,7 +322,7 @@ def test_the_chapter_fits_a_telephone(tmp_path, make_payload, open_page, slots):
 
 def test_a_run_without_recording_shows_its_metrics_alone(run, make_payload, open_page):
     payload, _ = make_payload([1])
-    training = {**read_timeline(run)[0], "matching": None}
+    training = {**payload_of(run), "matching": None}
     page = open_page({**payload, "training": training}, chapter="training")
     page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length === 2")
     assert page.locator("[data-view=training] .panel").count() == 2

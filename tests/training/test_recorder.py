@@ -16,7 +16,7 @@ from setpiece.data.sources import open_dataset
 from setpiece.inference.predictor import Predictor
 from setpiece.model.checkpoint import create, load
 from setpiece.records import TERMS, Batch, Images, Outputs, Targets
-from setpiece.runs import recording
+from setpiece.runs import recording_files
 from setpiece.setloss import SetCriterion, match, pair_costs
 from setpiece.training import loop, recorder
 from setpiece.training.config import resolve
@@ -197,14 +197,14 @@ def run(request, scenes, tmp_path_factory):
 
 
 def test_a_run_records_its_start_and_every_epoch(run):
-    found = recording.read(run / "recording")
+    found = recording_files.read(run / "recording")
     header = found.header
     assert not found.damaged
     assert [(e.epoch, e.step, e.images) for e in found.epochs] == [(0, 0, 0), (1, 4, 16), (2, 8, 16), (3, 12, 16)]
     assert all(e.snapshot is not None for e in found.epochs)
     assert header.preset == run.name
-    assert header.layers[0] == {"learned": "layer 1", "ranked": "proposals"}[header.slots]
-    assert header.slots == ("ranked" if run.name == "sprint-n" else "learned")
+    assert header.layers[0] == {"learned": "layer 1", "top-k": "proposals"}[header.slots]
+    assert header.slots == ("top-k" if run.name == "sprint-n" else "learned")
     assert len(header.probes) == 4  # all validation images
     assert len(list((run / "recording").glob("probe-*.jpg"))) == 4
     last = found.epochs[-1]
@@ -215,7 +215,7 @@ def test_a_run_records_its_start_and_every_epoch(run):
 
 
 def test_a_snapshot_is_what_the_saved_model_predicts_and_matches(run, scenes):
-    checkpoint, found = load(run / "last"), recording.read(run / "recording")
+    checkpoint, found = load(run / "last"), recording_files.read(run / "recording")
     probes = Probes(choose(open_dataset(scenes, "valid").examples, 8, seed=0), Predictor(checkpoint))
     assert [probe.name for probe in probes.describe()] == [probe.name for probe in found.header.probes]
     snapshot = found.epochs[-1].snapshot
@@ -244,8 +244,8 @@ def predict_alone(checkpoint, item):
         return checkpoint.model.eval()(batch.images.pixels, batch.images.padding)
 
 
-def test_a_ranked_query_is_known_by_its_cell_and_a_learned_one_by_its_slot(run):
-    checkpoint, found = load(run / "last"), recording.read(run / "recording")
+def test_a_top_k_query_is_known_by_its_cell_and_a_learned_one_by_its_slot(run):
+    checkpoint, found = load(run / "last"), recording_files.read(run / "recording")
     snapshot = found.epochs[-1].snapshot
     if found.header.slots == "learned":
         np.testing.assert_array_equal(snapshot.origins, snapshot.queries)
@@ -287,7 +287,7 @@ def test_a_killed_and_resumed_run_records_what_an_uninterrupted_one_does(
     with pytest.raises(Killed):
         start_training(config, tmp_path / "run", display=Killing(moment, times))
     start_training(config, tmp_path / "run", resume=True)
-    found, expected = (recording.read(folder / "recording") for folder in (tmp_path / "run", run))
+    found, expected = (recording_files.read(folder / "recording") for folder in (tmp_path / "run", run))
     assert found.header == expected.header
     for a, b in zip(found.epochs, expected.epochs, strict=True):
         assert_alike(replace(a, seconds=b.seconds), b)
@@ -316,14 +316,14 @@ def test_a_run_from_before_there_were_recordings_is_recorded_from_where_it_is_re
     del state["recording"]
     torch.save(state, tmp_path / "run" / "last" / "training.pt")
     start_training(config, tmp_path / "run", resume=True)
-    found = recording.read(tmp_path / "run" / "recording")
+    found = recording_files.read(tmp_path / "run" / "recording")
     assert [(epoch.epoch, epoch.step, epoch.images) for epoch in found.epochs] == [(1, 6, 0), (2, 8, 8)]
 
 
 def test_snapshots_of_the_probes_stay_within_their_share_but_the_last_is_made(scenes, tmp_path, monkeypatch):
     monkeypatch.setattr(recorder, "PER_PROBE", 12)  # two probes: a look for every 24 images, of which an epoch has 16
     start_training(resolve(scenes, "detr-tiny", epochs=5, **SETTINGS), tmp_path / "run")
-    found = recording.read(tmp_path / "run" / "recording")
+    found = recording_files.read(tmp_path / "run" / "recording")
     assert len(found.header.probes) == 2
     assert [epoch.snapshot is not None for epoch in found.epochs] == [True, False, True, False, True, True]
 

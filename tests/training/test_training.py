@@ -21,7 +21,7 @@ from setpiece.data.batching import TrainImages
 from setpiece.errors import DataError, NonFiniteCostError, UsageError, WeightsError
 from setpiece.model.checkpoint import load
 from setpiece.records import InputSize
-from setpiece.runs import recording
+from setpiece.runs import recording_files
 from setpiece.runs.layout import RunFolder
 from setpiece.setloss import auxiliary
 from setpiece.training import loop, train
@@ -263,7 +263,7 @@ def test_a_resumed_run_whose_recording_was_deleted_begins_another(scenes, tmp_pa
             start_training(config, tmp_path / "run", display=Killing("step", 6))
     shutil.rmtree(tmp_path / "run" / "recording")
     start_training(config, tmp_path / "run", resume=True)
-    assert [epoch.step for epoch in recording.read(tmp_path / "run" / "recording").epochs] == [6, 8]
+    assert [epoch.step for epoch in recording_files.read(tmp_path / "run" / "recording").epochs] == [6, 8]
 
 
 def test_a_finished_run_is_not_overwritten_and_resuming_it_changes_nothing(scenes, uninterrupted):

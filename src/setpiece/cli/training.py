@@ -87,8 +87,7 @@ def train(
     ] = None,
 ) -> None:
     """Train a detector on a data set."""
-    from setpiece.model.checkpoint import load
-    from setpiece.model.presets import presets
+    from setpiece.detector import Detector
     from setpiece.training.config import resolve
     from setpiece.training.display import Display
     from setpiece.training.start import start_training
@@ -97,7 +96,7 @@ def train(
         raise UsageError("--resume continues the run in --output: say which folder that is.")
     if output is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("Several processes have to agree on the folder of the run: give --output.")
-    checkpoint = None if model in presets() else load(model)
+    checkpoint = Detector.load(model).checkpoint
     config = resolve(
         data,
         model,

@@ -1,7 +1,7 @@
 """Who was matched with whom, at what cost, and what it taught: computed by `setloss`, shown in a page.
 
 Read in this order: `facts` (one image's match, costs, losses and gradients), `findings` (the same in sentences),
-`payload` (facts as the page reads them), `page` (payload -> one HTML file), `explanation` (what a user holds).
+`payload` (facts as the page reads them), `explanation` (what a user holds). `setpiece.web` draws the page.
 """
 
 from setpiece.explain.explanation import Explanation, explain_outputs, explain_samples

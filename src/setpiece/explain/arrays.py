@@ -1,4 +1,4 @@
-"""Numbers as the page reads them.
+"""Numbers and pictures as the page reads them.
 
 An array is `{"shape": [...], "dtype": "f4" | "i4" | "u1", "data": base64 of its values, little endian, row by row}`; a
 number on its own has the digits of a float32, and is null where it is NaN or infinite, which JSON cannot say.
@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+__all__ = ["array", "jpeg_url", "rounded", "unpack"]
+
 DIGITS = 9  # what a float32 needs to be read back as it was
 
 
 def array(values: Tensor | np.ndarray) -> dict[str, Any]:
-    """Pack numbers: bytes as they are, all others as float32 or as int32.
+    """Pack numbers: uint8 as they are, floats as float32, all others as int32.
 
     Example:
         >>> array(np.array([[1, 2]]))
@@ -39,8 +41,17 @@ def unpack(packed: dict[str, Any]) -> np.ndarray:
     return np.frombuffer(base64.b64decode(packed["data"]), f"<{packed['dtype']}").reshape(packed["shape"])
 
 
+def jpeg_url(jpeg: bytes) -> str:
+    """A picture as a data URL.
+
+    Args:
+        jpeg: the content of a JPEG file.
+    """
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
 def rounded(value: Any) -> Any:
-    """The same number, list or dictionary, every float in it cut to the digits of a float32; None if it is not finite.
+    """A number, list or dictionary with every float in it rounded to the digits of a float32; None if it is not finite.
 
     Example:
         >>> rounded({"a": [1 / 3], "b": float("nan")})

@@ -1,4 +1,4 @@
-"""Confident predictions without a target that lie over a matched one, and what the matching held against them."""
+"""Duplicates: confident unmatched predictions of an object that another query is matched to, and why they lost."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ from torch import Tensor
 from setpiece.setloss import PairCosts, Weights
 from setpiece.setloss.boxes import overlaps
 
-CONFIDENT = 0.5  # the least score that `predict` shows unless told otherwise
-SAME_OBJECT = 0.5  # two predictions of one class whose IoU is at least this are taken to mean one object
+__all__ = ["CONFIDENT", "Duplicate", "find_duplicates"]
+
+CONFIDENT = 0.5  # the default score threshold of `predict`
+SAME_OBJECT = 0.5  # two predictions of one class with at least this IoU are taken for one object
 NAMES = {"class": "class", "l1": "L1", "giou": "GIoU"}  # of the terms, in sentences
 
 
 @dataclass(frozen=True)
 class Duplicate:
-    """A confident prediction without a target that lies over a matched one of its class.
+    """A confident unmatched prediction that overlaps a matched prediction of the same class.
 
     Attributes:
-        layer: in which prediction set.
-        target: the target of the matched one.
-        query: the one left without a target.
-        matched_query: the one that has it.
-        score: probability that `query` gives its class, in [0, 1].
+        layer: index of the prediction set.
+        target: that the matched query has.
+        query: the unmatched query.
+        matched_query: the matched query.
+        score: of the unmatched query, in [0, 1].
         iou: of the two predicted boxes, in [0, 1].
-        gap: by term, how much more the target would cost with `query`, weighted. The sum is never negative: a
-            cheaper query that nobody else has would have been chosen.
+        gap: by term, how much more `query` would cost for the target than `matched_query` does, weighted. The sum is at
+            least 0, because the matching would have chosen an unmatched query that costs less.
     """
 
     layer: int
@@ -40,7 +42,7 @@ class Duplicate:
 
     @property
     def reason(self) -> str:
-        """What the matching held against this query, the heaviest term first.
+        """Why the query is not matched: its extra cost by term, the largest first.
 
         Example:
             >>> Duplicate(2, 0, 7, 4, 0.8, 0.9, {"class": -0.1, "l1": 0.25, "giou": 0.5}).reason
@@ -61,7 +63,7 @@ def find_duplicates(
     weights: Weights,
     without_target: Bool[Tensor, "L Q"],
 ) -> tuple[Duplicate, ...]:
-    """The duplicates of one image, each with the matched prediction that it overlaps most; by layer, then by query.
+    """The duplicates of one image, sorted by layer, then query; each with the matched prediction it overlaps most.
 
     Args:
         labels: class of each target.
@@ -71,7 +73,7 @@ def find_duplicates(
         match: the query of each target, or -1.
         costs: of every pair, (L, T, Q).
         weights: the λ of the costs.
-        without_target: True for the queries that are not matched.
+        without_target: True for the unmatched queries.
     """
     if not len(labels):
         return ()

@@ -14,16 +14,16 @@ from setpiece.errors import UsageError
 from setpiece.explain.architecture import architecture
 from setpiece.explain.findings import find_all
 from setpiece.explain.image_findings import Finding
-from setpiece.explain.page import render
 from setpiece.explain.pairs import pair_rows
 from setpiece.explain.payload import report_payload
-from setpiece.explain.report_image import ReportImage, show
+from setpiece.explain.report_image import ReportImage, make_report_image
 from setpiece.explain.sample import Sample
-from setpiece.explain.timeline import read_timeline
+from setpiece.explain.timeline import Timeline, read_timeline
 from setpiece.inference.predictor import Predictor
 from setpiece.model.base import layer_names
 from setpiece.records import Images, Outputs, Targets
 from setpiece.setloss import SetCriterion, training_criterion
+from setpiece.web import render
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +52,7 @@ class Explanation:
         *,
         title: str,
         model: dict[str, Any] | None = None,
-        training: dict[str, Any] | None = None,
+        training: Timeline | None = None,
         missing: Sequence[str] = (),
     ) -> None:
         self.images, self.classes, self.layers, self.title = list(images), list(classes), list(layers), title
@@ -102,7 +102,7 @@ class Explanation:
         page = html.escape(render(self._payload(NOTEBOOK_IMAGES, None, missing)))
         return f'<iframe srcdoc="{page}" style="width: 100%; height: {NOTEBOOK_HEIGHT}px; border: 0"></iframe>'
 
-    def _payload(self, images: int, training: dict[str, Any] | None, missing: Sequence[str]) -> dict[str, Any]:
+    def _payload(self, images: int, training: Timeline | None, missing: Sequence[str]) -> dict[str, Any]:
         return report_payload(
             self.images[:images],
             title=self.title,
@@ -157,7 +157,7 @@ def explain_outputs(
         one = Outputs(outputs.logits[:, b : b + 1], outputs.boxes[:, b : b + 1])
         own = Targets(targets.labels[b : b + 1], targets.boxes[b : b + 1], targets.count[b : b + 1])
         pixels = None if images is None else images[b]
-        shown.append(show(f"image {b}", b, pixels, one, own, criterion))
+        shown.append(make_report_image(f"image {b}", b, pixels, one, own, criterion))
     return Explanation(shown, classes, layers, title=title)
 
 
@@ -209,7 +209,7 @@ def explain_samples(
     for sample in samples:
         images = predictor.preprocess([sample.pixels])
         outputs = predictor.outputs(images)
-        shown.append(show(sample.name, sample.image_id, sample.pixels, outputs, sample.targets, criterion))
+        shown.append(make_report_image(sample.name, sample.image_id, sample.pixels, outputs, sample.targets, criterion))
         first += [(len(first), images)] if len(first) < TRACED_IMAGES else []
     if not shown:
         raise UsageError(NO_IMAGE)

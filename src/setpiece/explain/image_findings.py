@@ -1,4 +1,4 @@
-"""The kinds of findings on one image. Each is a function of a `View`, and its threshold stands before it."""
+"""The findings on one image: a function for each kind, with its threshold before it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,20 @@ from setpiece.explain.pairs import pair
 from setpiece.explain.report_image import ReportImage
 from setpiece.records import TERMS
 
+__all__ = ["IMAGE_FINDINGS", "Finding", "ImageContext"]
+
 
 @dataclass(frozen=True)
 class Finding:
-    """One sentence, and where to look. Queries have the model's own numbers.
+    """A sentence on something striking, and where to look for it.
 
     Attributes:
         text: names image, target and query in words.
-        strength: how striking it is beside others, in [0, 1].
-        image: index of the image in the report, or None where it is about all; the others likewise.
+        strength: how striking it is beside other findings, in [0, 1].
+        image: index of the image in the report; None where it is about all images.
+        layer: index of the prediction set, or None.
+        target: index of the target in the image, or None.
+        query: the model's own number of the query, or None.
     """
 
     text: str
@@ -38,8 +43,14 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class View:
-    """One image of a report, and how to speak of it."""
+class ImageContext:
+    """An image of a report with what its findings need to name things.
+
+    Attributes:
+        index: of the image in the report.
+        image: the image.
+        classes: the name of each class.
+    """
 
     index: int
     image: ReportImage
@@ -47,170 +58,182 @@ class View:
 
     @property
     def facts(self) -> ImageFacts:
-        """Of the image."""
+        """The facts of the image."""
         return self.image.facts
 
     @property
     def last(self) -> int:
-        """The final layer."""
+        """The index of the last layer."""
         return len(self.facts.match) - 1
 
     def target(self, target: int) -> str:
-        """For example `target 3 (cat)`."""
+        """The name of a target, for example `target 3 (cat)`."""
         return f"target {target} ({self.classes[int(self.facts.labels[target])]})"
 
     def finding(self, text: str, strength: float, **where: Any) -> Finding:
-        """A finding on the final layer of this image."""
+        """A finding on the last layer of this image."""
         return Finding(f"{self.image.name}: {text}", strength, image=self.index, **({"layer": self.last} | where))
 
 
-def left_over(view: View) -> Iterator[Finding]:
-    """More targets than queries."""
-    _, T, Q = view.facts.total.shape
+def more_targets_than_queries(context: ImageContext) -> Iterator[Finding]:
+    """Targets that no query is left for."""
+    _, T, Q = context.facts.total.shape
     if T > Q:
-        yield view.finding(f"with {T} targets and {Q} queries, {T - Q} of the targets are left without a query.", 1.0)
+        yield context.finding(
+            f"{_count(T, 'target')} but only {_count(Q, 'object query')}, so {_count(T - Q, 'target')} must stay "
+            "unmatched.",
+            1.0,
+        )
 
 
-def uncovered(view: View) -> Iterator[Finding]:
-    """Matched at GIoU < 0 in every layer: the box is closer to being elsewhere than to being there."""
-    facts = view.facts
+def negative_giou(context: ImageContext) -> Iterator[Finding]:
+    """A target that is matched at GIoU < 0 in every layer: the matched box lies away from it."""
+    facts = context.facts
     giou = of_pairs(-facts.costs.terms["giou"], facts.match)
     for target in ((giou < 0) & (facts.match >= 0)).all(0).nonzero().flatten().tolist():
         overlap, nearest = facts.iou[-1, target].max(0)
         query = int(facts.match[-1, target])
-        why = f"no query's box reaches it {place(facts.target_boxes[target])}"
+        why = f"no predicted box overlaps it ({place(facts.target_boxes[target])})"
         if overlap > 0:
-            why = f"the query that overlaps it most, {int(nearest)}, does so at IoU {overlap:.2f}"
-        text = f"{view.target(target)} is matched at GIoU < 0 in every layer: {why}."
-        yield view.finding(text, 0.95 - 0.2 * overlap.item(), target=target, query=query)
+            why = f"the best overlap of any query is IoU {overlap:.2f} (query {int(nearest)})"
+        text = f"{context.target(target)} is matched at GIoU < 0 in every layer: {why}."
+        yield context.finding(text, 0.95 - 0.2 * overlap.item(), target=target, query=query)
 
 
-POOR_IOU = 0.3
+LOW_IOU = 0.3
 
 
-def poorly_boxed(view: View) -> Iterator[Finding]:
-    """Matched to a box that hardly overlaps it."""
-    facts = view.facts
+def low_iou(context: ImageContext) -> Iterator[Finding]:
+    """A target that is matched to a box with little overlap."""
+    facts = context.facts
     giou = of_pairs(-facts.costs.terms["giou"], facts.match)[-1]
     iou = of_pairs(facts.iou, facts.match)[-1]
-    for target in ((iou < POOR_IOU) & (giou >= 0) & (facts.match[-1] >= 0)).nonzero().flatten().tolist():
+    for target in ((iou < LOW_IOU) & (giou >= 0) & (facts.match[-1] >= 0)).nonzero().flatten().tolist():
         query = int(facts.match[-1, target])
-        text = f"{view.target(target)} is matched with query {query}, which overlaps it at IoU {iou[target]:.2f} only."
-        yield view.finding(text, 0.7 - iou[target].item(), target=target, query=query)
+        text = f"{context.target(target)} is matched to query {query} at an IoU of only {iou[target]:.2f}."
+        yield context.finding(text, 0.7 - iou[target].item(), target=target, query=query)
 
 
-def other_class(view: View) -> Iterator[Finding]:
-    """Matched to a prediction that is confident of another class."""
-    facts = view.facts
+def wrong_class(context: ImageContext) -> Iterator[Finding]:
+    """A target that is matched to a confident prediction of another class."""
+    facts = context.facts
     for target, query in enumerate(facts.match[-1].tolist()):
         label, score = int(facts.best_label[-1, query]), facts.best_score[-1, query].item()
         if query >= 0 and label != facts.labels[target] and score >= CONFIDENT:
-            says = f"its query {query} says {view.classes[label]} ({score:.2f})"
-            text = f"{view.target(target)} is taken for another class: {says}."
-            yield view.finding(text, 0.3 + 0.5 * score, target=target, query=query)
+            predicted = f"{context.classes[label]} ({score:.2f})"
+            text = f"{context.target(target)} is matched to query {query}, which predicts {predicted}."
+            yield context.finding(text, 0.3 + 0.5 * score, target=target, query=query)
 
 
-AWAY = 0.3  # IoU below which a prediction lies over no target
+BACKGROUND_IOU = 0.3  # a prediction that overlaps every target less than this is on the background
 
 
-def nothing_there(view: View) -> Iterator[Finding]:
-    """A confident prediction where no target is: an object that nobody labelled, or an invention."""
-    facts = view.facts
-    if not view.image.annotated:
+def on_background(context: ImageContext) -> Iterator[Finding]:
+    """A confident prediction where no target is: a false positive, or an object without a label."""
+    facts = context.facts
+    if not context.image.annotated:
         return
     nearest = facts.iou[-1].amax(0) if len(facts.labels) else torch.zeros(facts.boxes.shape[1])
-    free = torch.ones_like(nearest, dtype=torch.bool)
-    free[facts.match[-1][facts.match[-1] >= 0]] = False
-    for query in (free & (nearest < AWAY) & (facts.best_score[-1] >= CONFIDENT)).nonzero().flatten().tolist():
-        score, name = facts.best_score[-1, query].item(), view.classes[int(facts.best_label[-1, query])]
+    unmatched = torch.ones_like(nearest, dtype=torch.bool)
+    unmatched[facts.match[-1][facts.match[-1] >= 0]] = False
+    found = unmatched & (nearest < BACKGROUND_IOU) & (facts.best_score[-1] >= CONFIDENT)
+    for query in found.nonzero().flatten().tolist():
+        score, name = facts.best_score[-1, query].item(), context.classes[int(facts.best_label[-1, query])]
         where = place(facts.boxes[-1, query])
-        text = f"query {query} finds {name} ({score:.2f}) {where}, where no target is: is a label missing?"
-        yield view.finding(text, 0.25 + 0.6 * score, query=query)
+        text = f"query {query} predicts {name} ({score:.2f}) {where}, where no target is. Is a label missing?"
+        yield context.finding(text, 0.25 + 0.6 * score, query=query)
 
 
-def duplicate(view: View) -> Iterator[Finding]:
-    """A confident prediction that lies over a matched one."""
-    for found in view.facts.duplicates:
-        if found.layer == view.last:
-            text = (
-                f"query {found.query} finds {view.target(found.target)} once more, at {found.score:.2f}. {found.reason}"
-            )
+def duplicate(context: ImageContext) -> Iterator[Finding]:
+    """A confident prediction of an object that another query is matched to."""
+    for found in context.facts.duplicates:
+        if found.layer == context.last:
+            target = context.target(found.target)
+            text = f"query {found.query} predicts {target} a second time ({found.score:.2f}). {found.reason}"
             strength = 0.3 + 0.5 * found.score * found.iou
-            yield view.finding(text, strength, target=found.target, query=found.query)
+            yield context.finding(text, strength, target=found.target, query=found.query)
 
 
-CLOSE = 0.02  # of the matching cost, whose terms are of the order of 1
+SMALL_REGRET = 0.02  # of the matching cost, whose terms are of the order of 1
 
 
-def close_call(view: View) -> Iterator[Finding]:
-    """A pair that could as well have been another."""
-    facts = view.facts
-    for target in (facts.regret[-1] < CLOSE).nonzero().flatten().tolist():
+def near_tie(context: ImageContext) -> Iterator[Finding]:
+    """A pair that could be exchanged at almost no cost."""
+    facts = context.facts
+    for target in (facts.regret[-1] < SMALL_REGRET).nonzero().flatten().tolist():
         query, other, regret = facts.match[-1, target], facts.runner_up[-1, target], facts.regret[-1, target].item()
-        instead = f"with query {other} instead" if other >= 0 else "without a query"
-        text = f"{view.target(target)} has query {query} by a hair: {instead}, the total would be {regret:.4f} higher."
-        yield view.finding(text, 0.55 * (1 - regret / CLOSE), target=target, query=int(query))
+        instead = f"with query {other}" if other >= 0 else "without a query"
+        text = (
+            f"{context.target(target)} is matched to query {query}, but it is nearly a tie: {instead} the total "
+            f"matching cost would be only {regret:.4f} higher."
+        )
+        yield context.finding(text, 0.55 * (1 - regret / SMALL_REGRET), target=target, query=int(query))
 
 
-def wanderer(view: View) -> Iterator[Finding]:
-    """A target that changes its query at every layer."""
-    match = view.facts.match
+def changes_at_every_layer(context: ImageContext) -> Iterator[Finding]:
+    """A target that is matched to another query at every layer."""
+    match = context.facts.match
     if len(match) < 3:
         return
     for target in ((match.diff(dim=0) != 0) & (match[1:] >= 0)).all(0).nonzero().flatten().tolist():
         queries = ", ".join(map(str, match[:, target].tolist()))
-        text = f"{view.target(target)} changes its query at every layer: {queries}."
-        yield view.finding(text, 0.5, target=target, query=int(match[-1, target]))
+        text = f"{context.target(target)} is matched to another query at every layer: {queries}."
+        yield context.finding(text, 0.5, target=target, query=int(match[-1, target]))
 
 
-def greedy(view: View) -> Iterator[Finding]:
-    """What taking the cheapest pair first would have cost."""
-    facts = view.facts
+def greedy_differs(context: ImageContext) -> Iterator[Finding]:
+    """What greedy matching would have cost."""
+    facts = context.facts
     others = (facts.greedy[-1] != facts.match[-1]).nonzero().flatten().tolist()
     if others:
-        dearer = of_pairs(facts.total, facts.greedy)[-1].sum() - of_pairs(facts.total, facts.match)[-1].sum()
+        extra = of_pairs(facts.total, facts.greedy)[-1].sum() - of_pairs(facts.total, facts.match)[-1].sum()
         text = (
-            f"taking the cheapest pair first would match {len(others)} of {len(facts.labels)} targets otherwise, and "
-            f"the total would be {dearer:.2f} higher."
+            f"greedy matching (the cheapest pair first) would match {len(others)} of {len(facts.labels)} targets "
+            f"differently, at a total cost {extra:.2f} higher than Hungarian matching."
         )
-        yield view.finding(text, 0.3 + 0.3 * min(1.0, dearer.item()), target=others[0])
+        yield context.finding(text, 0.3 + 0.3 * min(1.0, extra.item()), target=others[0])
 
 
-HEAVY = 0.3  # of the loss of an image
-SEVERAL = 4  # targets: of fewer, each has a large share anyway
+DOMINANT_SHARE = 0.3  # of the loss of an image
+FEWEST_TARGETS = 4  # of fewer targets, each has a large share anyway
 
 
-def heavy_pair(view: View) -> Iterator[Finding]:
-    """One pair that carries a large part of its image's loss."""
-    facts = view.facts
-    total = facts.layer_loss(view.last)["total"]
-    if len(facts.labels) < SEVERAL:
+def dominant_pair(context: ImageContext) -> Iterator[Finding]:
+    """A pair that carries a large part of its image's loss."""
+    facts = context.facts
+    total = facts.layer_loss(context.last)["total"]
+    if len(facts.labels) < FEWEST_TARGETS:
         return
     for target in range(len(facts.labels)):
-        found = pair(facts, view.last, target)
+        found = pair(facts, context.last, target)
         loss = found["loss"] or dict.fromkeys(TERMS, 0.0)
         share = sum(loss.values()) / total
-        if share >= HEAVY:
-            term = {"class": "its class", "l1": "L1", "giou": "GIoU"}[max(loss, key=lambda name: loss[name])]
+        if share >= DOMINANT_SHARE:
+            term = {"class": "class", "l1": "L1", "giou": "GIoU"}[max(loss, key=lambda name: loss[name])]
             text = (
-                f"{view.target(target)}, with query {found['query']}, carries {share:.0%} of the image's loss, most of "
-                f"it by {term}."
+                f"{context.target(target)} and its query {found['query']} make up {share:.0%} of the image's loss; the "
+                f"{term} loss is the largest part."
             )
-            yield view.finding(text, 0.3 + 0.7 * share, target=target, query=found["query"])
+            yield context.finding(text, 0.3 + 0.7 * share, target=target, query=found["query"])
 
 
-OF_AN_IMAGE: tuple[Callable[[View], Iterator[Finding]], ...] = (
-    left_over,
-    uncovered,
-    poorly_boxed,
-    other_class,
-    nothing_there,
+IMAGE_FINDINGS: tuple[Callable[[ImageContext], Iterator[Finding]], ...] = (
+    more_targets_than_queries,
+    negative_giou,
+    low_iou,
+    wrong_class,
+    on_background,
     duplicate,
-    close_call,
-    wanderer,
-    greedy,
-    heavy_pair,
+    near_tie,
+    changes_at_every_layer,
+    greedy_differs,
+    dominant_pair,
 )
+
+
+def _count(number: int, noun: str) -> str:
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
 
 
 def place(box_cxcywh: torch.Tensor) -> str:

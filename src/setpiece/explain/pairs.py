@@ -1,4 +1,4 @@
-"""One row per target: its pair, the costs, the shares of the loss, the gradient."""
+"""One row per target: the matched query, and the pair's costs, losses and gradient."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ from typing import Any
 from setpiece.explain.facts import ImageFacts
 from setpiece.records import TERMS
 
+__all__ = ["pair", "pair_rows"]
+
 
 def pair(facts: ImageFacts, layer: int, target: int) -> dict[str, Any]:
-    """What became of one target in one layer.
+    """The matched pair of one target in one layer.
+
+    Args:
+        facts: of the image.
+        layer: index of the prediction set.
+        target: index of the target.
 
     Returns:
         `target`, `query` (-1 where it has none); `cost`, by term without weights, and `total`, weighted;
         `iou`; `loss`, its weighted shares by term; `gradient`, of the layer's loss by (cx, cy, w, h) of the predicted
-        box; `runner_up` and `regret`, see `ImageFacts`. None stands for what there is not.
+        box; `runner_up` and `regret`, see `ImageFacts`. Values that do not exist are None.
     """
     query = int(facts.match[layer, target])
     row = {"target": target, "query": query, "runner_up": int(facts.runner_up[layer, target])}
@@ -39,6 +46,7 @@ def pair_rows(facts: ImageFacts, image: str, classes: Sequence[str], layers: Seq
     """The pairs of an image as flat rows for a table: `cost`, `loss` and `gradient` take several columns each.
 
     Args:
+        facts: of the image.
         image: its name.
         classes: the name of each class.
         layers: the name of each prediction set.

@@ -15,15 +15,18 @@ from PIL import Image
 from setpiece.explain.facts import ImageFacts
 from setpiece.explain.report_image import ReportImage
 
+__all__ = ["plot"]
+
 TARGET, PREDICTION = "#0072B2", "#D55E00"  # Okabe & Ito's blue and vermilion
-MOST_COLUMNS = 30  # of the matrix: the queries cheapest for some target
-LARGEST_MATRIX = 12  # targets: of more, the matrix says its costs in colours alone
+MOST_COLUMNS = 30  # of the matrix: the cheapest queries
+MOST_NUMBERED_ROWS = 12  # with more targets, colours alone show the costs
 
 
 def plot(image: ReportImage, classes: Sequence[str]) -> Figure:
-    """The final layer: boxes joined by lines to their targets, beside the cost of every pair.
+    """Draw the last layer: matched boxes joined to their targets by lines, beside the matrix of pair costs.
 
     Args:
+        image: of a report.
         classes: the name of each class.
     """
     figure = Figure(figsize=(13, 5.5), layout="constrained")
@@ -57,13 +60,13 @@ def _draw_box(axes: Axes, box: np.ndarray, colour: str, style: str, name: str) -
     x, y, width, height = box
     corner = (x - width / 2, y - height / 2)
     axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=colour, linestyle=style, linewidth=1.8))
-    # A class may be called "$x$": that is its name, and no formula.
+    # A class may be called "$x$": draw it as a name, not as a formula.
     if name:
         axes.text(*corner, name, color="white", backgroundcolor=colour, fontsize=8, va="bottom", parse_math=False)
 
 
 def _draw_matrix(axes: Axes, facts: ImageFacts) -> None:
-    """Targets by the queries that are cheapest for some target; the match is framed."""
+    """The costs of targets (rows) and the queries that are cheapest for some target (columns), matches framed."""
     if not len(facts.labels):
         axes.set(xticks=[], yticks=[], title="nothing is matched")
         return
@@ -79,7 +82,7 @@ def _draw_matrix(axes: Axes, facts: ImageFacts) -> None:
         if query >= 0:
             column = columns.index(query)
             axes.add_patch(Rectangle((column - 0.5, target - 0.5), 1, 1, fill=False, edgecolor=PREDICTION, linewidth=2))
-            if len(match) <= LARGEST_MATRIX:
+            if len(match) <= MOST_NUMBERED_ROWS:
                 axes.text(
                     column, target, f"{cost[target, query]:.1f}", color="white", fontsize=7, ha="center", va="center"
                 )

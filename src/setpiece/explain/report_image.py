@@ -1,4 +1,4 @@
-"""One image of a report: what a person knows it by, and its facts."""
+"""One image of a report: its name and picture, and the facts of its set prediction."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import torch
 
 from setpiece.errors import NonFiniteCostError
 from setpiece.explain.facts import ImageFacts, image_facts
-from setpiece.explain.sample import picture
+from setpiece.explain.sample import picture_url
 from setpiece.records import Outputs, Targets
 from setpiece.setloss import SetCriterion
 
-UNKNOWN = "Nobody said what is in this image: it shows what is predicted, and nothing is matched."
-EMPTY = "This image has no objects: every query is taught to find nothing."
-UNKNOWN_SIDE = 640  # pixels, of an image that is not there to be shown
+__all__ = ["ReportImage", "make_report_image"]
+
+NOT_ANNOTATED = "This image has no annotations: its predictions are shown, and nothing is matched."
+NO_OBJECTS = "This image has no objects: every query learns to predict no-object."
+SIDE_WITHOUT_PICTURE = 640  # pixels
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,12 @@ class ReportImage:
     Attributes:
         image_id: the data set's own.
         name: of its file.
-        width: pixels of the original image.
-        height: likewise.
-        src: a picture of it as a data URL, or None.
-        facts: what the set prediction made of it.
+        width: of the original image, in pixels.
+        height: of the original image, in pixels.
+        src: a small picture of it as a data URL, or None.
+        facts: its match, costs, losses and gradients.
         note: a sentence to show with it, or "".
-        annotated: whether somebody said what is in it; else it has no targets.
+        annotated: whether its objects are known. If not, it has no targets.
     """
 
     image_id: int
@@ -43,7 +45,7 @@ class ReportImage:
     annotated: bool = True
 
 
-def show(
+def make_report_image(
     name: str,
     image_id: int,
     pixels: np.ndarray | None,
@@ -54,23 +56,25 @@ def show(
     """Compute the facts of an image.
 
     Args:
+        name: of its file.
+        image_id: the data set's own.
         pixels: HWC RGB uint8; without them, the boxes are shown on an empty square.
         outputs: of this image alone, (L, 1, Q, ...).
-        targets: likewise; None where nobody said what is in it.
+        targets: of this image alone; None where its objects are not known.
+        criterion: the loss that the model is trained with.
 
     Raises:
         NonFiniteCostError: a logit or box is NaN or infinite; names the image, layer and query.
     """
-    known = targets if targets is not None else _nothing()
     try:
-        facts = image_facts(outputs, known, criterion)
+        facts = image_facts(outputs, _no_targets() if targets is None else targets, criterion)
     except NonFiniteCostError as error:
         raise NonFiniteCostError(f"{name} cannot be explained. {error}", error.index) from error
-    height, width = (UNKNOWN_SIDE, UNKNOWN_SIDE) if pixels is None else pixels.shape[:2]
-    src = None if pixels is None else picture(pixels)
-    note = UNKNOWN if targets is None else "" if len(facts.labels) else EMPTY
+    height, width = (SIDE_WITHOUT_PICTURE, SIDE_WITHOUT_PICTURE) if pixels is None else pixels.shape[:2]
+    src = None if pixels is None else picture_url(pixels)
+    note = NOT_ANNOTATED if targets is None else "" if len(facts.labels) else NO_OBJECTS
     return ReportImage(image_id, name, width, height, src, facts, note, annotated=targets is not None)
 
 
-def _nothing() -> Targets:
+def _no_targets() -> Targets:
     return Targets(torch.zeros(1, 0, dtype=torch.int64), torch.zeros(1, 0, 4), torch.tensor([0]))

@@ -1,8 +1,7 @@
-"""One image as it comes in, and what a model makes of it."""
+"""The images to explain, with their targets."""
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +18,12 @@ from setpiece.data.dataset import Dataset, Example
 from setpiece.data.images import read_image
 from setpiece.errors import UsageError
 from setpiece.evaluation import sv
+from setpiece.explain.arrays import jpeg_url
 from setpiece.inference.preprocess import Picture, to_pixels
 from setpiece.records import Targets
 from setpiece.setloss.boxes import xyxy_to_cxcywh
+
+__all__ = ["Sample", "choose", "picture_url", "read_sample", "sample", "sample_picture"]
 
 PICTURE_SIDE = 480  # pixels of a report's pictures, at most
 JPEG_QUALITY = 80
@@ -29,13 +31,13 @@ JPEG_QUALITY = 80
 
 @dataclass(frozen=True)
 class Sample:
-    """One image with what is to be found in it.
+    """An image to explain.
 
     Attributes:
-        name: what a person calls it.
+        name: of its file.
         image_id: the data set's own.
         pixels: RGB, [0, 255].
-        targets: of this image alone; None where nobody said what is in it.
+        targets: of this image alone; None where its objects are not known.
     """
 
     name: str
@@ -54,6 +56,9 @@ def sample(
     """An image with its objects, if they are known.
 
     Args:
+        name: of its file.
+        image_id: the data set's own.
+        pixels: RGB, [0, 255].
         labels: class of each object, by its index in the model.
         boxes_xyxy: pixels; clipped to the image.
     """
@@ -117,7 +122,7 @@ def read_sample(example: Example, classes: Sequence[str], names: Sequence[str]) 
     """Read an image of a data set; crowds are left out, as they are in training.
 
     Args:
-        classes: the data set's class names, all of which are in
+        classes: the data set's class names; each is one of the model's.
         names: the model's class names.
 
     Raises:
@@ -133,9 +138,13 @@ def read_sample(example: Example, classes: Sequence[str], names: Sequence[str]) 
     )
 
 
-def picture(pixels: UInt8[np.ndarray, "H W 3"]) -> str:
-    """A small JPEG as a data URL."""
+def picture_url(pixels: UInt8[np.ndarray, "H W 3"]) -> str:
+    """A small picture of an image as a data URL.
+
+    Args:
+        pixels: RGB, [0, 255].
+    """
     image, file = Image.fromarray(pixels), io.BytesIO()
     image.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
     image.save(file, "JPEG", quality=JPEG_QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return jpeg_url(file.getvalue())

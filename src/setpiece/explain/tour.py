@@ -1,4 +1,4 @@
-"""The tour: hand-made predictions on drawn scenes, and small assignment problems. The page teaches on them."""
+"""The tour: hand-made predictions on drawn scenes, and small assignment problems, which the page explains."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from torch import Tensor
 from setpiece.atomic import write_whole
 from setpiece.data.scenes import CLASSES, draw_scene
 from setpiece.errors import UsageError
-from setpiece.explain.page import render
 from setpiece.explain.payload import report_payload
-from setpiece.explain.report_image import ReportImage, show
+from setpiece.explain.report_image import ReportImage, make_report_image
 from setpiece.records import Outputs, Targets
 from setpiece.setloss import SetCriterion
 from setpiece.setloss.boxes import xyxy_to_cxcywh
+from setpiece.web import render
+
+__all__ = ["show_scene", "tour_payload", "write_tour"]
 
 TITLE = "A tour of set prediction"
 SIZE = (288, 384)  # (height, width) of the scenes in pixels
 NONE = "no-object"
 
-# What a query says in the last layer: a box, xyxy in pixels, and the probabilities of some classes and of no-object;
-# what is left to 1 is shared by the other classes.
+# A query's prediction in the last layer: a box, xyxy in pixels, and the probabilities of some classes and of no-object.
+# The other classes share the rest equally.
 Prediction = tuple[tuple[int, int, int, int], Mapping[str, float]]
 
-# By the seed of a scene. In the first are a circle (0), a star (1) and a ring (2); queries 1 and 2 both find the star,
-# a better box against a surer class. In the second are a ring (0), a star (1), a small ring (2) and a triangle (3);
-# the star and the triangle both want query 2.
+# The predictions of the six queries, by the seed of their scene. The first scene has a circle (0), a star (1) and a
+# ring (2): queries 1 and 2 both find the star, one with a better box, one with a higher class score. The second scene
+# has a ring (0), a star (1), a small ring (2) and a triangle (3): query 2 costs least for the star and the triangle.
 SCENES: dict[int, list[Prediction]] = {
     23: [
         ((270, 52, 362, 155), {"ring": 0.88, NONE: 0.06}),
@@ -48,10 +50,10 @@ SCENES: dict[int, list[Prediction]] = {
         ((58, 34, 150, 134), {"ring": 0.52, NONE: 0.42}),
     ],
 }
-ANCHORS = [(x, y, 0.3, 0.42) for y in (0.28, 0.72) for x in (0.2, 0.5, 0.8)]  # where the six queries start, cxcywh
-PROGRESS = (0.45, 0.8, 1.0)  # how far from there each layer has come
+ANCHORS = [(x, y, 0.3, 0.42) for y in (0.28, 0.72) for x in (0.2, 0.5, 0.8)]  # of the six queries, cxcywh
+PROGRESS = (0.45, 0.8, 1.0)  # of each layer, from the anchor to the prediction
 
-# What the page asks about. Rows are workers or objects, columns jobs or queries.
+# The assignment problems of the page. Rows are workers or objects, columns jobs or queries.
 EXAMPLES: dict[str, Any] = {
     "matching": {
         "stuck": {
@@ -124,11 +126,11 @@ def show_scene(seed: int) -> ReportImage:
     pixels, boxes_xyxy, labels = draw_scene(seed, SIZE)
     boxes = _fractions(torch.from_numpy(boxes_xyxy).float())
     targets = Targets.from_list([{"labels": torch.from_numpy(labels), "boxes": boxes}])
-    return show(f"{len(labels)} objects", seed, pixels, hand_made(SCENES[seed]), targets, SetCriterion())
+    return make_report_image(f"{len(labels)} objects", seed, pixels, hand_made(SCENES[seed]), targets, SetCriterion())
 
 
 def hand_made(predictions: Sequence[Prediction]) -> Outputs:
-    """Each query goes from its anchor and from equal probabilities to its prediction, layer by layer."""
+    """Move each query from its anchor and from equal probabilities to its prediction, layer by layer."""
     progress = torch.tensor(PROGRESS)[:, None, None]  # (L, 1, 1)
     start = torch.tensor(ANCHORS)
     final = _fractions(torch.tensor([box_xyxy for box_xyxy, _ in predictions]))  # (Q, 4)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 import numpy as np
 import torch
@@ -12,10 +13,11 @@ from torch import nn
 
 from setpiece.data.batching import eval_loader
 from setpiece.data.dataset import Dataset
+from setpiece.errors import UsageError
 from setpiece.evaluation import sv
 from setpiece.inference.detections import to_detections
 from setpiece.inference.precision import Precision, autocast, uses_bf16
-from setpiece.inference.preprocess import preprocess
+from setpiece.inference.preprocess import Picture, preprocess, to_pixels
 from setpiece.model.checkpoint import Checkpoint
 from setpiece.records import Images, Outputs
 
@@ -66,19 +68,24 @@ class Predictor:
         form = self.checkpoint.model.form
         return to_detections(outputs, sizes, self.checkpoint.classes, form, threshold=threshold, limit=limit)
 
-    def predict(
-        self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, threshold: float = 0.5
-    ) -> Iterator[sv.Detections]:
+    def predict(self, pictures: Iterable[Picture], *, threshold: float = 0.5) -> Iterator[sv.Detections]:
         """Detect objects in pictures, in batches; as many as the model finds, not COCO's hundred at most.
 
         Args:
-            pictures: RGB, [0, 255], of any sizes.
+            pictures: paths, PIL images, or arrays HWC RGB uint8, of any sizes; each is read when its batch is due.
             threshold: the least confidence, in [0, 1].
+
+        Raises:
+            UsageError: the threshold is outside [0, 1].
         """
+        if not 0 <= threshold <= 1:
+            raise UsageError(f"The threshold {threshold} is not between 0 and 1.")
+        return self._predict(iter(pictures), threshold)
+
+    def _predict(self, pictures: Iterator[Picture], threshold: float) -> Iterator[sv.Detections]:
         limit = max(COCO_LIMIT, self.checkpoint.model.num_queries)
-        for start in range(0, len(pictures), BATCH_SIZE):
-            images = self.preprocess(pictures[start : start + BATCH_SIZE])
-            yield from self.detections(images, threshold=threshold, limit=limit)
+        while batch := [to_pixels(picture) for picture in islice(pictures, BATCH_SIZE)]:
+            yield from self.detections(self.preprocess(batch), threshold=threshold, limit=limit)
 
     def detect(
         self,

@@ -5,7 +5,7 @@ run.json         the settings of the run
 metrics.jsonl    one line per epoch: losses, learning rate, images per second, and COCO metrics where evaluated
 tensorboard/     the same as events
 pictures/        validation images: ground truth beside the predictions of the latest evaluation
-recording/       how the matching moved, for the report: see `setpiece.runs.recording`
+recording/       how the matching moved, for the report: see `setpiece.runs.recording_files`
 best/            model.safetensors, config.json, metrics.json: the EMA weights with the highest AP
 last/            the EMA weights of the latest evaluation, and training.pt: the state that --resume needs
 ```

@@ -26,7 +26,7 @@ from setpiece.inference.evaluation import evaluate
 from setpiece.inference.predictor import Predictor
 from setpiece.model.checkpoint import Checkpoint, load, save
 from setpiece.records import Batch
-from setpiece.runs import recording
+from setpiece.runs import recording_files
 from setpiece.runs.layout import RunFolder, read_metrics, write_metrics
 from setpiece.runs.state import Position, load_state, save_state
 from setpiece.training.config import TrainConfig
@@ -107,7 +107,7 @@ class Trainer:
         """Drop what was written after the saved state, and open what the run writes to."""
         step = self.position.step
         self.folder.cut_metrics(step)
-        recording.cut(self.folder.recording, step)
+        recording_files.cut(self.folder.recording, step)
         self.events = SummaryWriter(str(self.folder.tensorboard), purge_step=step + 1)
         self.recorder = Recorder(
             self.folder.recording,

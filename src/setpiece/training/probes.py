@@ -19,7 +19,7 @@ from setpiece.data.defects import Defects
 from setpiece.data.images import read_image
 from setpiece.inference.predictor import Predictor
 from setpiece.records import TERMS
-from setpiece.runs import recording
+from setpiece.runs.recording import Probe
 from setpiece.setloss import assign, class_form, matching_weights, pair_costs
 
 KEPT = 100  # queries of a probe's prediction, unless more of them are matched
@@ -48,10 +48,10 @@ class Probes:
         images = EvalImages(chosen, checkpoint.size)
         self.items = [images[index] for index in range(len(images))]
 
-    def describe(self) -> list[recording.Probe]:
+    def describe(self) -> list[Probe]:
         """What the header says of them."""
         return [
-            recording.Probe(
+            Probe(
                 image_id=example.image_id,
                 name=example.path.name,
                 width=example.width,
@@ -72,7 +72,7 @@ class Probes:
 
     @torch.inference_mode()
     def snapshot(self) -> dict[str, np.ndarray]:
-        """Predict and match them; the fields of `recording.Snapshot` that are of the probes.
+        """Predict and match them; the fields of `Snapshot` that are of the probes.
 
         Raises:
             NonFiniteCostError: see `match`.

@@ -23,7 +23,8 @@ from setpiece.data.dataset import Dataset, Example
 from setpiece.errors import NonFiniteCostError
 from setpiece.inference.predictor import Predictor
 from setpiece.records import Batch, Losses, Outputs
-from setpiece.runs import recording
+from setpiece.runs import recording_files
+from setpiece.runs.recording import Epoch, Header, Snapshot
 from setpiece.setloss import SetCriterion
 from setpiece.training.counters import Counters, Seen, join
 from setpiece.training.probes import Probes, choose
@@ -67,13 +68,13 @@ class Recorder:
         self.counters = Counters(len(model.prediction_sets), model.num_queries, examples)
         self.waiting: list[Seen] = []
         self.sample: deque[tuple[Tensor, Tensor]] = deque(maxlen=SAMPLES)
-        self.header = recording.Header(
+        self.header = Header(
             preset=checkpoint.preset,
             classes=list(checkpoint.classes),
             form=model.form,
             layers=list(model.prediction_sets),
             queries=model.num_queries,
-            slots="learned" if model.query_slots == "learned" else "ranked",
+            slots=model.query_slots,
             images=len(examples),
             split=valid.split if valid else "train",
             probes=self.probes.describe(),
@@ -81,8 +82,8 @@ class Recorder:
 
     def begin(self, epoch: int, step: int, seconds: float) -> None:
         """Start a recording, in the place of one that is there, with a look at the probes before its first step."""
-        recording.cut(self.folder, -1)
-        recording.write_header(self.folder, self.header)
+        recording_files.cut(self.folder, -1)
+        recording_files.write_header(self.folder, self.header)
         self.probes.write_pictures(self.folder)
         self._write(epoch, step, seconds, self._snapshot())
 
@@ -123,7 +124,7 @@ class Recorder:
         self._write(epoch, step, seconds, snapshot)
         self.counters.clear()
 
-    def _snapshot(self) -> recording.Snapshot | None:
+    def _snapshot(self) -> Snapshot | None:
         """Look at the probes; None where the model predicts NaN or infinity, of which the next step says more."""
         try:
             predicted = self.probes.snapshot()
@@ -134,12 +135,12 @@ class Recorder:
         for row, (some, flags) in enumerate(self.sample):
             boxes[row, : len(some)], matched[row, : len(some)] = some.numpy(), flags.numpy()
         self.sample.clear()
-        return recording.Snapshot(**predicted, sample=boxes, sample_matched=matched)
+        return Snapshot(**predicted, sample=boxes, sample_matched=matched)
 
-    def _write(self, epoch: int, step: int, seconds: float, snapshot: recording.Snapshot | None) -> None:
+    def _write(self, epoch: int, step: int, seconds: float, snapshot: Snapshot | None) -> None:
         counted = self.counters.epoch()
-        written = recording.Epoch(epoch=epoch, step=step, seconds=seconds, snapshot=snapshot, **counted)
-        recording.write_epoch(self.folder, written)
+        written = Epoch(epoch=epoch, step=step, seconds=seconds, snapshot=snapshot, **counted)
+        recording_files.write_epoch(self.folder, written)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs to go on as if it had not been interrupted, up to rounding in its sums."""
@@ -153,7 +154,7 @@ class Recorder:
 
     def goes_on(self) -> bool:
         """Whether the recording in the folder is of these probes and this model, so that it can be continued."""
-        return recording.has_header(self.folder, self.header)
+        return recording_files.has_header(self.folder, self.header)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up what `state_dict` returned."""

@@ -1,0 +1,89 @@
+/** One row per target of a probe image: which query it had over the epochs, in stretches. */
+
+import * as Data from "../../base/data.js";
+import { html } from "../../base/dom.js";
+
+/**
+ * @param {Payload} payload
+ * @param {Matching} matching
+ * @param {object} view a State of {probe, look, layer, target}
+ * @param {number[]} looks the epochs of the snapshots
+ * @returns {{element: HTMLElement, draw: function(Set<string>)}} `draw` takes the names of what changed
+ */
+export function create(payload, matching, view, looks) {
+  const rows = html("div.strips", { "data-role": "strips" });
+  const element = html(
+    "div",
+    html("p.hint", "The query of each target, from the first snapshot to the last. A new colour is another query."),
+    rows,
+  );
+
+  function draw(changed) {
+    if (["probe", "layer"].some((name) => changed.has(name))) rebuild();
+    rows.style.setProperty("--at", (view.look + 0.5) / looks.length);
+    [...rows.children].forEach((row, t) => row.classList.toggle("current", t === view.target));
+  }
+
+  function rebuild() {
+    const probe = matching.probes[view.probe];
+    rows.replaceChildren(...probe.labels.map((label, t) => row(probe, label, t)));
+  }
+
+  function row(probe, label, target) {
+    const known = new Map();
+    const parts = stretches(looks.map((_, n) => Data.row(probe.origins, n, view.layer)[target]));
+    const name = payload.classes[label] ?? `class ${label}`;
+    return html(
+      "div.strip",
+      html(
+        "button.line",
+        {
+          type: "button",
+          "data-role": `strip-${target}`,
+          title: `target ${target}: ${name}`,
+          onclick: () => view.set({ target: view.target === target ? null : target }),
+        },
+        `${target} ${name}`,
+      ),
+      html(
+        "div.stretches",
+        { onclick: (event) => view.set({ look: lookAt(event), target }) },
+        ...parts.map(({ origin, length }) => {
+          if (!known.has(origin)) known.set(origin, known.size);
+          const kind = origin < 0 ? "none" : `of-${known.get(origin) % 6}`;
+          const what = origin < 0 ? "no query" : `${matching.slots !== "learned" ? "cell" : "query"} ${origin}`;
+          return html(
+            "i",
+            {
+              class: kind,
+              style: { "flex-grow": length },
+              title: what,
+              "data-length": length,
+              "data-origin": origin,
+            },
+            html("span", origin < 0 ? "none" : origin),
+          );
+        }),
+      ),
+    );
+  }
+
+  function lookAt(event) {
+    const frame = event.currentTarget.getBoundingClientRect();
+    const place = Math.floor(((event.clientX - frame.left) / frame.width) * looks.length);
+    return Math.min(looks.length - 1, Math.max(0, place));
+  }
+
+  return { element, draw };
+}
+
+/** Runs of equal values. */
+export function stretches(origins) {
+  const runs = [];
+  for (const origin of origins) {
+    const last = runs[runs.length - 1];
+    if (last && last.origin === origin) last.length += 1;
+    else runs.push({ origin, length: 1 });
+  }
+  return runs;
+}

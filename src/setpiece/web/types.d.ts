@@ -1,0 +1,272 @@
+// What Python writes into a page, and the records that modules hand to each other. Names are global to the checker.
+// Shapes stand in setpiece/explain: payload.py, payload_image.py, payload_training.py and architecture.py.
+
+/** A row-major array: little-endian numbers in base64. */
+interface Encoded {
+  shape: number[];
+  dtype: "f4" | "i4" | "u1";
+  data: string;
+}
+
+/** Numbers in their order: a plain array or a view of a decoded one. */
+type Numbers = ArrayLike<number> & Iterable<number>;
+
+/** [centre x, centre y, width, height], in fractions of the image. */
+type Box = Numbers;
+
+type Form = "softmax" | "sigmoid";
+type Term = "class" | "l1" | "giou";
+type Terms<T = number> = Record<Term, T>;
+
+interface Criterion {
+  form: Form;
+  weights: Terms;
+  cost_weights: Terms;
+  no_object_weight: number;
+  quality_power: number;
+  negative_weight: number;
+}
+
+interface Payload {
+  format: number;
+  kind: string;
+  title: string;
+  classes: string[];
+  criterion: Criterion;
+  layers: string[];
+  images: ReportImage[];
+  findings: Finding[];
+  model: Model | null;
+  training: Training | null;
+  /** The examples of the tour. */
+  chapters: any;
+  missing: string[];
+}
+
+type PayloadWithModel = Payload & { model: Model };
+type PayloadWithTraining = Payload & { training: Training };
+
+interface ReportImage {
+  name: string;
+  width: number;
+  height: number;
+  src: string | null;
+  note: string | null;
+  queries: Encoded;
+  targets: { labels: number[]; boxes: Encoded };
+  boxes: Encoded;
+  columns: number[];
+  scores: Encoded;
+  rest: Encoded;
+  dropped: { count: number; rest: Encoded };
+  best_label: Encoded;
+  best_score: Encoded;
+  match: Encoded;
+  loss: Record<string, number>[];
+  duplicates: Duplicate[];
+}
+
+interface Duplicate {
+  layer: number;
+  target: number;
+  query: number;
+  matched_query: number;
+  score: number;
+  iou: number;
+  reason: string;
+}
+
+interface Finding {
+  text: string;
+  image: number | null;
+  layer: number | null;
+  target: number | null;
+  query: number | null;
+}
+
+interface Model {
+  preset: string;
+  form: Form;
+  parameters: number;
+  queries: number;
+  input: number[];
+  layers: string[];
+  decoder_layers: string[];
+  parts: Part[];
+  images: ModelImage[];
+}
+
+interface Part {
+  role?: string;
+  path: string;
+  title: string;
+  kind: string;
+  about: string;
+  parameters: number;
+  calls: number;
+  inputs: number[][];
+  outputs: number[][];
+  parts: Part[];
+}
+
+interface ModelImage {
+  image: number;
+  queries: Encoded;
+  labels: Encoded;
+  scores: Encoded;
+  boxes: Encoded;
+  start: Encoded | null;
+  attention: AttentionMap | AttentionPoints | null;
+}
+
+interface AttentionMap {
+  kind: "map";
+  extent: number[];
+  weights: Encoded;
+  peak: Encoded;
+}
+
+interface AttentionPoints {
+  kind: "points";
+  at: Encoded;
+  levels: Encoded;
+  weights: Encoded;
+  peak: Encoded;
+}
+
+interface Training {
+  metrics: Metrics | null;
+  matching: Matching | null;
+}
+
+type Curve = (number | null)[];
+
+interface Metrics {
+  epoch: number[];
+  seconds: Curve;
+  loss: Curve;
+  AP: Curve;
+  AP50: Curve;
+}
+
+interface Matching {
+  preset: string;
+  /** "ranked" is how older recordings write "top-k". */
+  slots: "learned" | "top-k" | "ranked";
+  layers: string[];
+  queries: number;
+  images: number;
+  split: string;
+  epochs: Encoded;
+  seconds: Encoded;
+  instability: Encoded;
+  agreement: Encoded;
+  agreement_between: Encoded;
+  terms: Record<string, Encoded>;
+  usage: Encoded;
+  usage_epochs: number;
+  box_mean: Encoded;
+  box_deviation: Encoded;
+  sample: Encoded;
+  sample_matched: Encoded;
+  worst: { name: string; id: number; loss: number; epochs: number }[];
+  moved: Encoded;
+  moved_epochs: Encoded;
+  looks: Encoded;
+  probes: Probe[];
+}
+
+interface Probe {
+  name: string;
+  width: number;
+  height: number;
+  src: string | null;
+  labels: number[];
+  targets: Encoded;
+  boxes: Encoded;
+  origins: Encoded;
+  queries: Encoded;
+  best_labels: Encoded;
+  scores: Encoded;
+  costs: Encoded;
+}
+
+/** A match under some costs. */
+interface Solution {
+  match: number[];
+  total: number;
+}
+
+/** The loss of a target's pair; `loss` and `gradient` are null where the target has no query. */
+interface PairLoss {
+  target: number;
+  query: number;
+  class?: number;
+  l1?: number;
+  giou?: number;
+  iou?: number;
+  total?: number;
+  loss: (Terms & { total: number }) | null;
+  gradient: number[] | null;
+}
+
+interface ImageLoss extends Terms {
+  no_object: number;
+  total: number;
+  noObjectOf: number[];
+  pairs: PairLoss[];
+}
+
+/** What scene.js computes of one image at one layer under one criterion. */
+interface Scene {
+  image: ReportImage;
+  layer: number;
+  criterion: Criterion;
+  targets: number[];
+  queries: number[];
+  recorded: number[];
+  isRecorded: boolean;
+  queryCount: number;
+  number(query: number): number;
+  className(target: number): string;
+  targetBox(target: number): Box;
+  queryBox(query: number): Box;
+  probability(target: number, query: number): number;
+  best(query: number): { name: string; score: number };
+  costs: Terms<number[][]> & { total: number[][] };
+  match: number[];
+  total: number;
+  greedy: Solution;
+  regrets: { regret: number; column: number }[];
+  loss: ImageLoss;
+  targetOf: number[];
+}
+
+/** A record that tells its listeners which of its fields changed; see state.js. */
+type Observable<T> = T & {
+  set(changes: Partial<T>): void;
+  on(listener: (changed: Set<string>) => void): () => void;
+};
+
+/** What the views of a page look at together. */
+type Look = Observable<{
+  image: number;
+  layer: number;
+  target: number | null;
+  query: number | null;
+  pinned: boolean;
+  criterion: Criterion;
+}>;
+
+/** What answers a question of the tour; see quiz.js. */
+interface Control {
+  element: Element;
+  value(): any;
+  show(answer: any): void;
+  onchange(): void;
+}
+
+interface Window {
+  /** The library, once plotly.js has started it. */
+  Plotly?: any;
+}
