@@ -1,4 +1,4 @@
-.PHONY: demo test lint lint-pages docs clean
+.PHONY: demo test lint lint-pages docs wheel lowest clean
 
 .venv/ready: pyproject.toml constraints.txt
 	python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e '.[dev,docs]' && touch .venv/ready
@@ -9,7 +9,7 @@ demo: .venv/ready  ## train, evaluate and predict on scenes drawn on the spot
 test: .venv/ready  ## the whole suite
 	.venv/bin/python -m pytest
 
-lint: .venv/ready lint-pages docs  ## ruff, mypy, eslint and tsc where there is node, and the documentation
+lint: .venv/ready lint-pages docs  ## ruff, mypy, the documentation, and eslint and tsc where there is node
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
 lint-pages:  ## eslint and tsc, where there is node
@@ -19,8 +19,14 @@ lint-pages:  ## eslint and tsc, where there is node
 node_modules/ready: package.json package-lock.json
 	npm ci --silent && touch node_modules/ready
 
+wheel: .venv/ready  ## build the wheel, install it away from the checkout and use it
+	.venv/bin/python tools/check_wheel.py
+
+lowest: .venv/ready  ## the same with the oldest dependencies that are allowed: downloads 3 GB
+	.venv/bin/python tools/check_wheel.py --lowest
+
 docs: .venv/ready  ## the documentation, as a site in build/docs
-	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet && echo "The documentation is build/docs/index.html."
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet && echo "The documentation is build/docs/index.html."
 
 clean:  ## remove what make made
-	rm -rf .venv node_modules
+	rm -rf .venv node_modules build

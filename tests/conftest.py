@@ -12,8 +12,14 @@ import torch
 from hypothesis import settings
 from PIL import Image
 
+from . import skips
+
 settings.register_profile("setpiece", deadline=None)  # no test asserts a duration
 settings.load_profile("setpiece")
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(skips, "setpiece-skips")  # and not from here alone: the doctests in src obey it, too
 
 
 @pytest.fixture(scope="session")

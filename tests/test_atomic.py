@@ -1,4 +1,9 @@
+import os
+import stat
+
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from setpiece.atomic import write_whole
 
@@ -43,3 +48,29 @@ def test_a_folder_in_the_place_of_the_file_stays(tmp_path):
     with pytest.raises(IsADirectoryError):
         write_whole(tmp_path / "metrics.json", lambda path: path.write_text("new"))
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
+
+
+@pytest.fixture(params=[(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)], ids=lambda pair: f"umask {pair[0]:03o}")
+def permissions(request):
+    """The permissions of a new file, under a umask that gives them."""
+    umask, permissions = request.param
+    before = os.umask(umask)
+    yield permissions
+    os.umask(before)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: path.write_text("{}"),
+        lambda path: torch.save({"step": 1}, path),
+        lambda path: save_file({"weight": torch.ones(2)}, path),
+    ],
+    ids=["text", "torch", "safetensors"],
+)
+@pytest.mark.parametrize("leftover", [False, True])
+def test_the_file_has_the_permissions_that_the_umask_gives(tmp_path, permissions, write, leftover):
+    if leftover:
+        (tmp_path / ".file.unfinished").touch(0o400)
+    write_whole(tmp_path / "file", write)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == permissions

@@ -1,0 +1,29 @@
+"""The main path as a user runs it: without the shape and type checks that the tests switch on."""
+
+import subprocess
+import sys
+
+MAIN_PATH = """
+import sys
+from pathlib import Path
+from setpiece import Detector
+
+scenes, output = Path(sys.argv[1]), Path(sys.argv[2])
+detector = Detector.load("sprint-n")
+metrics = detector.train(scenes, output=output / "run", epochs=1, batch_size=8, size=64, evaluations=1)
+assert metrics == detector.evaluate(scenes), metrics
+image = next(scenes.glob("valid/*.png"))
+assert len(detector.predict(str(image), threshold=0)) > 0
+truth = {"labels": [1], "boxes_xyxy": [[12, 30, 90, 110]]}
+explanation = detector.explain(str(image), truth)
+assert explanation.pairs
+explanation.to_html(output / "report.html")
+assert "beartype" not in sys.modules
+"""
+
+
+def test_the_main_path_runs_without_the_tests_checks_of_shapes_and_types(scenes, tmp_path):
+    command = [sys.executable, "-c", MAIN_PATH, str(scenes), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "report.html").stat().st_size > 100_000
