@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+from ..shared import SHARED
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import copy
 import io
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,9 @@ from rich.console import Console
 from setpiece.errors import DataError
 from setpiece.evaluation import CocoMetrics, evaluate_coco
 
-FIXTURES = Path(__file__).parents[3] / "shared" / "data" / "coco_eval_fixtures"
+from ..shared import SHARED
+
+FIXTURES = SHARED / "coco_eval_fixtures"
 NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 # pycocotools adds the smallest float to a denominator and faster-coco-eval does not: the last bit may differ.
 LAST_BIT = 1e-12

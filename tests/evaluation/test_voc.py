@@ -7,7 +7,9 @@ import pytest
 
 from setpiece.evaluation import VocPrecision, evaluate_voc
 
-FIXTURES = Path(__file__).parents[3] / "shared" / "data" / "coco_eval_fixtures"
+from ..shared import SHARED
+
+FIXTURES = SHARED / "coco_eval_fixtures"
 
 
 def read(folder: Path) -> list[tuple[str, list[float]]]:

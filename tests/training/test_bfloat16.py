@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from setpiece import Detector
 from setpiece.training.config import resolve
-from setpiece.training.train import train
+from setpiece.training.start import start_training
 
 
 def losses(folder):
@@ -20,7 +20,7 @@ def losses(folder):
 def test_a_run_in_bfloat16_ends_near_one_in_float32_with_weights_in_float32(scenes, tmp_path, model):
     for precision in ("bf16", "fp32"):
         config = resolve(scenes, model, epochs=1, size=64, batch_size=8, evaluations=1, precision=precision)
-        train(config, tmp_path / precision)
+        start_training(config, tmp_path / precision)
     (coarse,), (fine,) = losses(tmp_path / "bf16"), losses(tmp_path / "fp32")
     assert coarse != fine  # it did compute in bfloat16
     assert math.isclose(coarse, fine, rel_tol=0.05)

@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from setpiece.training.config import resolve
-from setpiece.training.train import train
+from setpiece.training.start import start_training
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077], ids=["022", "077"])
@@ -14,7 +14,8 @@ def test_every_file_and_folder_of_a_run_has_the_permissions_that_the_umask_gives
     before = os.umask(umask)
     try:
         run = tmp_path / "run"
-        train(resolve(scenes, "detr-tiny", epochs=1, size=64, batch_size=8, evaluations=1, precision="fp32"), run)
+        config = resolve(scenes, "detr-tiny", epochs=1, size=64, batch_size=8, evaluations=1, precision="fp32")
+        start_training(config, run)
     finally:
         os.umask(before)
     permissions = {

@@ -19,7 +19,9 @@ from setpiece.model.formats.published import (
 )
 from setpiece.model.presets import presets
 
-LAYOUTS = Path(__file__).parents[3] / "shared" / "data" / "published_layouts"
+from ...shared import SHARED
+
+LAYOUTS = SHARED / "published_layouts"
 PUBLISHED = [
     ("original_detr-r50", "detr-r50"),
     ("original_detr-r50-dc5", "detr-r50-dc5"),
