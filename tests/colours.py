@@ -80,6 +80,9 @@ class Measuring(SetModel):
     def replace_class_head(self, classes):
         raise NotImplementedError
 
+    def class_head_parameters(self):
+        return ()
+
     def tracing(self):
         return tracing_queries()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -15,8 +15,7 @@ from setpiece.evaluation import CocoMetrics, sv
 from setpiece.inference.evaluation import evaluate, match_classes
 from setpiece.inference.predictor import Predictor
 from setpiece.inference.preprocess import Picture
-from setpiece.model.checkpoint import Checkpoint, load, save
-from setpiece.model.presets import presets
+from setpiece.model.checkpoint import Checkpoint, load_unless_preset, save
 from setpiece.runs.layout import RunFolder
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class Detector:
             UsageError: there is nothing at `source`.
             WeightsError: what is there cannot be read or fetched.
         """
-        return cls(source, None if str(source) in presets() else load(source))
+        return cls(source, load_unless_preset(source))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -112,27 +111,27 @@ class Detector:
     @overload
     def predict(self, images: Picture, *, threshold: float = 0.5) -> sv.Detections: ...
     @overload
-    def predict(self, images: list[Picture], *, threshold: float = 0.5) -> list[sv.Detections]: ...
+    def predict(self, images: Iterable[Picture], *, threshold: float = 0.5) -> list[sv.Detections]: ...
     def predict(
-        self, images: Picture | list[Picture], *, threshold: float = 0.5
+        self, images: Picture | Iterable[Picture], *, threshold: float = 0.5
     ) -> sv.Detections | list[sv.Detections]:
-        """Detect objects in one image or a list of them.
+        """Detect objects in one image or in several.
 
         Args:
-            images: paths, PIL images, or arrays HWC RGB uint8.
+            images: a path, a PIL image, or an array HWC RGB uint8; or several of them: a list, a generator.
             threshold: the least confidence that is returned, in [0, 1].
 
         Returns:
-            Boxes xyxy in pixels of each image, `confidence`, `class_id`, and `data["class_name"]`; a list for a list.
+            Boxes xyxy in pixels of each image, `confidence`, `class_id`, and `data["class_name"]`; a list for several.
 
         Raises:
             DataError: an image cannot be read.
             UsageError: the threshold is outside [0, 1], or this is a preset that has not been trained.
         """
         predictor = self.predictor()
-        if isinstance(images, list):
-            return list(predictor.predict(images, threshold=threshold))
-        return next(predictor.predict([images], threshold=threshold))
+        if isinstance(images, Picture):
+            return next(predictor.predict([images], threshold=threshold))
+        return list(predictor.predict(images, threshold=threshold))
 
     def explain(self, images: Picture | list[Picture], targets: Objects | list[Objects] | None = None) -> Explanation:
         """Show the set prediction of images: who is matched with whom, at what cost, and what it would teach.

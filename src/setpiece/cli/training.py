@@ -87,7 +87,7 @@ def train(
     ] = None,
 ) -> None:
     """Train a detector on a data set."""
-    from setpiece.detector import Detector
+    from setpiece.model.checkpoint import load_unless_preset
     from setpiece.training.config import resolve
     from setpiece.training.display import Display
     from setpiece.training.start import start_training
@@ -96,7 +96,7 @@ def train(
         raise UsageError("--resume continues the run in --output: say which folder that is.")
     if output is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("Several processes have to agree on the folder of the run: give --output.")
-    checkpoint = Detector.load(model).checkpoint
+    checkpoint = load_unless_preset(model)
     config = resolve(
         data,
         model,

@@ -14,7 +14,9 @@ from setpiece.records import Form, Outputs
 from setpiece.setloss.boxes import cxcywh_to_xyxy
 from setpiece.setloss.classification import class_form
 
-__all__ = ["to_detections"]
+__all__ = ["COCO_LIMIT", "to_detections"]
+
+COCO_LIMIT = 100  # detections of an image that COCO's evaluation counts
 
 
 def to_detections(
@@ -24,7 +26,7 @@ def to_detections(
     form: Form,
     *,
     threshold: float = 0.0,
-    limit: int = 100,
+    limit: int = COCO_LIMIT,
 ) -> list[sv.Detections]:
     """Read the last layer's predictions as detections in pixels, the most confident first.
 

@@ -15,7 +15,7 @@ from setpiece.data.batching import eval_loader
 from setpiece.data.dataset import Dataset
 from setpiece.errors import UsageError
 from setpiece.evaluation import sv
-from setpiece.inference.detections import to_detections
+from setpiece.inference.detections import COCO_LIMIT, to_detections
 from setpiece.inference.precision import Precision, autocast, uses_bf16
 from setpiece.inference.preprocess import Picture, preprocess, to_pixels
 from setpiece.model.checkpoint import Checkpoint
@@ -24,7 +24,6 @@ from setpiece.records import Images, Outputs
 __all__ = ["BATCH_SIZE", "Predictor"]
 
 BATCH_SIZE = 8
-COCO_LIMIT = 100  # detections of an image that COCO's evaluation counts
 
 
 class Predictor:

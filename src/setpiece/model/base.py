@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Literal
 
@@ -65,6 +65,10 @@ class SetModel(nn.Module):
     @abstractmethod
     def replace_class_head(self, classes: int) -> None:
         """Put a new, untrained head for `classes` in the place of the class head; all else stays."""
+
+    @abstractmethod
+    def class_head_parameters(self) -> Iterable[nn.Parameter]:
+        """The parameters of all class heads, which Muon leaves to AdamW."""
 
     @abstractmethod
     def tracing(self) -> AbstractContextManager[QueryTrace]:

@@ -1,7 +1,7 @@
 """Checkpoints: a model with everything that using it takes, made new, read and written.
 
 Our own format is a folder with `model.safetensors` and `config.json`; published DETR checkpoints are read in both
-of their layouts (`published.py`). Nothing is unpickled without `weights_only`.
+of their layouts (`formats.published`). Nothing is unpickled without `weights_only`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Checkpoint:
         mean: what to subtract from RGB in [0, 1].
         std: what to divide by after that.
         size: how large an image enters the model.
-        backbone: the named network (see `model.named`) that is in the place of the preset's own CNN.
+        backbone: the named network (see `model.backbones.named`) that is in the place of the preset's own CNN.
     """
 
     model: SetModel
@@ -71,7 +71,7 @@ def create(
     Args:
         preset: its name, such as `"detr-tiny"`.
         classes: the name of each class; at least one.
-        backbone: the CNN of a `sprint` preset by name, see `model.named`; the preset's own by default.
+        backbone: the CNN of a `sprint` preset by name, see `model.backbones.named`; the preset's own by default.
         pretrained_backbone: start the CNN from ImageNet weights, fetched once. The paper's presets are made to
             start from them: without, their frozen layers are random and a warning is logged.
         shortest: resize an image's shorter side to this many pixels; the preset's own by default,
@@ -104,17 +104,7 @@ def create(
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     if isinstance(model.backbone, PyramidBackbone):
         mean, std = model.backbone.mean, model.backbone.std
-    config = Config(
-        preset=preset,
-        backbone=backbone,
-        classes=tuple(classes),
-        queries=model.num_queries,
-        mean=mean,
-        std=std,
-        shortest=size.shortest,
-        longest=size.longest,
-    )
-    return _checkpoint(model, config)
+    return Checkpoint(model, preset, tuple(classes), mean, std, size, backbone)
 
 
 def load(source: str | Path, classes: Sequence[str] | None = None) -> Checkpoint:
@@ -139,7 +129,10 @@ def load(source: str | Path, classes: Sequence[str] | None = None) -> Checkpoint
     except UsageError as error:
         raise UsageError(f"{error} (The presets are {', '.join(presets())}.)") from error
     config, state = read(path, classes)
-    checkpoint = _checkpoint(_assemble(config, state, path), config)
+    model = _assemble(config, state, path)
+    checkpoint = Checkpoint(
+        model, config.preset, config.classes, config.mean, config.std, config.size, config.backbone
+    )
     return checkpoint if classes is None else with_classes(checkpoint, classes, str(source))
 
 
@@ -162,6 +155,11 @@ def with_classes(checkpoint: Checkpoint, classes: Sequence[str], name: str) -> C
     model = copy.deepcopy(checkpoint.model)
     model.replace_class_head(len(classes))
     return replace(checkpoint, model=model, classes=tuple(classes))
+
+
+def load_unless_preset(source: str | Path) -> Checkpoint | None:
+    """The checkpoint at `source`, on the CPU; None where that is the name of a preset. Raises what `load` raises."""
+    return None if str(source) in presets() else load(source)
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> None:
@@ -207,18 +205,6 @@ def _assemble(config: Config, state: dict[str, Tensor], path: Path) -> SetModel:
     # Half-precision files are read, and compute in float32 like all others.
     model.load_state_dict({k: state[k].to(tensor.dtype) for k, tensor in expected.items()}, assign=True)
     return model
-
-
-def _checkpoint(model: SetModel, config: Config) -> Checkpoint:
-    return Checkpoint(
-        model=model,
-        preset=config.preset,
-        classes=config.classes,
-        mean=config.mean,
-        std=config.std,
-        size=config.size,
-        backbone=config.backbone,
-    )
 
 
 def _listed(classes: Sequence[str]) -> str:

@@ -105,6 +105,10 @@ class Detr(SetModel):
         """Each decoder layer."""
         return layer_names(len(self.decoder.layers))
 
+    def class_head_parameters(self) -> Iterable[nn.Parameter]:
+        """Of the one class head that all layers share."""
+        return self.class_head.parameters()
+
     def tracing(self) -> AbstractContextManager[QueryTrace]:
         """Record the cross-attention of every decoder layer."""
         layers = cast(Iterable[DecoderLayer], self.decoder.layers)

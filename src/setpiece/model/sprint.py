@@ -155,6 +155,10 @@ class Sprint(SetModel):
         """The proposals, then each decoder layer."""
         return ("proposals", *layer_names(len(self.layers)))
 
+    def class_head_parameters(self) -> Iterable[nn.Parameter]:
+        """Of the class head of each prediction set."""
+        return self.class_heads.parameters()
+
     def tracing(self) -> AbstractContextManager[QueryTrace]:
         """Record which cells become queries, and the sampling points of every layer's deformable attention."""
         layers = cast(Iterable[DeformableDecoderLayer], self.layers)

@@ -20,6 +20,7 @@ from pydantic import (
 
 from setpiece.data.batching import Orientations
 from setpiece.errors import UsageError
+from setpiece.inference.precision import Precision
 from setpiece.model.checkpoint import Checkpoint
 from setpiece.model.presets import presets
 
@@ -144,9 +145,15 @@ def recipe_of(preset: str, backbone: str | None = None, *, pretrained: bool = Tr
         backbone: the named CNN in the place of the preset's own, if any.
         pretrained: whether the CNN starts from trained weights where there are some.
     """
-    if preset.startswith("sprint"):
-        return sprint_finetuning_recipe() if starts_from_imagenet(preset, backbone, pretrained) else sprint_recipe()
-    return from_scratch_recipe() if preset == "detr-tiny" else paper_recipe()
+    match presets()[preset].recipe:
+        case "paper":
+            return paper_recipe()
+        case "small":
+            return from_scratch_recipe()
+        case "sprint" if starts_from_imagenet(preset, backbone, pretrained):
+            return sprint_finetuning_recipe()
+        case "sprint":
+            return sprint_recipe()
 
 
 def starts_from_imagenet(preset: str, backbone: str | None, pretrained: bool) -> bool:
@@ -181,7 +188,7 @@ class TrainConfig(Recipe):
     seed: NonNegativeInt = 0
     workers: NonNegativeInt | None = None
     evaluations: PositiveInt = 10
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    precision: Precision = "auto"
     pretrained: bool = True
 
     @model_validator(mode="after")

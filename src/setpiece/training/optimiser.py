@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from setpiece.model.base import SetModel
 from setpiece.training.config import TrainConfig
 from setpiece.training.muon import Muon
 
@@ -20,7 +21,7 @@ EMA_EVERY = 4  # steps
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
-def make_optimisers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
+def make_optimisers(model: SetModel, config: TrainConfig) -> list[torch.optim.Optimizer]:
     """Make AdamW for all parameters, or Muon for the matrices within the network and AdamW for the rest.
 
     The CNN has its own learning rate. Only matrices and convolutions are decayed: vectors (biases, norms) do not
@@ -28,17 +29,18 @@ def make_optimisers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
     grouped convolutions and matrices with few rows or columns, such as the four sides of a box.
 
     Args:
-        model: its CNN is called `backbone`.
+        model: what is trained.
         config: `optimiser`, the learning rates, weight decay and beta2.
     """
-    grouped = {id(m.weight) for m in model.modules() if isinstance(m, nn.Conv2d) and m.groups > 1}
+    for_adamw = {id(m.weight) for m in model.modules() if isinstance(m, nn.Conv2d) and m.groups > 1}
+    for_adamw |= {id(parameter) for parameter in model.class_head_parameters()}
     muon: list[dict[str, Any]] = []
     adamw: list[dict[str, Any]] = []
     for in_backbone, rate in ((False, config.learning_rate), (True, config.backbone_learning_rate)):
         members: dict[str, list[Tensor]] = {"within": [], "other": [], "vector": []}
         for name, parameter in model.named_parameters():
             if parameter.requires_grad and name.startswith("backbone.") == in_backbone:
-                members[_kind(name, parameter, grouped=id(parameter) in grouped)].append(parameter)
+                members[_kind(parameter, for_adamw)].append(parameter)
         for kind, group in members.items():
             trained_by = muon if kind == "within" and config.optimiser == "muon" else adamw
             decay = 0.0 if kind == "vector" else config.weight_decay
@@ -50,12 +52,12 @@ def make_optimisers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
     return [Muon(muon, config.learning_rate), by_adamw]
 
 
-def _kind(name: str, parameter: Tensor, *, grouped: bool) -> str:
+def _kind(parameter: Tensor, for_adamw: set[int]) -> str:
     """Whether a parameter is one matrix "within" the network, any "other" matrix or several, or a "vector"."""
     if parameter.ndim < 2:
         return "vector"
     smaller_side = min(len(parameter), parameter[0].numel())
-    return "other" if grouped or smaller_side < FEATURES or "class_head" in name else "within"
+    return "other" if id(parameter) in for_adamw or smaller_side < FEATURES else "within"
 
 
 def scale_learning_rates(optimisers: list[torch.optim.Optimizer], factor: float) -> None:
