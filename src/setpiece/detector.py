@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Detector"]
 
 Objects = sv.Detections | Mapping[str, Any]
+Pictures = list[Picture] | tuple[Picture, ...] | Iterator[Picture]
 
 
 class Detector:
@@ -111,10 +112,8 @@ class Detector:
     @overload
     def predict(self, images: Picture, *, threshold: float = 0.5) -> sv.Detections: ...
     @overload
-    def predict(self, images: Iterable[Picture], *, threshold: float = 0.5) -> list[sv.Detections]: ...
-    def predict(
-        self, images: Picture | Iterable[Picture], *, threshold: float = 0.5
-    ) -> sv.Detections | list[sv.Detections]:
+    def predict(self, images: Pictures, *, threshold: float = 0.5) -> list[sv.Detections]: ...
+    def predict(self, images: Picture | Pictures, *, threshold: float = 0.5) -> sv.Detections | list[sv.Detections]:
         """Detect objects in one image or in several.
 
         Args:

@@ -57,3 +57,11 @@ def test_a_file_a_pil_image_and_an_array_are_one_picture(tmp_path):
     of_file, of_image, of_array = detector.predict([str(tmp_path / "a.png"), Image.fromarray(picture()), picture()])
     for found in (of_image, of_array):
         np.testing.assert_array_equal(found.xyxy, of_file.xyxy)
+
+
+def test_several_pictures_come_as_a_list_a_tuple_or_a_generator():
+    detector = Detector("measuring", measuring())
+    listed = detector.predict([picture(0), picture(1)])
+    for several in ((picture(0), picture(1)), (picture(index) for index in range(2))):
+        for found, expected in zip(detector.predict(several), listed, strict=True):
+            np.testing.assert_array_equal(found.xyxy, expected.xyxy)

@@ -43,7 +43,7 @@ def architecture(predictor: Predictor, images: Sequence[tuple[int, Images]]) -> 
             outputs = predictor.outputs(image)
         first = first or shapes
         attending = max(len(queries.attention), len(queries.sampling))
-        traced.append({"image": index, **_image(outputs, model.form, image, queries, shapes)})
+        traced.append({"image": index, **_image(outputs, model.form, image, queries)})
     layers = list(model.prediction_sets)
     return {
         "preset": predictor.checkpoint.preset,
@@ -58,7 +58,7 @@ def architecture(predictor: Predictor, images: Sequence[tuple[int, Images]]) -> 
     }
 
 
-def _image(outputs: Outputs, form: Form, image: Images, trace: QueryTrace, shapes: ShapeTrace) -> dict[str, Any]:
+def _image(outputs: Outputs, form: Form, image: Images, trace: QueryTrace) -> dict[str, Any]:
     """The most confident queries of one image: their boxes layer by layer, and what they attend to."""
     logits = outputs.logits[:, 0]  # (L, Q, K)
     probability = class_form(form).probabilities(logits)
@@ -72,19 +72,16 @@ def _image(outputs: Outputs, form: Form, image: Images, trace: QueryTrace, shape
         "scores": array(probability[:, queries, labels[queries]].cpu()),
         "boxes": array(outputs.boxes[:, 0, queries].cpu()),
         "start": start,
-        "attention": _map(trace, queries, ratios, shapes) or _points(trace, queries, ratios),
+        "attention": _map(trace, queries, ratios) or _points(trace, queries, ratios),
     }
 
 
-def _map(trace: QueryTrace, queries: Int64[Tensor, " K"], ratios: Tensor, shapes: ShapeTrace) -> dict[str, Any] | None:
-    """Attention to all cells, laid out as the map that has as many."""
-    if not trace.attention:
+def _map(trace: QueryTrace, queries: Int64[Tensor, " K"], ratios: Tensor) -> dict[str, Any] | None:
+    """Attention to all cells, laid out as the feature map."""
+    if trace.map_size is None:
         return None
-    weights = torch.stack([call.weights()[0, queries] for call in trace.attention])  # (D, K, S)
-    S = weights.shape[-1]
-    sides = [shape[2:] for outputs in shapes.outputs.values() for shape in outputs if len(shape) == 4]
-    h, w = next(([h, w] for h, w in reversed(sides) if h * w == S), [1, S])
-    return {"kind": "map", "extent": [1 / float(side) for side in ratios], **_quantised(weights, (h, w))}
+    weights = torch.stack([call.weights()[0, queries] for call in trace.attention])  # (D, K, h · w)
+    return {"kind": "map", "extent": [1 / float(side) for side in ratios], **_quantised(weights, trace.map_size)}
 
 
 def _points(trace: QueryTrace, queries: Int64[Tensor, " K"], ratios: Tensor) -> dict[str, Any] | None:

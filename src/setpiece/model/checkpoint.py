@@ -29,7 +29,7 @@ from setpiece.model.formats.reading import read
 from setpiece.model.presets import build, presets
 from setpiece.records import InputSize
 
-__all__ = ["Checkpoint", "create", "load", "save", "with_classes"]
+__all__ = ["Checkpoint", "create", "load", "load_unless_preset", "save", "with_classes"]
 
 _log = logging.getLogger("setpiece")
 
@@ -130,9 +130,7 @@ def load(source: str | Path, classes: Sequence[str] | None = None) -> Checkpoint
         raise UsageError(f"{error} (The presets are {', '.join(presets())}.)") from error
     config, state = read(path, classes)
     model = _assemble(config, state, path)
-    checkpoint = Checkpoint(
-        model, config.preset, config.classes, config.mean, config.std, config.size, config.backbone
-    )
+    checkpoint = Checkpoint(model, config.preset, config.classes, config.mean, config.std, config.size, config.backbone)
     return checkpoint if classes is None else with_classes(checkpoint, classes, str(source))
 
 

@@ -112,7 +112,8 @@ class Detr(SetModel):
     def tracing(self) -> AbstractContextManager[QueryTrace]:
         """Record the cross-attention of every decoder layer."""
         layers = cast(Iterable[DecoderLayer], self.decoder.layers)
-        return tracing_queries(attention=[layer.cross_attention for layer in layers])
+        cross_attention = [layer.cross_attention for layer in layers]
+        return tracing_queries(attention=cross_attention, attended=self.input_projection)
 
     def replace_class_head(self, classes: int) -> None:
         """Put a new, untrained head for C `classes` in the place of the class head; all else stays."""

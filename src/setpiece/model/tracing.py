@@ -25,12 +25,14 @@ class QueryTrace:
     Attributes:
         attention: calls of cross-attention to all cells.
         sampling: calls of deformable attention.
+        map_size: (h, w) of the feature map whose cells `attention` attends to, row by row.
         origins: the cell that each query starts from, counted through all maps.
         reference_boxes: the box that it starts from: cxcywh in fractions of the image.
     """
 
     attention: list[AttentionCall] = field(default_factory=list)
     sampling: list[SamplingCall] = field(default_factory=list)
+    map_size: tuple[int, int] | None = None
     origins: Int64[Tensor, "B Q"] | None = None
     reference_boxes: Float[Tensor, "B Q 4"] | None = None
 
@@ -83,6 +85,7 @@ class SamplingCall:
 def tracing_queries(
     *,
     attention: Sequence[Attention] = (),
+    attended: nn.Module | None = None,
     sampling: Sequence[DeformableAttention] = (),
     selection: TopKQuerySelection | None = None,
 ) -> Iterator[QueryTrace]:
@@ -90,6 +93,7 @@ def tracing_queries(
 
     Args:
         attention: the cross-attention of each decoder layer.
+        attended: what gives the feature map (B, D, h, w) that they attend to.
         sampling: the deformable attention of each decoder layer.
         selection: what chooses the cells that queries start from.
     """
@@ -97,6 +101,8 @@ def tracing_queries(
     hooks: list[Any] = []
     for module in attention:
         hooks += _record_attention(module, trace)
+    if attended is not None:
+        hooks.append(attended.register_forward_hook(lambda _, args, m: _record_map_size(trace, m)))  # noqa: ARG005
     for deformable in sampling:
         hooks += _record_sampling(deformable, trace)
     if selection is not None:
@@ -111,6 +117,10 @@ def tracing_queries(
 def _record_selection(trace: QueryTrace, reference: Tensor, cells: Tensor) -> None:
     trace.origins = cells
     trace.reference_boxes = reference.expand(len(cells), -1, -1).gather(1, cells[..., None].expand(-1, -1, 4))
+
+
+def _record_map_size(trace: QueryTrace, feature_map: Tensor) -> None:
+    trace.map_size = (feature_map.shape[2], feature_map.shape[3])
 
 
 def _record_attention(attention: Attention, trace: QueryTrace) -> list[Any]:
