@@ -108,7 +108,7 @@ def _open(path: Path) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    # Pillow decodes the whole of a PNG to look for EXIF data behind the pixels; what counts here stands before them.
+    # Pillow would decode the whole PNG to find EXIF data behind the pixels; these two keys stand before them.
     if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
         return 1
     try:

@@ -148,8 +148,8 @@ def oriented(item: Item, orientations: Orientations) -> Item:
     """An item in one of some orientations, drawn from torch's global generator.
 
     Args:
-        orientations: "all" eight in which an image can lie, "mirrored" (left and right exchanged or not), or "upright",
-            as the item is.
+        orientations: "all" eight (four rotations, each mirrored or not), "mirrored" (mirrored or not), or "upright" (as
+            the item is).
     """
     image, (x, y, width, height) = item.image, item.boxes_cxcywh.unbind(1)
     if orientations != "upright" and below(2):

@@ -21,8 +21,8 @@ NEGLIGIBLE = 0.01
 def repair(image: AnnotatedImage, defects: Defects) -> Example | None:
     """Check one image and its boxes against the file; None where the image has to be left out.
 
-    The file is opened, not decoded, unless it looks truncated. Where its size is not the declared one, the
-    file's holds, and boxes are read as pixels of the file.
+    The file is opened, not decoded, unless it seems truncated. Where its size is not the declared one, the
+    file's size is used, and boxes are read as pixels of the file.
 
     Args:
         defects: counts what is found.

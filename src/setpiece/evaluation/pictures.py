@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 __all__ = ["COLOURS", "TEXT_COLOURS", "beside", "draw"]
 
-# Okabe & Ito's palette keeps apart for colour-blind eyes; its black is left out, for it is lost on dark images.
+# Okabe & Ito's palette, which colour-blind people can tell apart, without its black: dark images would hide that.
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 # Each colour's text: black or white, whichever has the higher contrast on it (WCAG).
 TEXT_COLOURS = ("#000000", "#000000", "#000000", "#000000", "#FFFFFF", "#000000", "#000000")

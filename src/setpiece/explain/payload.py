@@ -22,7 +22,7 @@ from setpiece.setloss import SetCriterion, matching_weights
 
 __all__ = ["criterion_payload", "pack_images", "report_payload"]
 
-MAX_BYTES = 9_500_000  # of a page, which so stays under 10 MB
+MAX_BYTES = 9_500_000  # of a page: with this it stays under 10 MB
 CODE_BYTES = 500_000  # of it, taken by the page's own code and style
 PLOTLY_BYTES = 5_000_000  # of it, taken by Plotly where there is training to show
 FEWEST_QUERIES = 50  # with fewer queries an image says too little: leave out images instead

@@ -64,7 +64,7 @@ class SetModel(nn.Module):
 
     @abstractmethod
     def replace_class_head(self, classes: int) -> None:
-        """Put a new, untrained head for `classes` in the place of the class head; all else stays."""
+        """Replace the class heads by new, untrained ones for `classes`; all else stays."""
 
     @abstractmethod
     def class_head_parameters(self) -> Iterable[nn.Parameter]:

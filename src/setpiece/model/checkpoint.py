@@ -45,7 +45,7 @@ class Checkpoint:
         mean: what to subtract from RGB in [0, 1].
         std: what to divide by after that.
         size: how large an image enters the model.
-        backbone: the named network (see `model.backbones.named`) that is in the place of the preset's own CNN.
+        backbone: the named network (see `model.backbones.named`) that replaces the preset's own CNN.
     """
 
     model: SetModel

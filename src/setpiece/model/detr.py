@@ -116,7 +116,7 @@ class Detr(SetModel):
         return tracing_queries(attention=cross_attention, attended=self.input_projection)
 
     def replace_class_head(self, classes: int) -> None:
-        """Put a new, untrained head for C `classes` in the place of the class head; all else stays."""
+        """Replace the class head by a new, untrained one for C `classes`; all else stays."""
         old = self.class_head.weight
         self.class_head = nn.Linear(old.shape[1], classes + 1, device=old.device, dtype=old.dtype)
 

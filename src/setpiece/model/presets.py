@@ -53,7 +53,7 @@ def build(preset: str, classes: int, *, backbone: str | None = None, **options: 
     Args:
         preset: its name.
         classes: C.
-        backbone: a named network (see `backbones.named`) in the place of the preset's own CNN.
+        backbone: a named network (see `backbones.named`) that replaces the preset's own CNN.
         options: `queries`, where it is not the preset's own number.
 
     Raises:

@@ -166,7 +166,7 @@ class Sprint(SetModel):
         return tracing_queries(sampling=sampling, selection=self.query_selection)
 
     def replace_class_head(self, classes: int) -> None:
-        """Put new, untrained heads for `classes` in the place of all class heads; all else stays."""
+        """Replace all class heads by new, untrained ones for `classes`; all else stays."""
         device = next(self.parameters()).device
         self.class_heads = nn.ModuleList(
             _class_head(self.hybrid_encoder.width, classes).to(device) for _ in self.class_heads

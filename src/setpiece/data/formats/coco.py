@@ -37,7 +37,7 @@ def find_splits(root: Path) -> dict[str, Callable[[], AnnotatedSplit]]:
     files = _roboflow_files(root) or _instances_files(root)
     if not files:
         return {}
-    # The classes of every split are those of the train split, or of whichever is there.
+    # Every split has the classes of the train split; without one, those of the first split that exists.
     reference = next(files[split][0] for split in ("train", "valid", "test") if split in files)
     return {split: partial(read_coco, file, folders, reference) for split, (file, folders) in files.items()}
 

@@ -103,7 +103,7 @@ def from_transformers(state: State, names: Iterable[str], source: str) -> dict[s
 
     Args:
         state: its tensors.
-        names: the parameters of our model, all of which it must hold.
+        names: the parameters of our model; the checkpoint must hold them all.
         source: what to call the checkpoint in an error.
 
     Returns:

@@ -23,7 +23,7 @@ def read(path: Path, classes: Sequence[str] | None) -> tuple[Config, dict[str, T
 
     Args:
         path: the file of weights.
-        classes: the names of the classes, of which a `.pth` file that was not trained on COCO has none.
+        classes: the names of the classes: a `.pth` file that was not trained on COCO does not hold them.
 
     Raises:
         WeightsError: it cannot be read, or is not a checkpoint of a known model.
