@@ -37,9 +37,9 @@ def evaluate_voc(
 ) -> dict[str, VocPrecision]:
     """Average precision of every class that has objects, by the rule of Pascal VOC.
 
-    Starting with the most confident, a detection is compared with the one object of its class and image that it
-    overlaps most: it is right if their IoU is at least the threshold and nothing more confident was right about that object.
-    (COCO's rule would try the next object.) Corners are pixels that belong to the box, so that [l, t, w, h] covers
+    Detections are taken from the most confident on. Each is compared with the one object of its class and image that it
+    overlaps most. It is right if their IoU is at least the threshold and no more confident one was right about that
+    object. (COCO's rule would try the next object.) Corners are pixels that belong to the box, so [l, t, w, h] covers
     (w + 1) (h + 1) of them. Detections of crowds (VOC's difficult objects) count neither way.
 
     Args:
