@@ -61,7 +61,7 @@ def what_its_reader_has(tmp_path, monkeypatch):
     (tmp_path / "runs" / "cells").mkdir(parents=True)
     (tmp_path / "runs" / "cells" / "metrics.jsonl").write_text('{"epoch": 1, "step": 25, "loss": 3.5, "AP": 0.1}\n')
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("setpiece.detector.load", lambda _: measuring())
+    monkeypatch.setattr("setpiece.model.checkpoint.load", lambda _: measuring())
 
 
 @each_page

@@ -76,7 +76,7 @@ def test_a_detector_is_used_as_the_design_says(monkeypatch, write_colours):
     from setpiece import Detector
 
     data = write_colours({"red": 1, "green": 2, "blue": 3})
-    monkeypatch.setattr("setpiece.detector.load", lambda _: measuring())
+    monkeypatch.setattr("setpiece.model.checkpoint.load", lambda _: measuring())
     detector = Detector.load("runs/cells/best")
 
     detections = detector.predict(str(data / "valid" / "0.png"), threshold=0.5)

@@ -4,6 +4,7 @@ The new environment holds the wheel and what the wheel declares, nothing else: s
 was not packaged and an import that only the checkout satisfies all fail. The dependencies are those of the environment
 that runs this, linked and not downloaded again. With `--lowest` they are the oldest that the package allows, installed
 by pip from constraints-lowest.txt: 3 GB of downloads and 6 GB of disk for a while, for that PyTorch brings CUDA along.
+Some of these have wheels for the oldest Python that the package allows, and for no newer one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import venv
 import zipfile
 from importlib.metadata import Distribution, distribution
@@ -94,6 +96,14 @@ def link(packages: dict[str, Distribution], site: Path) -> None:
                 (site / top).symlink_to(str(package.locate_file(top)))
 
 
+def require_oldest_python() -> None:
+    """The oldest versions are installed on the oldest Python alone, see above."""
+    oldest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"].removeprefix(">=")
+    here = "{}.{}".format(*sys.version_info)
+    if here != oldest:
+        sys.exit(f"The oldest dependencies have no wheels for Python {here}: run this with Python {oldest}.")
+
+
 def pip(*arguments: str | Path) -> None:
     subprocess.run([sys.executable, "-m", "pip", "-q", *map(str, arguments)], check=True)
 
@@ -116,6 +126,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--lowest", action="store_true", help="install the oldest versions that are allowed")
     lowest = parser.parse_args().lowest
+    if lowest:
+        require_oldest_python()
     with tempfile.TemporaryDirectory(prefix="setpiece-wheel-") as temporary:
         folder = Path(temporary)
         wheel = build(folder, folder / "sources")

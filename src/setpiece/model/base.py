@@ -22,8 +22,8 @@ Role = Literal["backbone", "encoder", "queries", "decoder", "heads"]
 class SetModel(nn.Module):
     """Images -> L sets of Q predictions.
 
-    A new model declares the attributes below and implements the abstract methods; training, recording and explanation
-    need nothing else.
+    A new model declares the attributes below, implements the abstract methods, and has a preset in `model.presets`.
+    The preset says by which recipe it is trained. Nothing outside `model/` changes, unless it needs a new recipe.
 
     Attributes:
         form: the class term that its logits are made for, see `setloss.classification`.
