@@ -58,7 +58,7 @@ class Run:
         Image.fromarray(noise).save(picture)
         self.examples = [self._example(index, objects, picture) for index in range(images)]
         averaged = replace(checkpoint, model=cast(SetModel, self.ema.module))
-        self.recorder = Recorder(
+        self.recorder = Recorder.of_run(
             folder / "recording",
             Predictor(averaged),
             self.criterion,

@@ -8,11 +8,12 @@ import torch
 from torch.nn import functional as F
 
 from setpiece.explain.architecture import QUERIES, architecture
-from setpiece.explain.arrays import unpack
 from setpiece.explain.module_tree import shapes
 from setpiece.inference.predictor import Predictor
 from setpiece.model.checkpoint import create
 from setpiece.records import Images
+
+from ..arrays import unpack
 
 NAMES = {"detr-tiny": ["layer 1", "layer 2", "layer 3"], "sprint-n": ["proposals", "layer 1", "layer 2"]}
 
@@ -137,10 +138,9 @@ def test_attention_maps_are_what_the_decoder_weighs_its_values_by():
         assert not weights.view(-1, 4, 6)[:, :, 5:].any()  # padding
 
 
+@pytest.mark.parametrize("described", ["detr-tiny"], indirect=True)
 def test_the_page_gets_the_map_over_the_canvas(described):
     checkpoint, model = described
-    if checkpoint.preset != "detr-tiny":
-        return
     image = make_image()
     with torch.inference_mode(), checkpoint.model.tracing() as trace:
         checkpoint.model(image.pixels, image.padding)
@@ -153,11 +153,10 @@ def test_the_page_gets_the_map_over_the_canvas(described):
     np.testing.assert_allclose(found, expected, atol=float(expected.max()) / 500)
 
 
+@pytest.mark.parametrize("described", ["sprint-n"], indirect=True)
 def test_sampling_points_are_where_the_decoder_samples(described):
     """Sampling the maps at the points and summing up by the weights gives what the layer's output map gets."""
     checkpoint, model = described
-    if checkpoint.preset != "sprint-n":
-        return
     image, seen, maps = make_image(), [], []
     hooks = [
         layer.deformable_attention.output.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
@@ -188,13 +187,14 @@ def test_sampling_points_are_where_the_decoder_samples(described):
         torch.testing.assert_close(found.flatten(1), seen[d][0, queries], atol=0.02, rtol=0.02)
 
 
-def test_a_query_starts_from_its_cell(described):
-    checkpoint, model = described
-    start = model["images"][0]["start"]
-    if checkpoint.preset == "detr-tiny":
-        assert start is None
-        return
-    cells = unpack(start)
+@pytest.mark.parametrize("described", ["detr-tiny"], indirect=True)
+def test_a_learned_query_starts_from_no_cell(described):
+    assert described[1]["images"][0]["start"] is None
+
+
+@pytest.mark.parametrize("described", ["sprint-n"], indirect=True)
+def test_a_top_k_query_starts_from_its_cell(described):
+    cells = unpack(described[1]["images"][0]["start"])
     assert ((cells[:, :2] > 0) & (cells[:, :2] < 1)).all()  # inside the image, not in its margin
     strides = cells[:, 3] * 64 / 1.6
     assert set(strides.round().tolist()) <= {8.0, 16.0, 32.0}

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from setpiece.explain.arrays import array, rounded, unpack
+from setpiece.explain.arrays import array, rounded
 from setpiece.explain.image_findings import Finding
 from setpiece.explain.payload import pack_images, report_payload
 from setpiece.explain.payload_image import pack_image
@@ -17,6 +17,8 @@ from setpiece.explain.timeline import Metrics, Timeline
 from setpiece.records import Outputs, Targets
 from setpiece.setloss import SetCriterion
 from setpiece.web import render
+
+from ..arrays import unpack
 
 ALL = 10_000
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from setpiece.explain.arrays import unpack
 from setpiece.explain.matching_history import MAX_SNAPSHOTS
 from setpiece.explain.payload_training import training_payload
 from setpiece.explain.timeline import read_timeline
 from setpiece.records import TERMS
 from setpiece.runs import recording_files
 
+from ..arrays import unpack
 from ..runs.test_recording_files import L, Q, make_epoch, make_header
 
 

@@ -107,7 +107,7 @@ def test_the_file_of_an_epoch_is_as_documented(folder):
     names = [*recording_files.EPOCH, *(f"snapshot.{name}" for name in recording_files.SNAPSHOT)]
     assert sorted(arrays) == sorted(names)
     assert arrays["snapshot.boxes"].dtype == np.uint16
-    assert json.loads((folder / "header.json").read_text())["format"] == 1
+    assert json.loads((folder / "header.json").read_text())["format"] == 2
 
 
 def test_an_epoch_written_twice_is_there_once(folder):
@@ -168,24 +168,30 @@ def test_a_recording_is_known_by_its_header(folder, tmp_path):
     assert not recording_files.has_header(folder, make_header())
 
 
-def test_a_recording_of_version_0_1_0_calls_top_k_queries_ranked(folder):
+def test_a_recording_of_format_1_calls_top_k_queries_ranked(folder):
     file = folder / "header.json"
     header = json.loads(file.read_text())
     assert header["slots"] == "top-k"
-    file.write_text(json.dumps({**header, "slots": "ranked"}))
-    assert recording_files.read(folder).header == make_header()
+    assert header["format"] == 2
+    file.write_text(json.dumps({**header, "format": 1, "slots": "ranked"}))
+    for epoch in folder.glob("epoch-*.safetensors"):
+        save_file(load_file(epoch), epoch, {**recording_files._metadata(epoch), "format": "1"})
+    old = recording_files.read(folder)
+    assert old.header == make_header()
+    assert old.epochs
+    assert old.damaged == []
     assert recording_files.has_header(folder, make_header())  # so that its run can be resumed
 
 
 def test_a_later_format_is_not_read(folder):
     file = folder / "epoch-000003.safetensors"
-    save_file(load_file(file), file, {**recording_files._metadata(file), "format": "2"})
+    save_file(load_file(file), file, {**recording_files._metadata(file), "format": "3"})
     assert recording_files.read(folder).damaged == [
-        "epoch-000003.safetensors of the recording has another format than 1."
+        "epoch-000003.safetensors of the recording has a format that is not read here: update the package."
     ]
     header = json.loads((folder / "header.json").read_text())
-    (folder / "header.json").write_text(json.dumps({**header, "format": 2}))
-    with pytest.raises(DataError, match="another format"):
+    (folder / "header.json").write_text(json.dumps({**header, "format": 3}))
+    with pytest.raises(DataError, match="format 3, which is not read here"):
         recording_files.read(folder)
 
 

@@ -216,7 +216,7 @@ def test_a_run_records_its_start_and_every_epoch(run):
 
 def test_a_snapshot_is_what_the_saved_model_predicts_and_matches(run, scenes):
     checkpoint, found = load(run / "last"), recording_files.read(run / "recording")
-    probes = Probes(choose(open_dataset(scenes, "valid").examples, 8, seed=0), Predictor(checkpoint))
+    probes = Probes.read(choose(open_dataset(scenes, "valid").examples, 8, seed=0), Predictor(checkpoint))
     assert [probe.name for probe in probes.describe()] == [probe.name for probe in found.header.probes]
     snapshot = found.epochs[-1].snapshot
     for p, (item, probe) in enumerate(zip(probes.items, found.header.probes, strict=True)):
@@ -244,23 +244,37 @@ def predict_alone(checkpoint, item):
         return checkpoint.model.eval()(batch.images.pixels, batch.images.padding)
 
 
-def test_a_top_k_query_is_known_by_its_cell_and_a_learned_one_by_its_slot(run):
-    checkpoint, found = load(run / "last"), recording_files.read(run / "recording")
+@pytest.mark.parametrize("run", ["detr-tiny"], indirect=True)
+def test_a_learned_query_is_known_by_its_slot(run):
+    found = recording_files.read(run / "recording")
+    assert found.header.slots == "learned"
     snapshot = found.epochs[-1].snapshot
-    if found.header.slots == "learned":
-        np.testing.assert_array_equal(snapshot.origins, snapshot.queries)
-        return
+    np.testing.assert_array_equal(snapshot.origins, snapshot.queries)
+
+
+@pytest.mark.parametrize("run", ["sprint-n"], indirect=True)
+def test_a_top_k_query_is_known_by_its_cell(run):
+    checkpoint, found = load(run / "last"), recording_files.read(run / "recording")
+    assert found.header.slots == "top-k"
     with torch.inference_mode(), checkpoint.model.eval().tracing() as trace:
         checkpoint.model(torch.rand(2, 3, 64, 64), torch.zeros(2, 64, 64, dtype=torch.bool))
     assert all(len(set(cells)) == len(cells) for cells in trace.origins.tolist())
-    assert snapshot.origins.max() < 8 * 8 + 4 * 4 + 2 * 2  # cells of the three maps at 64 pixels
+    assert found.epochs[-1].snapshot.origins.max() < 8 * 8 + 4 * 4 + 2 * 2  # cells of the three maps at 64 pixels
     assert not checkpoint.model.query_selection._forward_hooks
 
 
 class Silent(recorder.Recorder):
-    """Records nothing."""
+    """Reads no probes, counts nothing and records nothing."""
+
+    def __init__(self, *_, **__): ...
+    @classmethod
+    def of_run(cls, *_, **__):
+        return cls()
 
     def begin(self, *_): ...
+    def state_dict(self):
+        return {}
+
     def step(self, *_): ...
     def end_epoch(self, *_, final): ...
 
@@ -350,7 +364,7 @@ def test_probes_without_objects_have_a_snapshot_all_the_same(scenes):
     none |= {"crowd": np.zeros(0, bool), "areas": np.zeros(0, np.float32)}
     examples = [replace(one, **none) for one in open_dataset(scenes, "valid").examples]
     checkpoint = create("detr-tiny", ["a"], shortest=64)
-    found = Probes(choose(examples, 2, seed=0), Predictor(checkpoint)).snapshot()
+    found = Probes.read(choose(examples, 2, seed=0), Predictor(checkpoint)).snapshot()
     assert found["match"].shape == (2, 3, 0)
     assert found["boxes"].shape == (2, 3, 60, 4)
 

@@ -7,10 +7,10 @@ import html
 import pytest
 
 from setpiece.explain.architecture import architecture
-from setpiece.explain.arrays import unpack
 from setpiece.inference.predictor import Predictor
 from setpiece.model.checkpoint import create
 
+from ..arrays import unpack
 from ..explain.test_architecture import make_image
 from ..explain.test_timeline import payload_of, write_run
 

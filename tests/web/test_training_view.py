@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from setpiece.explain.arrays import array, unpack
+from setpiece.explain.arrays import array
 from setpiece.explain.payload_training import training_payload
 from setpiece.explain.timeline import read_timeline
 
+from ..arrays import unpack
 from ..explain.test_timeline import write_run
 
 

@@ -124,7 +124,7 @@ def eval_loader(
         rank: which process this is, in [0, world_size).
         world_size: processes that evaluate together.
     """
-    images = EvalImages(dataset, size)
+    images = EvalImages(dataset.examples, size)
     return DataLoader(
         Subset(images, range(rank, len(images), world_size)),
         batch_size=batch_size,

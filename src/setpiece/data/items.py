@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -129,11 +129,12 @@ class EvalImages(torch.utils.data.Dataset[Item]):
     """Images resized for evaluation, in the order of the data set, with their boxes (no crowds).
 
     Args:
+        examples: of a data set.
         size: the input size of the model.
     """
 
-    def __init__(self, dataset: Dataset, size: InputSize) -> None:
-        self.examples = dataset.examples
+    def __init__(self, examples: Sequence[Example], size: InputSize) -> None:
+        self.examples = examples
         self.transform = FitSize(size)
 
     def __len__(self) -> int:

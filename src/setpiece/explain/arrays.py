@@ -13,7 +13,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-__all__ = ["array", "jpeg_url", "rounded", "unpack"]
+__all__ = [
+    "array",
+    "jpeg_url",
+    "rounded",
+]
 
 DIGITS = 9  # what a float32 needs to be read back as it was
 
@@ -29,16 +33,6 @@ def array(values: Tensor | np.ndarray) -> dict[str, Any]:
     dtype = "u1" if values.dtype == np.uint8 else "f4" if np.issubdtype(values.dtype, np.floating) else "i4"
     data = values.astype(f"<{dtype}").tobytes()
     return {"shape": list(values.shape), "dtype": dtype, "data": base64.b64encode(data).decode()}
-
-
-def unpack(packed: dict[str, Any]) -> np.ndarray:
-    """What `array` packed.
-
-    Example:
-        >>> unpack(array(np.array([[0.5], [2.0]]))).tolist()
-        [[0.5], [2.0]]
-    """
-    return np.frombuffer(base64.b64decode(packed["data"]), f"<{packed['dtype']}").reshape(packed["shape"])
 
 
 def jpeg_url(jpeg: bytes) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
 from setpiece.runs.recording import Epoch, Header, Probe, Recording, Snapshot
+from setpiece.runs.recording_files import probe_picture
 
 __all__ = ["HardImage", "MatchingHistory", "ProbeHistory", "matching_history"]
 
@@ -184,7 +185,7 @@ def _hard_images(recent: list[Epoch]) -> list[HardImage]:
 
 def _probe_history(recording: Recording, index: int, snapshots: list[Snapshot]) -> ProbeHistory:
     """The probe of this index in all snapshots."""
-    probe, picture = recording.header.probes[index], recording.folder / f"probe-{index}.jpg"
+    probe, picture = recording.header.probes[index], probe_picture(recording.folder, index)
     N, L, T = len(snapshots), len(recording.header.layers), len(probe.labels)
     history = ProbeHistory(
         probe=probe,

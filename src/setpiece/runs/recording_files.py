@@ -13,7 +13,7 @@ An epoch's file has the safetensors layout (little endian). Its metadata are tex
 snapshot have `snapshot.` before their name. The tables `EPOCH` and `SNAPSHOT` give the type and shape of each. A run
 begins with a file of no images, whose number is that of the epochs done before, usually 0.
 
-`slots` of the header is "learned" or "top-k". Files of version 0.1.0 say "ranked" for "top-k".
+`slots` of the header is "learned" or "top-k". Format 1 says "ranked" for "top-k" and is the same otherwise.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from setpiece.atomic import write_whole
 from setpiece.errors import DataError
 from setpiece.runs.recording import Epoch, Header, Recording, Snapshot
 
-__all__ = ["EPOCH", "SNAPSHOT", "cut", "has_header", "read", "write_epoch", "write_header"]
+__all__ = ["EPOCH", "SNAPSHOT", "cut", "has_header", "probe_picture", "read", "write_epoch", "write_header"]
 
 # Every array of an epoch's file: the type that it is stored in, and its shape (axes as in `runs.recording`). A fraction
 # stored as a whole number is a share of the largest number of that type.
@@ -59,7 +59,8 @@ SNAPSHOT = {
     "sample_matched": ("bool", "S Q"),
 }
 
-_FORMAT = 1
+_FORMAT = 2
+_READ = (1, 2)
 _HEADER = "header.json"
 _COUNTS = ("epoch", "step", "images", "targets", "compared")
 
@@ -118,6 +119,11 @@ def read(folder: Path) -> Recording:
     return Recording(folder, header, epochs, damaged)
 
 
+def probe_picture(folder: Path, number: int) -> Path:
+    """The small JPEG of a probe image."""
+    return folder / f"probe-{number}.jpg"
+
+
 def _file(folder: Path, epoch: int) -> Path:
     return folder / f"epoch-{epoch:06d}.safetensors"
 
@@ -129,8 +135,8 @@ def _files(folder: Path) -> list[Path]:
 def _read_header(file: Path) -> Header:
     try:
         content = json.loads(file.read_text())
-        if content["format"] != _FORMAT:
-            raise DataError(f"{file} has another format than {_FORMAT}: read it with the version that wrote it.")
+        if content["format"] not in _READ:
+            raise DataError(f"{file} has format {content['format']}, which is not read here: update the package.")
         if content["slots"] == "ranked":
             content["slots"] = "top-k"
         header = TypeAdapter(Header).validate_python(content)
@@ -149,8 +155,8 @@ def _metadata(file: Path) -> dict[str, str]:
             metadata = tensors.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise DataError(f"{file.name} of the recording is damaged.") from error
-    if metadata.get("format") != str(_FORMAT):
-        raise DataError(f"{file.name} of the recording has another format than {_FORMAT}.")
+    if metadata.get("format") not in [str(number) for number in _READ]:
+        raise DataError(f"{file.name} of the recording has a format that is not read here: update the package.")
     return dict(metadata)
 
 

@@ -111,7 +111,7 @@ class Trainer:
         self.folder.cut_metrics(step)
         recording_files.cut(self.folder.recording, step)
         self.events = SummaryWriter(str(self.folder.tensorboard), purge_step=step + 1)
-        self.recorder = Recorder(
+        self.recorder = Recorder.of_run(
             self.folder.recording,
             self.predictor,
             self.stepper.criterion,
@@ -157,7 +157,6 @@ class Trainer:
         if self.recorder is not None:
             self.recorder.end_epoch(position.epoch + 1, position.step, self.watch.elapsed, final=self.progress >= 1)
         self.watch.pause()
-        self.progress = self._measure_progress()  # the recorder took time
         seconds = self.watch.elapsed - seconds
         rate = (position.batch - started_at) * self.sampler.batch_size / max(seconds, 1e-9)
         self._end_epoch({"images_per_second": round(rate, 1), "seconds": round(self.watch.elapsed, 1)})
@@ -243,8 +242,8 @@ class Trainer:
         return metrics
 
     def _copy(self) -> Checkpoint:
-        """The EMA checkpoint of now, with its weights laid out in memory as those of a loaded one."""
-        model = copy.deepcopy(self.checkpoint.model).eval().to(memory_format=torch.contiguous_format)
+        """A copy of the EMA checkpoint on the CPU, laid out in memory as one that is loaded."""
+        model = copy.deepcopy(self.checkpoint.model).eval().cpu().to(memory_format=torch.contiguous_format)
         return replace(self.checkpoint, model=model)
 
     def _save_checkpoint(self, folder: Path, metrics: CocoMetrics | None) -> None:

@@ -13,13 +13,13 @@ from PIL import Image
 from torch import Tensor
 
 from setpiece.atomic import write_whole
-from setpiece.data.batching import EvalImages, collate
-from setpiece.data.dataset import Dataset, Example
-from setpiece.data.defects import Defects
+from setpiece.data.batching import EvalImages, Item, collate
+from setpiece.data.dataset import Example
 from setpiece.data.images import read_image
 from setpiece.inference.predictor import Predictor
 from setpiece.records import TERMS
 from setpiece.runs.recording import Probe
+from setpiece.runs.recording_files import probe_picture
 from setpiece.setloss import assign, class_form, matching_weights, pair_costs
 
 __all__ = ["KEPT", "Probes", "choose", "keep"]
@@ -39,16 +39,19 @@ class Probes:
     """The probes as the model sees them: resized as in evaluation, without augmentation.
 
     Args:
-        predictor: its input size and normalisation are theirs.
+        examples: the images.
+        items: the same, resized to the input size of
+        predictor: which predicts them.
     """
 
-    def __init__(self, examples: Sequence[Example], predictor: Predictor) -> None:
-        self.examples, self.predictor = examples, predictor
-        checkpoint = predictor.checkpoint
-        classes = checkpoint.classes
-        chosen = Dataset(Path(), "", classes, tuple(range(len(classes))), tuple(examples), Defects())
-        images = EvalImages(chosen, checkpoint.size)
-        self.items = [images[index] for index in range(len(images))]
+    def __init__(self, examples: Sequence[Example], items: Sequence[Item], predictor: Predictor) -> None:
+        self.examples, self.items, self.predictor = examples, items, predictor
+
+    @classmethod
+    def read(cls, examples: Sequence[Example], predictor: Predictor) -> Probes:
+        """Read the images from their files."""
+        images = EvalImages(examples, predictor.checkpoint.size)
+        return cls(examples, [images[index] for index in range(len(images))], predictor)
 
     def describe(self) -> list[Probe]:
         """What the header says of them."""
@@ -70,7 +73,7 @@ class Probes:
             picture = Image.fromarray(read_image(example.path, upright=example.upright))
             picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
             save = partial(picture.save, format="JPEG", quality=80)
-            write_whole(folder / f"probe-{number}.jpg", save)
+            write_whole(probe_picture(folder, number), save)
 
     @torch.inference_mode()
     def snapshot(self) -> dict[str, np.ndarray]:

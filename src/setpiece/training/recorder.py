@@ -1,11 +1,11 @@
-"""Training, watched: counters over every step, a look at the probes now and then, a file for every epoch.
+"""Recording a run: counters over every step, snapshots of the probe images, a file for every epoch.
 
-What is read of a step is read after its losses were, so on a GPU the loop waits no further time for the device. All of
-it counts as training: the clock runs on (but for the look before the first step). The probes are looked at after an
-epoch when `PER_PROBE` images were trained on for each of them since the last look, and at the end of the run: a forward
-pass at evaluation's size takes about half as long as training on an image, so looks take about 1 % of the training.
+A step's outputs are read after its losses were, so on a GPU the loop waits no further time for the device. Recording
+counts as training time, except for the snapshot before the first step. A snapshot follows an epoch when `PER_PROBE`
+images were trained on for each probe since the last one, and ends the run. A forward pass at evaluation's size takes
+about half as long as training on an image, so snapshots take about 1 % of the training.
 
-With several processes the main one records alone, and what it counts is its own share of the images.
+With several processes the main one alone records, and it counts its own share of the images.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from setpiece.training.probes import Probes, choose
 
 __all__ = ["JOINED", "PER_PROBE", "Recorder"]
 
-PER_PROBE = 50  # training images: so few probes, at most, that an epoch makes up for a look at them
+PER_PROBE = 50  # training images for each probe image of a snapshot
 FEWEST_PROBES, MOST_PROBES = 2, 8
 JOINED = 8  # steps that are counted at a time
-SAMPLES = 8  # training images whose predictions are kept whole, for a look at the probes
+SAMPLES = 8  # training images whose predictions a snapshot keeps whole
 
 
 class Recorder:
@@ -42,31 +42,27 @@ class Recorder:
 
     Args:
         folder: to write to, see `setpiece.runs.recording`.
-        predictor: of the EMA model, which predicts the probes.
+        probes: predicted by the EMA model.
+        split: that the probes are from.
         criterion: that the run trains with.
         examples: the training images.
-        valid: the data set that the probes are drawn from; the training images where None.
-        seed: of that draw.
         steps_per_epoch: of which at most `SAMPLES` are sampled.
     """
 
     def __init__(
         self,
         folder: Path,
-        predictor: Predictor,
+        probes: Probes,
+        split: str,
         criterion: SetCriterion,
         examples: Sequence[Example],
-        valid: Dataset | None,
         *,
-        seed: int,
         steps_per_epoch: int,
     ) -> None:
-        self.folder, self.criterion = folder, criterion
-        checkpoint, model = predictor.checkpoint, predictor.checkpoint.model
+        self.folder, self.probes, self.criterion = folder, probes, criterion
+        checkpoint, model = probes.predictor.checkpoint, probes.predictor.checkpoint.model
         self.steps, self.every = 0, -(-steps_per_epoch // SAMPLES)
-        self.images = 0  # since the latest look at the probes
-        count = min(MOST_PROBES, max(FEWEST_PROBES, len(examples) // PER_PROBE))
-        self.probes = Probes(choose(valid.examples if valid else examples, count, seed), predictor)
+        self.images = 0  # since the latest snapshot
         self.counters = Counters(len(model.prediction_sets), model.num_queries, examples)
         self.waiting: list[Seen] = []
         self.sample: deque[tuple[Tensor, Tensor]] = deque(maxlen=SAMPLES)
@@ -78,12 +74,36 @@ class Recorder:
             queries=model.num_queries,
             slots=model.query_slots,
             images=len(examples),
-            split=valid.split if valid else "train",
-            probes=self.probes.describe(),
+            split=split,
+            probes=probes.describe(),
         )
 
+    @classmethod
+    def of_run(
+        cls,
+        folder: Path,
+        predictor: Predictor,
+        criterion: SetCriterion,
+        examples: Sequence[Example],
+        valid: Dataset | None,
+        *,
+        seed: int,
+        steps_per_epoch: int,
+    ) -> Recorder:
+        """Draw the probes of a run, read them, and record it.
+
+        Args:
+            predictor: of the EMA model.
+            valid: the data set that the probes are drawn from; the training images where None.
+            seed: of that draw.
+        """
+        count = min(MOST_PROBES, max(FEWEST_PROBES, len(examples) // PER_PROBE))
+        probes = Probes.read(choose(valid.examples if valid else examples, count, seed), predictor)
+        split = valid.split if valid else "train"
+        return cls(folder, probes, split, criterion, examples, steps_per_epoch=steps_per_epoch)
+
     def begin(self, epoch: int, step: int, seconds: float) -> None:
-        """Start a recording, in the place of one that is there, with a look at the probes before its first step."""
+        """Start a recording, replacing one that is there, with a snapshot before its first step."""
         recording_files.cut(self.folder, -1)
         recording_files.write_header(self.folder, self.header)
         self.probes.write_pictures(self.folder)
@@ -127,7 +147,7 @@ class Recorder:
         self.counters.clear()
 
     def _snapshot(self) -> Snapshot | None:
-        """Look at the probes; None where the model predicts NaN or infinity, of which the next step says more."""
+        """Predict the probes; None where the model predicts NaN or infinity, which the next step reports."""
         try:
             predicted = self.probes.snapshot()
         except NonFiniteCostError:

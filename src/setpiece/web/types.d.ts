@@ -151,8 +151,7 @@ interface Metrics {
 
 interface Matching {
   preset: string;
-  /** "ranked" is how older recordings write "top-k". */
-  slots: "learned" | "top-k" | "ranked";
+  slots: "learned" | "top-k";
   layers: string[];
   queries: number;
   images: number;

@@ -207,7 +207,7 @@ function picture(matching, view, looks) {
  * @param {Matching} matching
  */
 function pairsTable(payload, matching, view, looks) {
-  const start = matching.slots !== "learned" ? "cell" : "slot";
+  const start = matching.slots === "top-k" ? "cell" : "slot";
   const heads = ["target", "<class", "query", start, "<predicts", "class cost", "L1", "−GIoU", "changes"];
   const body = html("tbody");
   const element = table(heads, body, "Targets of the probe image and their queries", "probe-pairs");

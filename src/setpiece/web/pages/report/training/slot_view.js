@@ -28,7 +28,7 @@ export function create(matching) {
   };
   view.on(draw);
   draw();
-  const topK = matching.slots !== "learned";
+  const topK = matching.slots === "top-k";
   return html(
     "div.panel",
     { "data-view": "slots" },

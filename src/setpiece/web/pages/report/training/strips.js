@@ -51,7 +51,7 @@ export function create(payload, matching, view, looks) {
         ...parts.map(({ origin, length }) => {
           if (!known.has(origin)) known.set(origin, known.size);
           const kind = origin < 0 ? "none" : `of-${known.get(origin) % 6}`;
-          const what = origin < 0 ? "no query" : `${matching.slots !== "learned" ? "cell" : "query"} ${origin}`;
+          const what = origin < 0 ? "no query" : `${matching.slots === "top-k" ? "cell" : "query"} ${origin}`;
           return html(
             "i",
             {

@@ -25,8 +25,8 @@ export function mount(element, payload) {
   );
   if (!matching) return;
   element.append(
-    columns(instability(matching), matching.slots !== "learned" ? probesMoved(matching) : agreement(matching)),
-    matching.slots !== "learned" ? columns(agreement(matching), agreementTable(matching)) : agreementTable(matching),
+    columns(instability(matching), matching.slots === "top-k" ? probesMoved(matching) : agreement(matching)),
+    matching.slots === "top-k" ? columns(agreement(matching), agreementTable(matching)) : agreementTable(matching),
     ProbeTimeline.create(payload, matching),
     SlotView.create(matching),
     highestLoss(matching),
@@ -114,7 +114,7 @@ function lossTerms(matching) {
 
 /** @param {Matching} matching */
 function instability(matching) {
-  const topK = matching.slots !== "learned";
+  const topK = matching.slots === "top-k";
   return Charts.lines({
     title: topK ? "Rank changes" : "Matching instability",
     role: "chart-instability",
