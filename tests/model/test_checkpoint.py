@@ -17,6 +17,8 @@ from setpiece.model.formats.published import original_name, transformers_name
 from setpiece.model.presets import presets
 from setpiece.records import InputSize
 
+from ..old_names import old_name
+
 CLASSES = ("ace", "king", "queen")
 
 
@@ -354,20 +356,6 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
     with pytest.raises(SetpieceError, match=r"model\.onnx is not a checkpoint") as error:
         load(tmp_path / "model.onnx")
     one_sentence(error)
-
-
-OLD_NAMES = {  # of format 1
-    "hybrid_encoder.": "fusion.",
-    ".deformable_attention_norm.": ".sampling_norm.",
-    ".deformable_attention.": ".sampling.",
-    ".relation_embedding.": ".twin.",
-}
-
-
-def old_name(name):
-    for new, old in OLD_NAMES.items():
-        name = name.replace(new, old)
-    return name
 
 
 def test_a_checkpoint_of_the_first_format_is_read_by_its_old_names(tmp_path):

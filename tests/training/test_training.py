@@ -29,6 +29,7 @@ from setpiece.training.config import resolve
 from setpiece.training.display import Display
 from setpiece.training.start import open_data, start_training, starting_checkpoint
 
+from ..old_names import old_name
 from .killing import Killed, Killing
 
 SETTINGS = {"size": 64, "batch_size": 4, "evaluations": 2, "precision": "fp32"}
@@ -130,7 +131,9 @@ def test_a_run_folder_with_the_names_of_before_resumes_to_the_same_end(growing, 
         (tmp_path / "run" / name).write_text(text.replace("one_to_many", "near"))
     file = tmp_path / "run" / "last" / "training.pt"
     state = torch.load(file, weights_only=True)
-    state["average"] = state.pop("ema")
+    state["average"] = {old_name(name): tensor for name, tensor in state.pop("ema").items()}
+    state["model"] = {old_name(name): tensor for name, tensor in state["model"].items()}
+    assert any("fusion" in name for name in state["average"])
     state["position"]["sums"]["near"] = state["position"]["sums"].pop("one_to_many")
     torch.save(state, file)
 

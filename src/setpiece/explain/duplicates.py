@@ -10,11 +10,11 @@ from torch import Tensor
 from setpiece.setloss import PairCosts, Weights
 from setpiece.setloss.boxes import overlaps
 
-__all__ = ["CONFIDENT", "Duplicate", "find_duplicates"]
+__all__ = ["CONFIDENT", "TERM_NAMES", "Duplicate", "find_duplicates"]
 
 CONFIDENT = 0.5  # the default score threshold of `predict`
 SAME_OBJECT = 0.5  # two predictions of one class with at least this IoU are taken for one object
-NAMES = {"class": "class", "l1": "L1", "giou": "GIoU"}  # of the terms, in sentences
+TERM_NAMES = {"class": "class", "l1": "L1", "giou": "GIoU"}  # of the terms, in sentences
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Duplicate:
             'It would cost 0.65 more than query 4: GIoU +0.50, L1 +0.25, class −0.10.'
         """
         terms = sorted(self.gap, key=lambda term: -self.gap[term])
-        listed = ", ".join(f"{NAMES[term]} {self.gap[term]:+.2f}" for term in terms).replace("-", "−")
+        listed = ", ".join(f"{TERM_NAMES[term]} {self.gap[term]:+.2f}" for term in terms).replace("-", "−")
         return f"It would cost {sum(self.gap.values()):.2f} more than query {self.matched_query}: {listed}."
 
 

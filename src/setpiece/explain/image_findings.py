@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from setpiece.explain.duplicates import CONFIDENT
+from setpiece.explain.duplicates import CONFIDENT, TERM_NAMES
 from setpiece.explain.facts import ImageFacts, of_pairs
 from setpiece.explain.pairs import pair
 from setpiece.explain.report_image import ReportImage
@@ -209,7 +209,7 @@ def dominant_pair(context: ImageContext) -> Iterator[Finding]:
         loss = found["loss"] or dict.fromkeys(TERMS, 0.0)
         share = sum(loss.values()) / total
         if share >= DOMINANT_SHARE:
-            term = {"class": "class", "l1": "L1", "giou": "GIoU"}[max(loss, key=lambda name: loss[name])]
+            term = TERM_NAMES[max(loss, key=lambda name: loss[name])]
             text = (
                 f"{context.target(target)} and its query {found['query']} make up {share:.0%} of the image's loss; the "
                 f"{term} loss is the largest part."

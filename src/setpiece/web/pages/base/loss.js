@@ -8,6 +8,9 @@ import * as Boxes from "./boxes.js";
 import * as Data from "./data.js";
 
 export const TERMS = ["class", "l1", "giou"];
+
+/** What a person reads for each. */
+export const TERM_NAMES = { class: "class", l1: "L1", giou: "GIoU" };
 const computed = new WeakMap();
 
 /** log(1 + eᶻ) without overflow. */

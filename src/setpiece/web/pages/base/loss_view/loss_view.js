@@ -9,12 +9,7 @@ import * as State from "../state.js";
 import * as Weights from "./weights.js";
 
 /** @type {[string, string][]} */
-const TERMS = [
-  ["class", "class"],
-  ["l1", "L1"],
-  ["giou", "GIoU"],
-  ["no_object", "no object"],
-];
+const TERMS = [...Object.entries(Loss.TERM_NAMES), ["no_object", "no object"]];
 const WORST = 6;
 const mark = (term) => ({ "--mark": `var(--${term.replace("_", "-")})` });
 
@@ -140,7 +135,7 @@ function layers(payload, state) {
  */
 function shares(payload, state) {
   const body = html("tbody");
-  const names = ["<target", "query", "class", "L1", "GIoU", "total", ""];
+  const names = ["<target", "query", ...Object.values(Loss.TERM_NAMES), "total", ""];
   const box = table(names, body, "Loss of each pair", "loss-pairs");
   const element = html("div.panel", html("h3", "What each pair adds, most first"), box);
   const draw = () => {

@@ -5,11 +5,7 @@ import { button, format, html, number } from "../dom.js";
 import * as Loss from "../loss.js";
 import * as Scene from "../scene.js";
 
-const LAMBDAS = [
-  ["class", "λ class"],
-  ["l1", "λ L1"],
-  ["giou", "λ GIoU"],
-];
+const LAMBDAS = Loss.TERMS.map((term) => [term, `λ ${Loss.TERM_NAMES[term]}`]);
 
 /** @returns {{element: HTMLElement, draw: function()}} */
 export function create({ payload, state }) {

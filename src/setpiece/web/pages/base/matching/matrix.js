@@ -221,9 +221,8 @@ function weighted(scene, term, target, query) {
 
 /** @param {Scene} scene */
 function spoken(scene, target, query) {
-  const terms = { class: "class", L1: "l1", GIoU: "giou" };
-  const parts = Object.entries(terms).map(
-    ([name, term]) => `${name} ${format(weighted(scene, term, target, query), 2)}`,
+  const parts = Loss.TERMS.map(
+    (term) => `${Loss.TERM_NAMES[term]} ${format(weighted(scene, term, target, query), 2)}`,
   );
   const matched = scene.match[target] === query ? ", matched" : "";
   const total = format(scene.costs.total[target][query], 2);

@@ -5,7 +5,6 @@ import { format, html, number } from "../dom.js";
 import * as Loss from "../loss.js";
 import * as Scene from "../scene.js";
 
-const NAMES = { class: "class", l1: "L1", giou: "GIoU" };
 
 /** A panel on the pair that the state looks at. */
 export function create({ payload, state }) {
@@ -54,7 +53,7 @@ function equation(scene, cost) {
       `span.term-${term}`,
       `${format(scene.criterion.cost_weights[term], 2)} · (`,
       number(cost[term], `pair-${term}`),
-      `) ${NAMES[term]}`,
+      `) ${Loss.TERM_NAMES[term]}`,
     ),
   ];
   return html(

@@ -3,15 +3,12 @@
 import * as Controls from "../../base/controls.js";
 import * as Data from "../../base/data.js";
 import { html, number, table } from "../../base/dom.js";
+import * as Loss from "../../base/loss.js";
 import * as Charts from "./charts.js";
 import * as ProbeTimeline from "./probe_timeline.js";
 import * as SlotView from "./slot_view.js";
 
-const TERMS = [
-  ["class", "class"],
-  ["l1", "L1"],
-  ["giou", "GIoU"],
-];
+const TERMS = Object.entries(Loss.TERM_NAMES);
 
 /**
  * Fill an element with the chapter.
