@@ -62,6 +62,12 @@ class Targets:
             boxes[b, :count] = image["boxes"]
         return cls(labels, boxes, torch.tensor(counts, device=device))
 
+    @classmethod
+    def none(cls, images: int) -> Targets:
+        """No targets for a number of images."""
+        count = torch.zeros(images, dtype=torch.int64)
+        return cls(count.new_zeros(images, 0), torch.zeros(images, 0, 4), count)
+
     @property
     def present(self) -> Bool[Tensor, "B T"]:
         """True where a target is real, False where it is padding."""

@@ -1,4 +1,4 @@
-"""Runs that are killed at a moment that their display tells of."""
+"""Runs that are killed at a moment that their display is told of."""
 
 from setpiece.training.display import Display
 
@@ -18,11 +18,14 @@ class Killing(Display):
         super().__init__()
         self.moment, self.left = moment, times
 
-    def show(self, where, *_):
-        self._come("step" if where.startswith("epoch") else "evaluation" if where == "evaluating" else "")
+    def step(self, *_):
+        self._come("step")
 
-    def say(self, text):
-        self._come("metrics" if "  AP " in text else "")
+    def evaluating(self, *_):
+        self._come("evaluation")
+
+    def evaluated(self, *_, **__):
+        self._come("metrics")
 
     def _come(self, moment):
         if moment == self.moment:

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from setpiece.model.checkpoint import create, load
 from setpiece.records import TERMS, Batch, Images, Outputs, Targets
 from setpiece.runs import recording_files
 from setpiece.setloss import SetCriterion, match, pair_costs
-from setpiece.training import loop, recorder
+from setpiece.training import loop, recorder, schedule
 from setpiece.training.config import resolve
 from setpiece.training.counters import Counters, Seen, image_losses, join
 from setpiece.training.probes import KEPT, Probes, choose, keep
@@ -181,8 +182,8 @@ def test_slots_beyond_those_predicted_stay_empty():
 
 
 @pytest.fixture(autouse=True, scope="module")
-def always_look():
-    """The probes are looked at after every epoch, and there are as many as can be."""
+def snapshot_after_every_epoch():
+    """And there are as many probes as can be."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recorder, "PER_PROBE", 1)
         yield
@@ -335,11 +336,37 @@ def test_a_run_from_before_there_were_recordings_is_recorded_from_where_it_is_re
 
 
 def test_snapshots_of_the_probes_stay_within_their_share_but_the_last_is_made(scenes, tmp_path, monkeypatch):
-    monkeypatch.setattr(recorder, "PER_PROBE", 12)  # two probes: a look for every 24 images, of which an epoch has 16
+    monkeypatch.setattr(recorder, "PER_PROBE", 12)  # two probes: a snapshot every 24 images; an epoch has 16
     start_training(resolve(scenes, "detr-tiny", epochs=5, **SETTINGS), tmp_path / "run")
     found = recording_files.read(tmp_path / "run" / "recording")
     assert len(found.header.probes) == 2
     assert [epoch.snapshot is not None for epoch in found.epochs] == [True, False, True, False, True, True]
+
+
+def test_a_run_of_minutes_ends_with_a_snapshot_though_recording_takes_the_time_that_is_left(
+    scenes, tmp_path, monkeypatch
+):
+    now = 0.0
+
+    class Slow(recorder.Recorder):
+        """A step takes a second, and the end of an epoch more than the run."""
+
+        def step(self, *args):
+            nonlocal now
+            super().step(*args)
+            now += 1
+
+        def end_epoch(self, *args, **kwargs):
+            nonlocal now
+            super().end_epoch(*args, **kwargs)
+            now += 100
+
+    monkeypatch.setattr(schedule, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(loop, "Recorder", Slow)
+    monkeypatch.setattr(recorder, "PER_PROBE", 10**6)
+    start_training(resolve(scenes, "detr-tiny", minutes=1, **SETTINGS), tmp_path / "run")
+    epochs = recording_files.read(tmp_path / "run" / "recording").epochs
+    assert [(epoch.step, epoch.snapshot is not None) for epoch in epochs] == [(0, True), (4, False), (5, True)]
 
 
 @given(st.integers(0, 2**31), st.integers(1, 4), st.integers(1, 3), st.integers(0, 6), st.integers(1, 300))

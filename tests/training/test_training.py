@@ -134,6 +134,7 @@ def test_a_run_folder_with_the_names_of_before_resumes_to_the_same_end(growing, 
     state["average"] = {old_name(name): tensor for name, tensor in state.pop("ema").items()}
     state["model"] = {old_name(name): tensor for name, tensor in state["model"].items()}
     assert any("fusion" in name for name in state["average"])
+    state["position"]["best"] = -1.0
     state["position"]["sums"]["near"] = state["position"]["sums"].pop("one_to_many")
     torch.save(state, file)
 
@@ -292,6 +293,34 @@ def test_a_run_that_cannot_start_leaves_no_folder(scenes, tmp_path, monkeypatch,
     with pytest.raises(error):
         start_training(resolve(data or scenes, model, epochs=1, **SETTINGS), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ({"model": "sprint-n"}, "model = detr-tiny, and the checkpoint has sprint-n"),
+        ({"size": 96}, "size = 64, and the checkpoint has 96"),
+        ({"size": None}, "size = 64, and the checkpoint has 256"),
+    ],
+)
+def test_settings_that_contradict_the_checkpoint_are_not_recorded(scenes, tmp_path, made, said):
+    config = resolve(scenes, "detr-tiny", epochs=1, **SETTINGS)
+    dataset, valid = open_data(scenes)
+    checkpoint = starting_checkpoint(config.model_copy(update=made), dataset.classes)
+    with pytest.raises(UsageError, match=said):
+        train.train(checkpoint, dataset, valid, config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_named_backbone_and_the_size_of_a_preset_are_compared_with_the_checkpoint(scenes, tmp_path):
+    dataset, valid = open_data(scenes)
+    own = starting_checkpoint(resolve(scenes, "sprint-n"), dataset.classes)
+    for checkpoint, said in (
+        (replace(own, backbone="timm/resnet10t"), "backbone = None, and the checkpoint has timm/resnet10t"),
+        (replace(own, size=InputSize(64, 64)), r"size = \d+, and the checkpoint has 64"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            train.train(checkpoint, dataset, valid, resolve(scenes, "sprint-n"), tmp_path / "run")
 
 
 def test_a_run_begun_by_another_version_of_the_model_is_not_resumed(scenes, tmp_path):

@@ -13,11 +13,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-__all__ = [
-    "array",
-    "jpeg_url",
-    "rounded",
-]
+__all__ = ["array", "jpeg_url", "rounded"]
 
 DIGITS = 9  # what a float32 needs to be read back as it was
 

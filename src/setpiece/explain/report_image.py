@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from setpiece.errors import NonFiniteCostError
 from setpiece.explain.facts import ImageFacts, image_facts
@@ -67,14 +66,10 @@ def make_report_image(
         NonFiniteCostError: a logit or box is NaN or infinite; names the image, layer and query.
     """
     try:
-        facts = image_facts(outputs, _no_targets() if targets is None else targets, criterion)
+        facts = image_facts(outputs, Targets.none(1) if targets is None else targets, criterion)
     except NonFiniteCostError as error:
         raise NonFiniteCostError(f"{name} cannot be explained. {error}", error.index) from error
     height, width = (SIDE_WITHOUT_PICTURE, SIDE_WITHOUT_PICTURE) if pixels is None else pixels.shape[:2]
     src = None if pixels is None else picture_url(pixels)
     note = NOT_ANNOTATED if targets is None else "" if len(facts.labels) else NO_OBJECTS
     return ReportImage(image_id, name, width, height, src, facts, note, annotated=targets is not None)
-
-
-def _no_targets() -> Targets:
-    return Targets(torch.zeros(1, 0, dtype=torch.int64), torch.zeros(1, 0, 4), torch.tensor([0]))

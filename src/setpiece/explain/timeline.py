@@ -5,7 +5,6 @@ Findings are computed from these records, and `payload_training` packs them for 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +62,7 @@ def read_timeline(run: Path) -> tuple[Timeline | None, list[str]]:
         The timeline, None where there is nothing to show; and a sentence for everything that is missing or damaged.
     """
     folder = RunFolder(run)
-    metrics, missing = _read_metrics(folder.metrics)
+    metrics, missing = _read_metrics(folder)
     matching = None
     try:
         recording = recording_files.read(folder.recording)
@@ -77,21 +76,16 @@ def read_timeline(run: Path) -> tuple[Timeline | None, list[str]]:
     return (Timeline(metrics, matching) if metrics or matching else None), missing
 
 
-def _read_metrics(file: Path) -> tuple[Metrics | None, list[str]]:
-    if not file.is_file():
-        return None, [f"There is no {file}, so neither losses nor AP over time are shown."]
-    epochs, rows, damaged = [], [], 0
-    for line in file.read_text(errors="replace").splitlines():
-        try:
-            row = json.loads(line)
-            epoch, numbers = int(row["epoch"]), [_number(row.get(name)) for name in ("seconds", "loss", "AP", "AP50")]
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
-            damaged += 1
-        else:
-            epochs.append(epoch)
-            rows.append(numbers)
-    missing = [f"{damaged} lines of {file.name} are damaged and left out."] if damaged else []
-    return (Metrics(np.array(epochs, np.int64), *np.array(rows, np.float64).T) if rows else None), missing
+def _read_metrics(folder: RunFolder) -> tuple[Metrics | None, list[str]]:
+    if not folder.metrics.is_file():
+        return None, [f"There is no {folder.metrics}, so neither losses nor AP over time are shown."]
+    rows, damaged = folder.read_rows()
+    missing = [f"{damaged} lines of {folder.metrics.name} are damaged and left out."] if damaged else []
+    if not rows:
+        return None, missing
+    epochs = np.array([row["epoch"] for row in rows], np.int64)
+    numbers = ([_number(row.get(name)) for row in rows] for name in ("seconds", "loss", "AP", "AP50"))
+    return Metrics(epochs, *(np.array(column, np.float64) for column in numbers)), missing
 
 
 def _number(value: Any) -> float:

@@ -10,14 +10,9 @@ from setpiece.errors import DataError
 from setpiece.evaluation import CocoMetrics, evaluate_coco, to_coco_results
 from setpiece.inference.predictor import BATCH_SIZE, Predictor
 
-__all__ = ["evaluate", "match_classes", "of_one_process"]
+__all__ = ["evaluate", "match_classes"]
 
 Results = list[dict[str, Any]]
-
-
-def of_one_process(results: Results) -> Results:
-    """The results of all processes where there is only one."""
-    return results
 
 
 def evaluate(
@@ -28,7 +23,7 @@ def evaluate(
     workers: int = 0,
     rank: int = 0,
     world_size: int = 1,
-    gather: Callable[[Results], Results] = of_one_process,
+    gather: Callable[[Results], Results] = list,
 ) -> CocoMetrics:
     """COCO metrics of a model on one split of a data set; classes are brought together by their names.
 
@@ -37,7 +32,8 @@ def evaluate(
         workers: processes that load images ahead.
         rank: which process this is. Where several evaluate, each predicts for its share of the images,
         world_size: and there are so many of them;
-        gather: the results of this process -> those of all, after which all compute the same metrics.
+        gather: the results of this process -> those of all, after which all compute the same metrics. By default a
+            copy: there is one process.
 
     Raises:
         DataError: the data set has classes that the model does not know.

@@ -116,11 +116,20 @@ class RunFolder:
         with self.metrics.open("a") as file:
             file.write(json.dumps(row) + "\n")
 
+    def read_rows(self) -> tuple[list[dict[str, Any]], int]:
+        """The lines that `append_metrics` wrote, in order, and how many other lines there are: damaged ones."""
+        rows = [_row(line) for line in self._lines()]
+        whole = [row for row in rows if row is not None]
+        return whole, len(rows) - len(whole)
+
     def cut_metrics(self, step: int) -> None:
-        """Drop the lines past a step: the resumed run writes them again."""
+        """Drop the lines past a step, which the resumed run writes again, and damaged lines."""
         if self.metrics.is_file():
-            kept = [line for line in self.metrics.read_text().splitlines() if _step_of(line) <= step]
+            kept = [line for line in self._lines() if (row := _row(line)) is not None and row["step"] <= step]
             write_whole(self.metrics, lambda path: path.write_text("".join(line + "\n" for line in kept)))
+
+    def _lines(self) -> list[str]:
+        return self.metrics.read_text(errors="replace").splitlines()
 
 
 def write_metrics(checkpoint: Path, metrics: dict[str, Any]) -> None:
@@ -149,8 +158,11 @@ def _write_json(file: Path, content: dict[str, Any]) -> None:
     write_whole(file, lambda path: path.write_text(json.dumps(content, indent=2) + "\n"))
 
 
-def _step_of(line: str) -> float:
+def _row(line: str) -> dict[str, Any] | None:
+    """A line of `metrics.jsonl`; None where it is damaged: a kill may leave a part of a line."""
     try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError):  # the line that was being written when the run was killed
-        return float("inf")
+        row = json.loads(line)
+    except ValueError:
+        return None
+    whole = isinstance(row, dict) and all(isinstance(row.get(name), int) for name in ("epoch", "step"))
+    return row if whole else None

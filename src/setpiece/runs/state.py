@@ -27,7 +27,6 @@ class Position:
         step: optimiser steps done.
         seconds: of training so far.
         evaluated: how many of the evaluations planned for the run are done.
-        best: the highest AP so far.
         sums: of each loss over the batches of this epoch.
     """
 
@@ -36,7 +35,6 @@ class Position:
     step: int = 0
     seconds: float = 0.0
     evaluated: int = 0
-    best: float = -1.0
     sums: dict[str, float] = field(default_factory=dict)
 
 
@@ -60,7 +58,9 @@ def load_state(file: Path) -> tuple[Position, dict[str, Any]] | None:
         return None
     try:
         tensors = _renamed(torch.load(file, map_location="cpu", weights_only=True))
-        position = Position(**tensors.pop("position"))
+        saved = tensors.pop("position")
+        saved.pop("best", None)  # of version 0.1.0; `best/metrics.json` says it now
+        position = Position(**saved)
         position.sums = _renamed(position.sums)
     except Exception as error:  # unpickling damaged bytes can raise nearly anything
         raise WeightsError(f"{file} is damaged: delete {file.parent} to start this run over.") from error

@@ -8,6 +8,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+from setpiece.evaluation import CocoMetrics
+
 __all__ = ["Display", "duration"]
 
 LOG_SECONDS = 10.0  # between lines where there is no terminal
@@ -59,6 +61,33 @@ class Display:
     def say(self, text: str) -> None:
         """Print a line that stays."""
         self.console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+    def step(self, epoch: int, done: float, what: str) -> None:
+        """A step was made.
+
+        Args:
+            epoch: from 1.
+            done: share of the run that is done, in [0, 1].
+            what: losses and speed.
+        """
+        self.show(f"epoch {epoch}", done, what)
+
+    def evaluating(self, done: float, images: int) -> None:
+        """An evaluation begins on so many images."""
+        self.show("evaluating", done, f"{images} images")
+
+    def evaluated(self, epoch: int, seconds: float, metrics: CocoMetrics, *, best: bool) -> None:
+        """An evaluation is done, and its checkpoint is saved.
+
+        Args:
+            epoch: from 1.
+            seconds: of training done.
+            best: whether its AP is the highest so far.
+        """
+        self.say(
+            f"epoch {epoch:3d}  {duration(seconds):>12}  AP {metrics.AP:.3f}  AP50 {metrics.AP50:.3f}"
+            f"{'  best so far' if best else ''}"
+        )
 
 
 def duration(seconds: float) -> str:

@@ -193,8 +193,8 @@ class Trainer:
         seconds = max(self.watch.elapsed, 1e-9)
         left = seconds / max(self.progress, 1e-9) * (1 - self.progress)
         rate = self.position.step * self.sampler.batch_size / seconds
-        self.display.show(
-            f"epoch {self.position.epoch + 1}",
+        self.display.step(
+            self.position.epoch + 1,
             self.progress,
             f"{means}  lr {self.stepper.learning_rate:.1e}  {rate:.0f} images/s  {duration(left)} left",
         )
@@ -214,16 +214,13 @@ class Trainer:
             self._write_row(row | speed, self.events)
         if metrics is not None:
             is_best = self.best is not None and self.best.metrics is metrics
-            self.display.say(
-                f"epoch {position.epoch:3d}  {duration(self.watch.elapsed):>12}  AP {metrics.AP:.3f}  AP50 "
-                f"{metrics.AP50:.3f}{'  best so far' if is_best else ''}"
-            )
+            self.display.evaluated(position.epoch, self.watch.elapsed, metrics, best=is_best)
         if self.progress >= 1 or metrics is not None:
             self._save_state()
 
     def _evaluate(self, valid: Dataset) -> CocoMetrics:
         """Evaluate the EMA model, and save it as the last checkpoint and, where it is, as the best one."""
-        self.display.show("evaluating", self.progress, f"{len(valid.examples)} images")
+        self.display.evaluating(self.progress, len(valid.examples))
         metrics = evaluate(
             self.predictor,
             valid,
@@ -232,8 +229,8 @@ class Trainer:
             world_size=self.accelerator.num_processes,
             gather=gather_object,
         )
-        if self.best is None or self.position.best < metrics.AP:
-            self.position.best = max(self.position.best, metrics.AP)
+        best = None if self.best is None else self.best.metrics
+        if best is None or best.AP < metrics.AP:
             self.best = TrainingResult(self.folder.best, self._copy(), metrics)
             self._save_checkpoint(self.folder.best, metrics)
         self._save_checkpoint(self.folder.last, metrics)
@@ -282,9 +279,8 @@ class Trainer:
             raise WeightsError(
                 f"{self.folder.path} was begun by another version of {self.config.model}; start a new run."
             ) from error
-        if self.folder.best.is_dir():
-            numbers = read_metrics(self.folder.best)
-            metrics = None if numbers is None else CocoMetrics.from_dict(numbers)
-            self.best = TrainingResult(self.folder.best, load(self.folder.best), metrics)
+        numbers = read_metrics(self.folder.best)  # written last: with them, the checkpoint is whole
+        if numbers is not None:
+            self.best = TrainingResult(self.folder.best, load(self.folder.best), CocoMetrics.from_dict(numbers))
         self.display.say(f"Resumed after {self.position.step} steps, in epoch {self.position.epoch + 1}.")
         return tensors.get("recording")

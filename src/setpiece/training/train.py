@@ -12,8 +12,9 @@ from setpiece.data.augmentation.canvas import RandomCanvas
 from setpiece.data.augmentation.paper import train_transform
 from setpiece.data.batching import TrainImages
 from setpiece.data.dataset import Dataset
-from setpiece.errors import SetpieceError
+from setpiece.errors import SetpieceError, UsageError
 from setpiece.model.checkpoint import Checkpoint
+from setpiece.model.presets import presets
 from setpiece.runs.layout import RunFolder
 from setpiece.training.allocator import keep_freed_memory
 from setpiece.training.config import TrainConfig
@@ -40,8 +41,8 @@ def train(
         checkpoint: what to start from, with the classes of the data set; it stays as it is.
         dataset: the images to train on.
         valid: the images to evaluate on; nothing is evaluated where None.
-        config: the settings. Those that say what to start from (`model`, `backbone`, `size`, `pretrained`) and `data`
-            are recorded and not read.
+        config: the settings. `model`, `backbone` and `size` have to be those of the checkpoint. `data` and `pretrained`
+            are recorded and not read: a checkpoint does not say what its weights started from.
         output: the run folder, see `setpiece.runs.layout`.
         resume: continue the run in `output`, if there is one.
         display: where progress is shown; nowhere where None.
@@ -50,9 +51,11 @@ def train(
         The best checkpoint, or the last where there were no images to evaluate on.
 
     Raises:
+        UsageError: the settings are of another checkpoint, or `output` cannot be used.
         SetpieceError: see the packages `data`, `model` and `setloss`. A run that ends before its first checkpoint
             leaves no folder.
     """
+    _require_settings_of(checkpoint, config)
     keep_freed_memory()
     on_cpu = not torch.accelerator.is_available()  # which Accelerate does not find out in one of several processes
     accelerator = Accelerator(cpu=on_cpu, mixed_precision="no")  # autocast is ours, so that evaluation has the same
@@ -85,6 +88,19 @@ def train(
             if accelerator.is_main_process:
                 run.forget()
             raise
+
+
+def _require_settings_of(checkpoint: Checkpoint, config: TrainConfig) -> None:
+    """Raise where `run.json` would record another model than the one that is trained."""
+    preset = presets().get(config.model)
+    recorded = {
+        "model": (config.model if preset else checkpoint.preset, checkpoint.preset),
+        "backbone": (config.backbone or (None if preset else checkpoint.backbone), checkpoint.backbone),
+        "size": (config.size or (preset or checkpoint).size.shortest, checkpoint.size.shortest),
+    }
+    for name, (setting, actual) in recorded.items():
+        if setting != actual:
+            raise UsageError(f"The settings say {name} = {setting}, and the checkpoint has {actual}: make them equal.")
 
 
 def _say_defects(dataset: Dataset, valid: Dataset | None, display: Display) -> None:
