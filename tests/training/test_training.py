@@ -88,6 +88,17 @@ def test_a_killed_and_resumed_run_ends_as_an_uninterrupted_one(
     assert_is_saved(result)
 
 
+def test_a_run_killed_while_it_wrote_its_first_best_checkpoint_is_resumed(scenes, uninterrupted, tmp_path, monkeypatch):
+    config = resolve(scenes, "detr-tiny", epochs=3, **SETTINGS)
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0)
+    with pytest.raises(Killed):
+        start_training(config, tmp_path / "run", display=Killing("evaluation", 0))
+    (tmp_path / "run" / "best").mkdir()
+    shutil.copy(uninterrupted / "last" / "model.safetensors", tmp_path / "run" / "best")
+    start_training(config, tmp_path / "run", resume=True)
+    assert_same_end(tmp_path / "run", uninterrupted)
+
+
 def assert_same_end(folder, expected):
     assert rows(folder) == rows(expected)
     for part in ("best", "last"):
