@@ -19,7 +19,7 @@ from torch.nn.functional import pad
 from setpiece.data.dataset import Example
 from setpiece.records import TERMS, Batch, Losses, Outputs, Targets
 from setpiece.setloss import SetCriterion
-from setpiece.setloss.boxes import l1, overlaps
+from setpiece.setloss.criterion import unreduced_losses
 
 __all__ = ["Counters", "Seen", "image_losses", "join"]
 
@@ -175,14 +175,10 @@ class Counters:
 @torch.no_grad()
 def image_losses(seen: Seen, criterion: SetCriterion) -> Float[Tensor, " B"]:
     """The weighted loss of every image in the last layer, each as a batch of its own."""
-    matched, targets = seen.match[-1], seen.targets  # (B, T)
-    predicted = seen.boxes.gather(1, matched.clamp(min=0)[..., None].expand(-1, -1, 4))
-    wanted = targets.boxes.to(predicted.dtype)
-    iou, giou = overlaps(predicted, wanted)
-    count = targets.count.clamp(min=1)
-    weights, paired = criterion.weights, matched >= 0
-    boxes = weights["l1"] * l1(predicted, wanted) + weights["giou"] * (1 - giou)  # (B, T)
-    classes = criterion.class_form
-    losses, class_weights = classes.losses(classes.scores(seen.logits), targets.labels, matched, iou)
-    of_class = losses.flatten(1).sum(-1) / (count if class_weights is None else class_weights.sum(-1))
-    return weights["class"] * of_class + (boxes * paired).sum(-1) / count
+    classes, weights = criterion.class_form, criterion.weights
+    losses = unreduced_losses(
+        classes, classes.scores(seen.logits), seen.boxes, seen.targets, seen.match[-1], lambda x: x.sum(-1)
+    )
+    of_class = losses.terms["class"].flatten(1).sum(-1) / losses.divisors["class"]
+    boxes = weights["l1"] * losses.terms["l1"] + weights["giou"] * losses.terms["giou"]  # (B, T)
+    return weights["class"] * of_class + boxes.sum(-1) / losses.divisors["l1"]

@@ -2,6 +2,7 @@
 
 import * as Controls from "../controls.js";
 import { html, svg } from "../dom.js";
+import * as Loss from "../loss.js";
 import * as Picture from "../picture.js";
 import * as Scene from "../scene.js";
 import * as Duplicates from "./duplicates.js";
@@ -144,9 +145,7 @@ function matrixKey() {
       "span.key",
       "Number: total cost; a stronger colour is cheaper. Bars: weighted terms, on a square-root scale; down is cheaper.",
     ),
-    Controls.key("class", "class"),
-    Controls.key("l1", "L1"),
-    Controls.key("giou", "GIoU"),
+    ...Loss.TERMS.map((term) => Controls.key(term, Loss.TERM_NAMES[term])),
     html("span.key", html("b.ring"), "matched"),
     html("span.key", html("b.ring.dashed"), "runner-up"),
   );
