@@ -180,7 +180,7 @@ def class_form(
     quality_power: float = SigmoidForm.quality_power,
     negative_weight: float = SigmoidForm.negative_weight,
 ) -> ClassForm:
-    """The form of a name, with those settings that are its own.
+    """The form with this name. Settings of the other form are ignored.
 
     Example:
         >>> class_form("softmax").num_classes(92), class_form("sigmoid").num_classes(80)

@@ -18,7 +18,7 @@ __all__ = ["SetCriterion", "of_one_process", "training_criterion"]
 
 
 def of_one_process(x: Tensor) -> Tensor:
-    """The mean over processes where there is only one."""
+    """Return the tensor unchanged: the mean over a single process."""
     return x
 
 
