@@ -174,7 +174,7 @@ def _without_target(match: Int64[Tensor, "L T"], Q: int) -> Bool[Tensor, "L Q"]:
 def _forbid_each_pair(
     total: Float64[Tensor, "L T Q"], match: Int64[Tensor, "L T"]
 ) -> tuple[Int64[Tensor, "L T"], Float64[Tensor, "L T"]]:
-    """Runner-up and regret of every pair: what the optimum becomes, for its target and in all, without the pair."""
+    """Runner-up and regret of every pair: the matching is solved again with this pair forbidden."""
     runner_up, regret = torch.full_like(match, -1), torch.full_like(total[..., 0], torch.nan)
     for layer, pairs in enumerate(match):
         columns = _contenders(total[layer], pairs)

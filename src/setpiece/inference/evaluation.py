@@ -16,7 +16,7 @@ Results = list[dict[str, Any]]
 
 
 def of_one_process(results: Results) -> Results:
-    """The results of all processes where there is only one."""
+    """Return the results unchanged: `gather` for a single process."""
     return results
 
 
@@ -35,9 +35,9 @@ def evaluate(
     Args:
         batch_size: images per forward pass.
         workers: processes that load images ahead.
-        rank: which process this is. Where several evaluate, each predicts for its share of the images,
-        world_size: and there are so many of them;
-        gather: the results of this process -> those of all, after which all compute the same metrics.
+        rank: which process this is, in [0, world_size).
+        world_size: number of processes that evaluate; each predicts for its share of the images.
+        gather: the results of this process -> the results of all processes, which then compute the same metrics.
 
     Raises:
         DataError: the data set has classes that the model does not know.

@@ -27,7 +27,7 @@ RENAMED = {"near_weight": "one_to_many_weight"}  # settings in run.json by their
 
 
 class RunFolder:
-    """The paths of a run folder, and its small files; every file is whole at any time.
+    """The paths of a run folder, and its small files. They are replaced as a whole; `metrics.jsonl` is appended to.
 
     Attributes:
         path: the folder itself.

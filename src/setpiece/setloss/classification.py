@@ -184,11 +184,11 @@ ClassForm = SoftmaxForm | SigmoidForm
 
 
 def class_form(name: Form, **settings: float) -> ClassForm:
-    """The form of a name.
+    """The form with this name. Settings of the other form are ignored.
 
     Args:
         name: "softmax" or "sigmoid".
-        settings: attributes of the two forms; each form takes its own. One that is left out has its default.
+        settings: attributes of the forms, by name. One that is left out has its default.
 
     Raises:
         TypeError: a setting is an attribute of neither form.

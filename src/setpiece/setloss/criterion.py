@@ -19,7 +19,7 @@ __all__ = ["SetCriterion", "UnreducedLosses", "of_one_process", "training_criter
 
 
 def of_one_process(x: Tensor) -> Tensor:
-    """The mean over processes where there is only one."""
+    """Return the tensor unchanged: the mean over a single process."""
     return x
 
 

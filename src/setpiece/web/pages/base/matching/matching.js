@@ -17,7 +17,7 @@ const CONFIDENT = 0.3; // probability from which a query without a target is wor
 /**
  * Fill an element with the chapter.
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 export function mount(element, payload, state) {
   const costs = costsOf(payload, state);
@@ -46,7 +46,7 @@ export function mount(element, payload, state) {
 /**
  * The image, and which queries without a target it shows.
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 function pictureOf(payload, state) {
   let shown = "none";
@@ -72,7 +72,7 @@ function pictureOf(payload, state) {
 /**
  * The cost matrix, and the order of its columns.
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 function costsOf(payload, state) {
   let [order, target] = ["match", 0];

@@ -17,7 +17,7 @@ let count = 0;
 
 /**
  * @param {object} options
- * @param {Look} options.state
+ * @param {PageState} options.state
  * @param {() => Scene} options.scene
  * @param {(scene: Scene) => number[]} options.columns the queries to show, in their order
  * @param {string} options.label
