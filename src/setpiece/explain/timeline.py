@@ -5,7 +5,6 @@ Findings are computed from these records, and `payload_training` packs them for 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +62,7 @@ def read_timeline(run: Path) -> tuple[Timeline | None, list[str]]:
         The timeline, None where there is nothing to show; and a sentence for everything that is missing or damaged.
     """
     folder = RunFolder(run)
-    metrics, missing = _read_metrics(folder.metrics)
+    metrics, missing = _read_metrics(folder)
     matching = None
     try:
         recording = recording_files.read(folder.recording)
@@ -77,15 +76,15 @@ def read_timeline(run: Path) -> tuple[Timeline | None, list[str]]:
     return (Timeline(metrics, matching) if metrics or matching else None), missing
 
 
-def _read_metrics(file: Path) -> tuple[Metrics | None, list[str]]:
+def _read_metrics(folder: RunFolder) -> tuple[Metrics | None, list[str]]:
+    file = folder.metrics
     if not file.is_file():
         return None, [f"There is no {file}, so neither losses nor AP over time are shown."]
     epochs, rows, damaged = [], [], 0
-    for line in file.read_text(errors="replace").splitlines():
+    for row in folder.metrics_rows():
         try:
-            row = json.loads(line)
             epoch, numbers = int(row["epoch"]), [_number(row.get(name)) for name in ("seconds", "loss", "AP", "AP50")]
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             damaged += 1
         else:
             epochs.append(epoch)

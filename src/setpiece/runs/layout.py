@@ -14,6 +14,7 @@ last/            the EMA weights of the latest evaluation, and training.pt: the 
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -116,11 +117,15 @@ class RunFolder:
         with self.metrics.open("a") as file:
             file.write(json.dumps(row) + "\n")
 
+    def metrics_rows(self) -> list[dict[str, Any]]:
+        """The lines of `metrics.jsonl`; an empty row for a damaged one, such as a kill leaves."""
+        return [_row(line) for line in self.metrics.read_text(errors="replace").splitlines()]
+
     def cut_metrics(self, step: int) -> None:
         """Drop the lines past a step: the resumed run writes them again."""
         if self.metrics.is_file():
-            kept = [line for line in self.metrics.read_text().splitlines() if _step_of(line) <= step]
-            write_whole(self.metrics, lambda path: path.write_text("".join(line + "\n" for line in kept)))
+            kept = [row for row in self.metrics_rows() if row.get("step", math.inf) <= step]
+            write_whole(self.metrics, lambda path: path.write_text("".join(json.dumps(row) + "\n" for row in kept)))
 
 
 def write_metrics(checkpoint: Path, metrics: dict[str, Any]) -> None:
@@ -149,8 +154,9 @@ def _write_json(file: Path, content: dict[str, Any]) -> None:
     write_whole(file, lambda path: path.write_text(json.dumps(content, indent=2) + "\n"))
 
 
-def _step_of(line: str) -> float:
+def _row(line: str) -> dict[str, Any]:
     try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError):  # the line that was being written when the run was killed
-        return float("inf")
+        row = json.loads(line)
+    except ValueError:
+        return {}
+    return row if isinstance(row, dict) else {}
