@@ -313,6 +313,12 @@ def test_every_command_explains_itself():
         assert "Usage" in explained.output
 
 
+def test_help_shows_the_defaults_that_a_recipe_decides():
+    explained = CliRunner().invoke(cli.app, ["train", "--help"], env={"COLUMNS": "200"})
+    for default in ("[default: 50]", "[default: runs/DATA-MODEL]", "[default: auto]"):
+        assert default in explained.output
+
+
 def test_a_command_that_does_not_exist_is_a_usage_error(setpiece):
     done = setpiece("trian")
     assert done.code == 2

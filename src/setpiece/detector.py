@@ -102,7 +102,7 @@ class Detector:
         return evaluate(self.predictor(), dataset)
 
     def predictor(self) -> Predictor:
-        """What predicts: the forward path that evaluation, explanation and training share.
+        """The `Predictor`: the forward path that evaluation, explanation and training share.
 
         Raises:
             UsageError: this is a preset that has not been trained.

@@ -1,4 +1,4 @@
-"""The nouns that the rooms hand to each other, with one legend for all shapes.
+"""The records that the packages pass to each other, with one legend for all shapes.
 
 `L` prediction sets (decoder layers, the last one final), `B` images, `Q` object queries, `T` targets padded
 to the largest count in the batch, `C` classes, `H` and `W` pixels.
@@ -113,9 +113,9 @@ class InputSize:
         return InputSize(shortest, round(shortest * self.longest / self.shortest))
 
     def scaled(self, factor: float) -> InputSize:
-        """Both limits times a factor, each in whole strides and at least two; at a factor of 1 they stay as they are.
+        """Both limits times a factor, rounded to multiples of the stride, at least two; a factor of 1 changes nothing.
 
-        Maps of two cells a side leave batch norm something to average over in a batch of one image.
+        With maps of at least 2×2 cells, batch norm has values to average even in a batch of one image.
 
         Args:
             factor: in (0, 1].
@@ -186,7 +186,7 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Losses:
-    """What the set prediction loss says of a batch.
+    """The set prediction loss of a batch.
 
     Attributes:
         total: what to differentiate: every term times its weight, summed over terms and layers.

@@ -169,9 +169,9 @@ def test_the_page_reads_what_the_timeline_says(run):
         "box_deviation": matching.box_deviation,
         "sample": np.rint(matching.sample * 255),
         "sample_matched": matching.sample_matched,
-        "looks": matching.kept_epochs,
-        "moved": matching.probe_changes,
-        "moved_epochs": matching.snapshot_epochs,
+        "kept_epochs": matching.kept_epochs,
+        "probe_changes": matching.probe_changes,
+        "snapshot_epochs": matching.snapshot_epochs,
     }
     for name, values in same.items():
         np.testing.assert_array_equal(unpack(said[name]), values)
@@ -246,7 +246,7 @@ def test_charts_show_the_numbers_of_python(page, run):
 
     np.testing.assert_allclose(drawn("chart-instability"), unpack(matching["instability"]), rtol=1e-6)
     np.testing.assert_allclose(drawn("chart-agreement"), unpack(matching["agreement"])[:, :-1], rtol=1e-6)
-    np.testing.assert_allclose(drawn("chart-moved"), unpack(matching["moved"]), rtol=1e-6)
+    np.testing.assert_allclose(drawn("chart-moved"), unpack(matching["probe_changes"]), rtol=1e-6)
     np.testing.assert_allclose(drawn("chart-loss"), unpack(matching["terms"]["class"]), rtol=1e-6)
     np.testing.assert_allclose(drawn("chart-ap"), [[0.1, 0.2], [0.3, 0.6]], rtol=1e-6)
     page.click("[data-role=loss-term-giou]")
@@ -259,9 +259,9 @@ def test_charts_show_the_numbers_of_python(page, run):
 def test_sliding_through_the_epochs_moves_boxes_and_costs(page, run):
     probe = payload_of(run)["matching"]["probes"][0]
     queries, costs = unpack(probe["queries"]), unpack(probe["costs"])
-    look, layer = page.locator("[data-role=look]"), page.locator("[data-role=probe-layer]")
+    snapshot, layer = page.locator("[data-role=snapshot]"), page.locator("[data-role=probe-layer]")
     for n in (2, 0, 1):
-        look.fill(str(n))
+        snapshot.fill(str(n))
         for chosen in (0, 2):
             layer.fill(str(chosen))
             shown = page.locator("[data-role=probe-pairs] [data-role=query]").all_text_contents()
@@ -305,9 +305,9 @@ def test_slots_are_drawn_with_their_share(page, run):
 
 
 def test_playing_ends_at_the_last_epoch(page):
-    page.locator("[data-role=look]").fill("0")
+    page.locator("[data-role=snapshot]").fill("0")
     page.click("[data-role=play]")
-    page.wait_for_function("document.querySelector('[data-role=look]').value === '2'")
+    page.wait_for_function("document.querySelector('[data-role=snapshot]').value === '2'")
     page.wait_for_function("document.querySelector('[data-role=play]').textContent.includes('Play')")
 
 

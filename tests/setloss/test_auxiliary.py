@@ -3,7 +3,7 @@ import torch
 
 from setpiece.records import Outputs, Targets
 from setpiece.setloss import AuxiliaryLoss, SetCriterion, active_losses, auxiliary_losses, one_to_many_box_loss
-from setpiece.setloss.auxiliary import NEAR, one_to_many_targets
+from setpiece.setloss.auxiliary import MIN_IOU, one_to_many_targets
 from setpiece.setloss.boxes import l1, overlaps
 
 WEIGHTS = {"class": 2.0, "l1": 5.0, "giou": 2.0}
@@ -47,7 +47,7 @@ def test_it_is_its_formula_written_with_loops():
                 box = outputs.boxes[layer, b, q]
                 ious = [overlaps(box, t)[0].item() for t in targets.boxes[b, :n]]
                 nearest = max(range(n), key=ious.__getitem__)
-                if ious[nearest] > NEAR:
+                if ious[nearest] > MIN_IOU:
                     wanted = targets.boxes[b, nearest]
                     losses.append(5 * l1(box, wanted) + 2 * (1 - overlaps(box, wanted)[1]))
         total = total + sum(losses) / max(count, len(losses))

@@ -25,7 +25,10 @@ console = Console(markup=False)  # class names and paths may hold brackets
 
 DataFolder = Annotated[Path, typer.Argument(metavar="DATA", help="Folder of a data set: COCO, YOLO or Pascal VOC.")]
 Model = Annotated[
-    str, typer.Argument(help="A run folder, a checkpoint folder, a .pth or .safetensors file, or a hub id.")
+    str,
+    typer.Argument(
+        metavar="MODEL", help="A run folder, a checkpoint folder, a .pth or .safetensors file, or a hub id."
+    ),
 ]
 Split = Annotated[str, typer.Option(help="Which images of the data set: train, valid or test.")]
 
@@ -44,7 +47,7 @@ def require_writable(file: Path, option: str) -> None:
     if file.is_dir() or not file.parent.is_dir():
         raise UsageError(f"{option} {file} cannot be written: name a file in a folder that exists.")
     if not os.access(file.parent, os.W_OK | os.X_OK):
-        raise UsageError(f"{option} {file} cannot be written: nothing may be written in {file.parent}/, name another.")
+        raise UsageError(f"{option} {file} cannot be written: {file.parent}/ is not writable, name another folder.")
 
 
 def unused(folder: Path) -> Path:

@@ -41,10 +41,10 @@ def evaluate(
 @app.command()
 def predict(
     model: Model,
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Images, folders of images, globs.")],
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Images, folders of images, globs.")],
     threshold: Annotated[
         float,
-        typer.Option(help="The least confidence, from 0 to 1. A higher one gives fewer false boxes and more misses."),
+        typer.Option(help="Lowest confidence to report, 0 to 1. Higher: fewer false boxes, more missed objects."),
     ] = 0.5,
     output: Annotated[Path, typer.Option(help="Folder for pictures and predictions.json.")] = Path("predictions"),
 ) -> None:

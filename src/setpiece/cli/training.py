@@ -24,12 +24,12 @@ def train(
         str, typer.Option(help="What to start from: the name of a preset, or a checkpoint to fine-tune.")
     ] = "sprint-n",
     epochs: Annotated[
-        int | None, typer.Option(help="Length of the run in passes over the training images.  [default: 50]")
+        int | None, typer.Option(help="Length of the run in passes over the training images.  \\[default: 50]")
     ] = None,
     minutes: Annotated[
         float | None, typer.Option(help="Length of the run in minutes of training, in place of --epochs.")
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder of the run.  [default: runs/DATA-MODEL]")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder of the run.  \\[default: runs/DATA-MODEL]")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in --output where it was stopped.")
     ] = False,
@@ -42,7 +42,7 @@ def train(
     size: Annotated[
         int | None,
         typer.Option(
-            help="Input size in pixels. Take more where objects are small; a step then takes longer.  [default: the "
+            help="Input size in pixels. Take more where objects are small; a step then takes longer.  \\[default: the "
             "preset's]"
         ),
     ] = None,
@@ -51,7 +51,7 @@ def train(
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(help="After warm-up. Take a lower one if the loss becomes NaN. The CNN's changes with it."),
+        typer.Option(help="After warm-up. Use a lower one if the loss becomes NaN. The CNN's rate changes with it."),
     ] = None,
     backbone_learning_rate: Annotated[float | None, typer.Option(help="Learning rate of the CNN alone.")] = None,
     weight_decay: Annotated[
@@ -64,26 +64,26 @@ def train(
         str | None,
         typer.Option(
             help="Orientations used in augmentation: all (eight), mirrored or upright. Use upright if turning or "
-            "mirroring changes the class, as with 6 and 9.  [default: all for sprint, mirrored for DETR]"
+            "mirroring changes the class, as with 6 and 9.  \\[default: all for sprint, mirrored for DETR]"
         ),
     ] = None,
     evaluations: Annotated[
-        int | None, typer.Option(help="How often the run is evaluated, at equal distances.  [default: 10]")
+        int | None, typer.Option(help="Number of evaluations, evenly spread over the run.  \\[default: 10]")
     ] = None,
     precision: Annotated[
         str | None,
-        typer.Option(help="auto, bf16 or fp32: auto computes in bfloat16 where the hardware does.  [default: auto]"),
+        typer.Option(help="auto, bf16 or fp32: auto uses bfloat16 where the hardware has it.  \\[default: auto]"),
     ] = None,
     pretrained: Annotated[
         bool, typer.Option(help="Start the CNN from ImageNet weights where the preset has some.")
     ] = True,
     workers: Annotated[
         int | None,
-        typer.Option(help="Processes that load images ahead.  [default: none on a CPU, up to 8 with a GPU]"),
+        typer.Option(help="Processes that load images ahead.  \\[default: none on a CPU, up to 8 with a GPU]"),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(help="Of all random numbers; runs that differ in it alone show how much is luck.  [default: 0]"),
+        typer.Option(help="Random seed. Runs that differ only in the seed show how much is chance.  \\[default: 0]"),
     ] = None,
 ) -> None:
     """Train a detector on a data set."""
@@ -126,7 +126,7 @@ def train(
 @app.command()
 def demo(
     minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 3.0,
-    output: Annotated[Path | None, typer.Option(help="Folder of the run.  [default: runs/demo]")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder of the run.  \\[default: runs/demo]")] = None,
 ) -> None:
     """Draw a small data set, train on it, evaluate, predict, explain: every step in a few minutes."""
     from setpiece.data.scenes import write_scenes

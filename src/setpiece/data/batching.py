@@ -68,10 +68,10 @@ def collate(items: Sequence[Item], mean: Colour, std: Colour) -> Batch:
 
 
 def loading_processes(device: torch.device, world_size: int = 1) -> int:
-    """How many processes load ahead, unless the user says: none on a CPU, whose cores the steps need, else up to 8.
+    """Default number of loading processes: 0 on a CPU, because training needs its cores; up to 8 elsewhere.
 
     Args:
-        world_size: processes that train together, taken to share one machine's cores.
+        world_size: number of training processes. They are assumed to share the cores of one machine.
     """
     return 0 if device.type == "cpu" else min(8, (os.cpu_count() or 1) // world_size)
 
@@ -113,7 +113,7 @@ def eval_loader(
     rank: int = 0,
     world_size: int = 1,
 ) -> DataLoader[Item]:
-    """Every image once, resized for evaluation, in order; of several processes each takes every so many-th.
+    """Every image once, resized for evaluation, in order. With several processes each takes every `world_size`-th one.
 
     Args:
         size: the input size of the model.

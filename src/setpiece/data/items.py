@@ -25,7 +25,7 @@ from setpiece.setloss.boxes import xyxy_to_cxcywh
 __all__ = ["EvalImages", "Item", "Orientations", "TrainImages", "oriented"]
 
 CACHE_LIMIT = 2 * 2**30  # bytes
-DETAIL = 1.5  # augmentation enlarges parts of an image by about this factor, which should not blur them
+DETAIL = 1.5  # augmentation enlarges parts of an image by about this factor; kept images are larger so that none blurs
 
 Transform = Callable[[tv_tensors.Image, dict[str, Tensor]], tuple[Tensor, dict[str, Tensor]]]
 Orientations = Literal["all", "mirrored", "upright"]
@@ -51,8 +51,8 @@ class Item:
 class TrainImages(torch.utils.data.Dataset[Item]):
     """Augmented images for training, by key (epoch, image index, scale).
 
-    What is random in it is drawn from (seed, epoch, image index) alone, whichever process draws it and whatever was
-    drawn before; no global generator is left changed. The scale is the share of the input size to augment for, see
+    Random numbers depend only on (seed, epoch, image index), not on the process and not on earlier draws. Global
+    generators are not changed. The scale is the size of the augmented image as a share of the input size, see
     `InputSize.scaled`.
 
     Args:

@@ -14,7 +14,7 @@ from setpiece.errors import DataError
 
 __all__ = ["repair"]
 
-# Pixels: the rounding of coordinates written as text, which neither makes a box nor makes one stick out.
+# Tolerance in pixels, because coordinates in text are rounded: a box must be larger, or further outside, to count.
 NEGLIGIBLE = 0.01
 
 
@@ -86,7 +86,7 @@ def _note_colours(header: ImageHeader, image: AnnotatedImage, defects: Defects) 
 
 
 def _is_upright(header: ImageHeader, image: AnnotatedImage, defects: Defects) -> bool:
-    """Whether the boxes are meant for the upright image; a half turn and a mirror leave no trace in the size."""
+    """Whether the boxes refer to the upright image. The size tells, but not for a half turn or a mirrored image."""
     if header.orientation == 1:
         return True
     drawn_as_stored = image.size == header.stored_size != header.upright_size

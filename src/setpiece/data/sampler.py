@@ -1,4 +1,4 @@
-"""Which images make which batch: a function of (seed, epoch) alone, so that a run can be resumed and shared out."""
+"""Which images form which batch: it depends only on (seed, epoch), so a run can be resumed and split over processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def stable_seed(*numbers: int) -> int:
 
 
 def full_size(batch: int) -> float:  # noqa: ARG001 (it is that of every batch)
-    """The scale of images that do not grow."""
+    """Full size for every batch: a scale of 1."""
     return 1.0
 
 
@@ -35,8 +35,8 @@ class EpochSampler(Sampler[list[Key]]):
     """Batches of keys (epoch, image index, scale), every image at most once in an epoch.
 
     The images are permuted by (seed, epoch) and cut into batches of `batch_size`, of which each of `world_size`
-    processes takes its share; the images left over sit the epoch out. A data set smaller than a batch makes one
-    batch of what there is (less a remainder that the processes cannot share equally).
+    processes takes its share. Images left over are not used in this epoch. A data set smaller than a batch makes
+    one smaller batch (without the remainder that the processes cannot share equally).
 
     Args:
         length: images in the data set.

@@ -12,8 +12,8 @@ from jaxtyping import Bool
 
 __all__ = ["VocPrecision", "evaluate_voc"]
 
-# In floating point 0.3, 0.6 and 0.7 lie a hair above themselves, so that a recall of 3 in 10 does not reach 0.3. The
-# published implementations have it so, and their values with it.
+# In floating point the steps 0.3, 0.6 and 0.7 are slightly too large, so that a recall of 3 in 10 does not reach 0.3.
+# The published implementations do the same, so published values contain it.
 ELEVEN = np.linspace(0, 1, 11)
 
 

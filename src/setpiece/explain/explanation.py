@@ -1,4 +1,4 @@
-"""`Explanation`: what a user holds; and how it comes about, from a model and images or from tensors."""
+"""`Explanation`: what users get, computed from a model and images or from tensors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Explanation:
 
     Attributes:
         images: each with its `facts`, as tensors.
-        pairs: one row per image, layer and target, see `pairs.pair`; `pandas.DataFrame(explanation.pairs)`.
+        pairs: one row per image, layer and target, see `pairs.pair_rows`; `pandas.DataFrame(explanation.pairs)`.
         findings: what to look at first, the most striking first; `str(finding)` is a sentence.
     """
 

@@ -18,6 +18,7 @@ from setpiece.records import Losses, Outputs, Targets
 from setpiece.setloss import PairCosts, SetCriterion, assign, matching_weights, pair_costs
 from setpiece.setloss.assignment import to_queries
 from setpiece.setloss.boxes import overlaps
+from setpiece.setloss.criterion import unreduced_losses
 
 __all__ = ["ImageFacts", "image_facts", "of_pairs"]
 
@@ -103,22 +104,24 @@ def image_facts(outputs: Outputs, targets: Targets, criterion: SetCriterion) -> 
     """
     classes, weights = criterion.class_form, criterion.cost_weights or matching_weights(criterion.form)
     outputs, targets = _in_double(outputs), _in_double_and_unpadded(targets)
-    losses, gradient = _differentiate(outputs, targets, criterion)
-    match, boxes, labels = losses.match[:, 0], outputs.boxes[:, 0], targets.labels[0]
+    reduced, gradient = _differentiate(outputs, targets, criterion)
+    match, boxes, labels = reduced.match[:, 0], outputs.boxes[:, 0], targets.labels[0]
     costs = pair_costs(outputs, targets, criterion.form)
     costs = PairCosts({name: cost[:, 0] for name, cost in costs.terms.items()})
     total = costs.total(weights)
     iou, _ = overlaps(targets.boxes[0][None, :, None], boxes[:, None])
-    scores = classes.scores(outputs.logits[:, 0])
+    scores = classes.scores(outputs.logits)
+    losses = unreduced_losses(classes, scores, outputs.boxes, targets, reduced.match, lambda x: x.sum(-1, keepdim=True))
+    of_class = losses.terms["class"].sum(-1) / losses.divisors["class"] * criterion.weights["class"]
+    of_l1, of_giou = (losses.terms[name] * criterion.weights[name] / losses.divisors[name] for name in ("l1", "giou"))
     best_score, best_label = classes.probabilities(outputs.logits[:, 0]).max(-1)
     runner_up, regret = _forbid_each_pair(total, match)
-    count = max(len(labels), 1)
     return ImageFacts(
         criterion=criterion,
         labels=labels,
         target_boxes=targets.boxes[0],
         boxes=boxes,
-        scores=scores,
+        scores=scores[:, 0],
         best_label=best_label,
         best_score=best_score,
         costs=costs,
@@ -128,9 +131,9 @@ def image_facts(outputs: Outputs, targets: Targets, criterion: SetCriterion) -> 
         greedy=torch.stack([_greedy(cost) for cost in total]),
         runner_up=runner_up,
         regret=regret,
-        class_loss=_class_losses(scores, labels, match, of_pairs(iou, match), criterion),
-        l1_loss=of_pairs(costs.terms["l1"], match) * criterion.weights["l1"] / count,
-        giou_loss=of_pairs(1 + costs.terms["giou"], match) * criterion.weights["giou"] / count,
+        class_loss=of_class[:, 0],
+        l1_loss=of_l1[:, 0],
+        giou_loss=of_giou[:, 0],
         gradient=gradient,
         duplicates=find_duplicates(
             labels, boxes, best_label, best_score, match, costs, weights, _without_target(match, boxes.shape[1])
@@ -168,23 +171,10 @@ def _without_target(match: Int64[Tensor, "L T"], Q: int) -> Bool[Tensor, "L Q"]:
     return to_queries(torch.ones_like(match), match, Q, fill=0) == 0
 
 
-def _class_losses(
-    scores: Float64[Tensor, "L Q K"],
-    labels: Int64[Tensor, " T"],
-    match: Int64[Tensor, "L T"],
-    iou: Float64[Tensor, "L T"],
-    criterion: SetCriterion,
-) -> Float64[Tensor, "L Q"]:
-    """What each query adds to the weighted class term; the image is a batch of its own."""
-    losses, weights = criterion.class_form.losses(scores, labels, match, iou)
-    divisor = max(len(labels), 1) if weights is None else weights.sum(-1, keepdim=True)
-    return losses.sum(-1) / divisor * criterion.weights["class"]
-
-
 def _forbid_each_pair(
     total: Float64[Tensor, "L T Q"], match: Int64[Tensor, "L T"]
 ) -> tuple[Int64[Tensor, "L T"], Float64[Tensor, "L T"]]:
-    """Runner-up and regret of every pair: what the optimum becomes, for its target and in all, without the pair."""
+    """Runner-up and regret of every pair: the matching is solved again with this pair forbidden."""
     runner_up, regret = torch.full_like(match, -1), torch.full_like(total[..., 0], torch.nan)
     for layer, pairs in enumerate(match):
         columns = _contenders(total[layer], pairs)

@@ -80,7 +80,7 @@ def changes_between_layers(images: Sequence[ReportImage], layers: Sequence[str])
 
 
 DOMINANT_SHARE = 0.7  # of the matches
-FEW_QUERIES = 0.25  # of all queries: so many or fewer are few
+FEW_QUERIES = 0.25  # of all queries: up to this share, they count as few
 
 
 def concentrated_matches(

@@ -32,7 +32,7 @@ MAX_NUMBERS = 150_000  # of all probes in all kept snapshots: about 0.8 MB on th
 class ProbeHistory:
     """The matched queries of one probe image over the snapshots.
 
-    Where a target has no query, `origins` and `queries` are -1, and what else is said of the query means nothing.
+    Where a target has no query, `origins` and `queries` are -1, and the other fields have no meaning.
 
     Attributes:
         probe: the image and its T targets.

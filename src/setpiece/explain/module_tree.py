@@ -104,7 +104,7 @@ def _describe(
 def _children(
     module: nn.Module, path: str, trace: ShapeTrace, layers: Sequence[str]
 ) -> list[tuple[str, str, nn.Module]]:
-    """(path, title, module) of the children, lists dissolved into their items; those that never ran by their place."""
+    """(path, title, module) of the children, in the order in which they ran; a list is replaced by its items."""
     found = []
     for name, child in module.named_children():
         where = f"{path}.{name}" if path else name

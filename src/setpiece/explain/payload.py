@@ -48,7 +48,7 @@ def report_payload(
         classes: the name of each class.
         layers: the name of each prediction set.
         findings: in the order to show them.
-        model: from `architecture.anatomy`.
+        model: from `architecture.architecture`.
         training: from `timeline.read_timeline`.
         missing: sentences on what could not be shown.
     """

@@ -8,7 +8,7 @@ Axes are named as in `setpiece.explain.matching_history`; types as in `setpiece.
   "matching": null | {
       "preset": str, "slots": "learned"|"top-k", "layers": [str], "queries": Q, "images": int, "split": str,
       "epochs": i4 (E,), "seconds": f4 (E,),
-      "instability": f4 (E,L),   # NaN where nothing is known; likewise in "moved"
+      "instability": f4 (E,L),   # NaN where nothing is known; likewise in "probe_changes"
       "agreement": f4 (E,L), "agreement_between": f4 (L,L),
       "terms": {"class", "l1", "giou": f4 (E,L)},
       "usage": f4 (L,Q), "usage_epochs": int,         # `recent_epochs`
@@ -16,8 +16,8 @@ Axes are named as in `setpiece.explain.matching_history`; types as in `setpiece.
       "sample": u1 (S,Q,4),      # boxes: 255 stands for 1
       "sample_matched": i4 (S,Q),
       "worst": [{"name", "id", "loss", "epochs"}],    # `hard_images`
-      "looks": i4 (N,),          # `kept_epochs`
-      "moved": f4 (A,L), "moved_epochs": i4 (A,),     # `probe_changes`, `snapshot_epochs`
+      "kept_epochs": i4 (N,),
+      "probe_changes": f4 (A,L), "snapshot_epochs": i4 (A,),
       "probes": [{"name", "width", "height", "src": data URL|null, "labels": [int], "targets": f4 (T,4),
           "boxes": f4 (N,L,T,4), "origins", "queries", "best_labels": i4 (N,L,T), "scores": f4 (N,L,T),
           "costs": f4 (N,L,T,3)}]
@@ -77,9 +77,9 @@ def _matching(history: MatchingHistory) -> dict[str, Any]:
             {"name": image.name, "id": image.image_id, "loss": rounded(image.loss), "epochs": image.epochs}
             for image in history.hard_images
         ],
-        "looks": array(history.kept_epochs),
-        "moved": array(history.probe_changes),
-        "moved_epochs": array(history.snapshot_epochs),
+        "kept_epochs": array(history.kept_epochs),
+        "probe_changes": array(history.probe_changes),
+        "snapshot_epochs": array(history.snapshot_epochs),
         "probes": [_probe(probe) for probe in history.probes],
     }
 

@@ -77,15 +77,20 @@ def read_timeline(run: Path) -> tuple[Timeline | None, list[str]]:
 
 
 def _read_metrics(folder: RunFolder) -> tuple[Metrics | None, list[str]]:
-    if not folder.metrics.is_file():
-        return None, [f"There is no {folder.metrics}, so neither losses nor AP over time are shown."]
-    rows, damaged = folder.read_rows()
-    missing = [f"{damaged} lines of {folder.metrics.name} are damaged and left out."] if damaged else []
-    if not rows:
-        return None, missing
-    epochs = np.array([row["epoch"] for row in rows], np.int64)
-    numbers = ([_number(row.get(name)) for row in rows] for name in ("seconds", "loss", "AP", "AP50"))
-    return Metrics(epochs, *(np.array(column, np.float64) for column in numbers)), missing
+    file = folder.metrics
+    if not file.is_file():
+        return None, [f"There is no {file}, so neither losses nor AP over time are shown."]
+    epochs, rows, damaged = [], [], 0
+    for row in folder.metrics_rows():
+        try:
+            epoch, numbers = int(row["epoch"]), [_number(row.get(name)) for name in ("seconds", "loss", "AP", "AP50")]
+        except (ValueError, KeyError, TypeError, OverflowError):
+            damaged += 1
+        else:
+            epochs.append(epoch)
+            rows.append(numbers)
+    missing = [f"{damaged} lines of {file.name} are damaged and left out."] if damaged else []
+    return (Metrics(np.array(epochs, np.int64), *np.array(rows, np.float64).T) if rows else None), missing
 
 
 def _number(value: Any) -> float:

@@ -1,4 +1,4 @@
-"""What a model predicts -> what people hold: `supervision.Detections`."""
+"""`Outputs` of a model -> `supervision.Detections`."""
 
 from __future__ import annotations
 

@@ -30,10 +30,10 @@ def evaluate(
     Args:
         batch_size: images per forward pass.
         workers: processes that load images ahead.
-        rank: which process this is. Where several evaluate, each predicts for its share of the images,
-        world_size: and there are so many of them;
-        gather: the results of this process -> those of all, after which all compute the same metrics. By default a
-            copy: there is one process.
+        rank: which process this is, in [0, world_size).
+        world_size: number of processes that evaluate; each predicts for its share of the images.
+        gather: the results of this process -> the results of all processes, which then compute the same metrics.
+            By default a copy: there is one process.
 
     Raises:
         DataError: the data set has classes that the model does not know.

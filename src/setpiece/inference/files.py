@@ -34,7 +34,7 @@ def predict_files(predictor: Predictor, files: Sequence[Path], output: Path, thr
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output} is a file: choose another --output.")
     if output.resolve() in {file.parent.resolve() for file in files}:
-        raise UsageError(f"{output} holds some of the images, which pictures could replace: choose another --output.")
+        raise UsageError(f"{output} holds some of the images, and pictures may replace them: choose another --output.")
     alike = len({file.stem for file in files}) < len(files)  # a.jpg and a.png, or a.jpg of two folders
     results: list[dict[str, Any]] = []
     unreadable: list[DataError] = []

@@ -1,4 +1,4 @@
-"""Where bfloat16 pays, and the context that computes in it."""
+"""When to compute in bfloat16, and the autocast context for it."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def uses_bf16(precision: Precision, device: torch.device) -> bool:
 
 
 def autocast(device: torch.device, bf16: bool) -> torch.autocast:
-    """Matrix products and convolutions in bfloat16, what needs the range of float32 in float32."""
+    """Autocast: matrix products and convolutions in bfloat16, operations that need more precision in float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=bf16)

@@ -30,7 +30,7 @@ class Predictor:
     """A checkpoint that predicts, on the device that its model is on.
 
     Args:
-        checkpoint: its model may be in training elsewhere: it predicts in evaluation mode and is left as it was.
+        checkpoint: its model may be in training. It predicts in evaluation mode, and then returns to its former mode.
         precision: "auto" computes in bfloat16 where the hardware does, see `inference.precision`.
 
     Example:
@@ -104,7 +104,7 @@ class Predictor:
             threshold: the least confidence, in [0, 1].
             batch_size: images per forward pass.
             workers: processes that load images ahead.
-            rank: which process this is; of several, each takes every so many-th image.
+            rank: which process this is; each takes every `world_size`-th image.
             world_size: how many processes there are.
 
         Yields:

@@ -1,4 +1,4 @@
-"""What every model of ours is and says of itself, whatever it is built of."""
+"""The base class of our models: what each one declares and implements."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SetModel(nn.Module):
             every image (DETR), "top-k" where it starts from the q-th best cell of each image.
         backbone: the CNN; its parameters have a learning rate of their own.
         roles: what each of the model's direct parts is for, by its name.
-        renamed: (pattern, replacement) for the names that parameters had in older checkpoints.
+        former_names: (pattern, replacement) for the names that parameters had in older checkpoints.
     """
 
     form: Form
@@ -41,11 +41,11 @@ class SetModel(nn.Module):
     query_slots: Literal["learned", "top-k"] = "learned"
     backbone: nn.Module
     roles: ClassVar[Mapping[str, Role]] = {}
-    renamed: ClassVar[tuple[tuple[str, str], ...]] = ()
+    former_names: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     def __init__(self) -> None:
         super().__init__()
-        if self.renamed:
+        if self.former_names:
             self.register_load_state_dict_pre_hook(_rename_in_place)
 
     @property
@@ -76,7 +76,7 @@ class SetModel(nn.Module):
 
     def current_name(self, name: str) -> str:
         """The name of a parameter that an older checkpoint may call otherwise."""
-        for pattern, replacement in self.renamed:
+        for pattern, replacement in self.former_names:
             name = re.sub(pattern, replacement, name)
         return name
 

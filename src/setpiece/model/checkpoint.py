@@ -1,4 +1,4 @@
-"""Checkpoints: a model with everything that using it takes, made new, read and written.
+"""Checkpoints: a model with everything that is needed to use it. Created, loaded and saved here.
 
 Our own format is a folder with `model.safetensors` and `config.json`; published DETR checkpoints are read in both
 of their layouts (`formats.published`). Nothing is unpickled without `weights_only`.
@@ -36,7 +36,7 @@ _log = logging.getLogger("setpiece")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model with everything that using it takes.
+    """A model with everything that is needed to use it.
 
     Attributes:
         model: images and padding -> `Outputs`.
@@ -75,7 +75,7 @@ def create(
         pretrained_backbone: start the CNN from ImageNet weights, fetched once. The paper's presets are made to
             start from them: without, their frozen layers are random and a warning is logged.
         shortest: resize an image's shorter side to this many pixels; the preset's own by default,
-        longest: unless its longer side would exceed this; by default in the preset's proportion to `shortest`.
+        longest: limit of the longer side, in pixels; by default in the preset's proportion to `shortest`.
 
     Raises:
         UsageError: there is no such preset or backbone, no class, or no pretrained backbone for the preset.
@@ -93,7 +93,7 @@ def create(
     if longest is not None:
         size = replace(size, longest=longest)
     if not 0 < size.shortest <= size.longest:
-        raise UsageError(f"An input of {size.shortest} to {size.longest} pixels is no size: 0 < shortest <= longest.")
+        raise UsageError(f"An input of {size.shortest} to {size.longest} pixels is not valid: 0 < shortest <= longest.")
     model = build(preset, len(classes), backbone=backbone)
     if pretrained_backbone:
         if not isinstance(model.backbone, ResNetBackbone | PyramidBackbone):
@@ -187,8 +187,8 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 def _assemble(config: Config, state: dict[str, Tensor], path: Path) -> SetModel:
-    # On meta nothing is drawn at random that the checkpoint would overwrite, but a named network may have buffers that
-    # no checkpoint holds.
+    # On the meta device no random weights are drawn, which the checkpoint would overwrite. Not for a named network: it
+    # may have buffers that the checkpoint does not hold.
     with torch.device("cpu" if config.backbone else "meta"):
         model = build(config.preset, len(config.classes), queries=config.queries, backbone=config.backbone)
     state = {model.current_name(name): tensor for name, tensor in state.items()}

@@ -85,7 +85,7 @@ class Detr(SetModel):
 
         Args:
             images: RGB, normalised by the checkpoint's mean and standard deviation; 0 where padded.
-            padding: True where a pixel is padding. Every image has its top left pixel.
+            padding: True where a pixel is padding. The top left pixel of an image is never padding.
 
         Returns:
             Logits (L, B, Q, C + 1) and boxes (L, B, Q, 4), cxcywh in fractions of each image without its

@@ -76,7 +76,7 @@ class Sprint(SetModel):
         "class_heads": "heads",
         "box_heads": "heads",
     }
-    renamed = (
+    former_names = (
         (r"^fusion\.", "hybrid_encoder."),
         (r"^(layers\.\d+)\.sampling(_norm)?\.", r"\1.deformable_attention\2."),
         (r"^(layers\.\d+)\.twin\.", r"\1.relation_embedding."),
@@ -138,9 +138,9 @@ class Sprint(SetModel):
     def _propose(
         self, maps: list[Tensor], ratios: Float[Tensor, "B 4"]
     ) -> tuple[Float[Tensor, "B Q D"], Float[Tensor, "B Q 4"], Float[Tensor, "B Q C"]]:
-        """The content, box and logits of the Q cells that are most likely some class's object.
+        """The content, box and logits of the Q cells with the highest class score.
 
-        Classes are read from the maps as they are; content, which is for boxes, is computed for the Q alone.
+        The class head reads the maps directly. Content, which only the boxes train, is computed for these Q cells only.
         """
         cells = torch.cat([m.flatten(2).transpose(1, 2) for m in maps], 1)  # (B, S, D)
         logits = self.class_heads[0](cells).float()

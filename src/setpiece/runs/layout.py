@@ -14,6 +14,7 @@ last/            the EMA weights of the latest evaluation, and training.pt: the 
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ RENAMED = {"near_weight": "one_to_many_weight"}  # settings in run.json by their
 
 
 class RunFolder:
-    """The paths of a run folder, and its small files; every file is whole at any time.
+    """The paths of a run folder, and its small files. They are replaced as a whole; `metrics.jsonl` is appended to.
 
     Attributes:
         path: the folder itself.
@@ -116,20 +117,15 @@ class RunFolder:
         with self.metrics.open("a") as file:
             file.write(json.dumps(row) + "\n")
 
-    def read_rows(self) -> tuple[list[dict[str, Any]], int]:
-        """The lines that `append_metrics` wrote, in order, and how many other lines there are: damaged ones."""
-        rows = [_row(line) for line in self._lines()]
-        whole = [row for row in rows if row is not None]
-        return whole, len(rows) - len(whole)
+    def metrics_rows(self) -> list[dict[str, Any]]:
+        """The lines of `metrics.jsonl`; an empty row for a damaged one, such as a kill leaves."""
+        return [_row(line) for line in self.metrics.read_text(errors="replace").splitlines()]
 
     def cut_metrics(self, step: int) -> None:
-        """Drop the lines past a step, which the resumed run writes again, and damaged lines."""
+        """Drop the lines past a step: the resumed run writes them again."""
         if self.metrics.is_file():
-            kept = [line for line in self._lines() if (row := _row(line)) is not None and row["step"] <= step]
-            write_whole(self.metrics, lambda path: path.write_text("".join(line + "\n" for line in kept)))
-
-    def _lines(self) -> list[str]:
-        return self.metrics.read_text(errors="replace").splitlines()
+            kept = [row for row in self.metrics_rows() if row.get("step", math.inf) <= step]
+            write_whole(self.metrics, lambda path: path.write_text("".join(json.dumps(row) + "\n" for row in kept)))
 
 
 def write_metrics(checkpoint: Path, metrics: dict[str, Any]) -> None:
@@ -158,11 +154,9 @@ def _write_json(file: Path, content: dict[str, Any]) -> None:
     write_whole(file, lambda path: path.write_text(json.dumps(content, indent=2) + "\n"))
 
 
-def _row(line: str) -> dict[str, Any] | None:
-    """A line of `metrics.jsonl`; None where it is damaged: a kill may leave a part of a line."""
+def _row(line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except ValueError:
-        return None
-    whole = isinstance(row, dict) and all(isinstance(row.get(name), int) for name in ("epoch", "step"))
-    return row if whole else None
+        return {}
+    return row if isinstance(row, dict) else {}

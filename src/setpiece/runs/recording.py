@@ -115,9 +115,9 @@ class Epoch:
         seconds: of training done at its end.
         images: number of images trained on in this epoch.
         targets: their targets, after augmentation.
-        compared: the targets whose query is known from an earlier epoch. It is known only where augmentation kept all
-            targets of the image then and now: otherwise it is not known which target is which.
-        changed: how many of `compared` are matched to another query than then.
+        compared: the targets whose query is known from an earlier epoch. Augmentation must have kept all targets of the
+            image both times: otherwise it is not known which target is which.
+        changed: how many of `compared` are matched to another query than in that earlier epoch.
         agreement: how many of `targets` are matched to the same query in both layers.
         matched: how often each query was matched.
         terms: the loss terms `records.TERMS` without weights, mean over steps.

@@ -10,8 +10,8 @@ epoch-000001.safetensors    an `Epoch`, with its `Snapshot` if one was taken
 
 An epoch's file has the safetensors layout (little endian). Its metadata are text: `format`, `epoch`, `step`, `seconds`,
 `images`, `targets`, `compared`, and `worst_names` as JSON. Its arrays are named as the fields of `Epoch`; those of the
-snapshot have `snapshot.` before their name. The tables `EPOCH` and `SNAPSHOT` give the type and shape of each. A run
-begins with a file of no images, whose number is that of the epochs done before, usually 0.
+snapshot have `snapshot.` before their name. The tables `EPOCH` and `SNAPSHOT` give the type and shape of each. The
+first file of a recording has no images. Its number is the number of epochs done before it, usually 0.
 
 `slots` of the header is "learned" or "top-k". Format 1 says "ranked" for "top-k" and is the same otherwise.
 """

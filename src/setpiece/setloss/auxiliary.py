@@ -18,7 +18,7 @@ from setpiece.setloss.matching import Weights
 
 __all__ = ["AuxiliaryLoss", "active_losses", "auxiliary_losses", "one_to_many_box_loss"]
 
-NEAR = 0.7  # IoU with a target
+MIN_IOU = 0.7  # IoU with a target
 
 
 @dataclass(frozen=True)
@@ -87,16 +87,16 @@ def one_to_many_box_loss(
     weights: Weights,
     mean_over_processes: Callable[[Tensor], Tensor] = of_one_process,
 ) -> Float[Tensor, ""]:
-    """Train the boxes of queries near a target, also where the match gives the target to another query.
+    """Train the boxes of unmatched queries that overlap a target well, and not only the box of the matched query.
 
-    The Hungarian loss trains one box for each target and layer, and at the next step it may be another query's. Here
+    The Hungarian loss trains one box for each target and layer, and at the next step another query may be matched. Here
     every query q without a target learns the box of the target t(q) with which it has the largest IoU, if that is above
     0.7. With M_l those queries of layer l and N the number of targets in the batch,
 
         Σ_l  1 / max(N, |M_l|)  Σ_{q ∈ M_l}  λ_L1 ‖b_t(q) - b̂_q‖₁  +  λ_giou (1 - GIoU(b_t(q), b̂_q)).
 
-    So M counts at most as much as the matched pairs. Classes stay one to one: the class term still teaches the queries
-    in M "no object".
+    So all queries of M_l together weigh at most as much as the matched pairs. Classes stay one to one: the class term
+    still teaches the queries in M_l "no object".
 
     Args:
         outputs: predictions of all layers.
@@ -117,7 +117,7 @@ def one_to_many_box_loss(
     """
     nearest = one_to_many_targets(outputs, targets, match)
     is_near = nearest >= 0
-    boxes = F.pad(targets.boxes.to(outputs.boxes.dtype), (0, 0, 1, 0))  # the first for those that are near to none
+    boxes = F.pad(targets.boxes.to(outputs.boxes.dtype), (0, 0, 1, 0))  # index 0: a dummy target for all other queries
     wanted = boxes.expand(len(nearest), -1, -1, -1).gather(2, (nearest + 1)[..., None].expand(-1, -1, -1, 4))
     _, giou = overlaps(outputs.boxes, wanted)
     loss = weights["l1"] * l1(outputs.boxes, wanted) + weights["giou"] * (1 - giou)
@@ -130,8 +130,10 @@ def one_to_many_box_loss(
 
 @torch.no_grad()
 def one_to_many_targets(outputs: Outputs, targets: Targets, match: Int64[Tensor, "L B T"]) -> Int64[Tensor, "L B Q"]:
-    """The target that each query without one is near to; -1 for queries that are near to none or have one."""
+    """The target whose box each unmatched query learns; -1 for matched queries and for those with a low IoU."""
     iou, _ = overlaps(outputs.boxes[:, :, :, None], targets.boxes.to(outputs.boxes.dtype)[:, None])  # (L, B, Q, T)
-    iou = F.pad(iou.masked_fill(~targets.present[:, None], 0), (1, 0), value=NEAR)  # "near to none" wins up to NEAR
+    iou = F.pad(
+        iou.masked_fill(~targets.present[:, None], 0), (1, 0), value=MIN_IOU
+    )  # "near to none" wins up to MIN_IOU
     matched = to_queries(torch.ones_like(match), match, outputs.boxes.shape[2], fill=0) > 0
     return torch.where(matched, -1, iou.argmax(-1) - 1)

@@ -11,7 +11,8 @@ References:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import torch
@@ -73,19 +74,23 @@ class SoftmaxForm:
         labels: Int64[Tensor, "*#sets T"],
         match: Int64[Tensor, "*sets T"],
         iou: Float[Tensor, "*sets T"],  # noqa: ARG002 (the sigmoid form reads it)
-    ) -> tuple[Float[Tensor, "*sets Q 1"], Float[Tensor, "*sets Q"] | None]:
-        """What every query adds to the loss, and the weights whose sum it is to be divided by.
+        count: Float[Tensor, "..."],  # noqa: ARG002 (likewise)
+        sum_over_batch: Callable[[Tensor], Tensor],
+    ) -> tuple[Float[Tensor, "*sets Q 1"], Float[Tensor, "..."]]:
+        """What every query adds to the loss, and the divisor of the sum: the sum of the queries' weights.
 
         Args:
             scores: see `scores`.
             labels: class of each target; anything where it has no query.
             match: query of each target, or -1.
             iou: not read.
+            count: not read.
+            sum_over_batch: see `setloss.criterion.unreduced_losses`.
         """
         no_object = self.num_classes(scores.shape[-1])
         query_labels = to_queries(labels.expand_as(match), match, scores.shape[-2], fill=no_object)
         weights = torch.where(query_labels == no_object, self.no_object_weight, 1.0)
-        return -weights[..., None] * scores.gather(-1, query_labels[..., None]), weights
+        return -weights[..., None] * scores.gather(-1, query_labels[..., None]), sum_over_batch(weights)
 
     def unmatched_losses(self, scores: Float[Tensor, "*sets Q K"]) -> Float[Tensor, "*sets Q"]:
         """What every query would add without a target, if `no_object_weight` were 1."""
@@ -148,14 +153,18 @@ class SigmoidForm:
         labels: Int64[Tensor, "*#sets T"],
         match: Int64[Tensor, "*sets T"],
         iou: Float[Tensor, "*sets T"],
-    ) -> tuple[Float[Tensor, "*sets Q C"], Float[Tensor, "*sets Q"] | None]:
-        """What every query adds to the loss by every class. There are no weights: it is divided by the targets.
+        count: Float[Tensor, "..."],
+        sum_over_batch: Callable[[Tensor], Tensor],  # noqa: ARG002 (the softmax form calls it)
+    ) -> tuple[Float[Tensor, "*sets Q C"], Float[Tensor, "..."]]:
+        """What every query adds to the loss by every class, and the divisor of the sum: the number of targets.
 
         Args:
             scores: see `scores`.
             labels: class of each target; anything where it has no query.
             match: query of each target, or -1.
             iou: of each target's box and its query's, in [0, 1]; not differentiated.
+            count: number of targets in the batch, at least 1.
+            sum_over_batch: not called.
         """
         Q, C = scores.shape[-2:]
         query_labels = to_queries(labels.expand_as(match), match, Q, fill=C)
@@ -164,7 +173,7 @@ class SigmoidForm:
         target = positive * quality.pow(self.quality_power)[..., None]
         negative = self.negative_weight * scores.detach().sigmoid().pow(self.quality_power)
         weights = torch.where(positive > 0, 1.0, negative)
-        return F.binary_cross_entropy_with_logits(scores, target, weight=weights, reduction="none"), None
+        return F.binary_cross_entropy_with_logits(scores, target, weight=weights, reduction="none"), count
 
     def unmatched_losses(self, scores: Float[Tensor, "*sets Q C"]) -> Float[Tensor, "*sets Q"]:
         """What every query would add without a target, if `negative_weight` were 1."""
@@ -174,19 +183,23 @@ class SigmoidForm:
 ClassForm = SoftmaxForm | SigmoidForm
 
 
-def class_form(
-    name: Form,
-    no_object_weight: float = SoftmaxForm.no_object_weight,
-    quality_power: float = SigmoidForm.quality_power,
-    negative_weight: float = SigmoidForm.negative_weight,
-) -> ClassForm:
-    """The form of a name, with those settings that are its own.
+def class_form(name: Form, **settings: float) -> ClassForm:
+    """The form with this name. Settings of the other form are ignored.
+
+    Args:
+        name: "softmax" or "sigmoid".
+        settings: attributes of the forms, by name. One that is left out has its default.
+
+    Raises:
+        TypeError: a setting is an attribute of neither form.
 
     Example:
         >>> class_form("softmax").num_classes(92), class_form("sigmoid").num_classes(80)
         (91, 80)
     """
-    return SoftmaxForm(no_object_weight) if name == "softmax" else SigmoidForm(quality_power, negative_weight)
+    form, other = (SoftmaxForm, SigmoidForm) if name == "softmax" else (SigmoidForm, SoftmaxForm)
+    foreign = {field.name for field in fields(other)}
+    return form(**{setting: value for setting, value in settings.items() if setting not in foreign})
 
 
 def _of_targets(

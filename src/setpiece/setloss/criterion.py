@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from setpiece.errors import DataError
@@ -14,11 +15,11 @@ from setpiece.setloss.boxes import l1, overlaps
 from setpiece.setloss.classification import ClassForm, SigmoidForm, SoftmaxForm, class_form
 from setpiece.setloss.matching import PAPER_WEIGHTS, Weights, match_scores, matching_weights
 
-__all__ = ["SetCriterion", "of_one_process", "training_criterion"]
+__all__ = ["SetCriterion", "UnreducedLosses", "of_one_process", "training_criterion", "unreduced_losses"]
 
 
 def of_one_process(x: Tensor) -> Tensor:
-    """The mean over processes where there is only one."""
+    """Return the tensor unchanged: the mean over a single process."""
     return x
 
 
@@ -57,7 +58,12 @@ class SetCriterion:
     @property
     def class_form(self) -> ClassForm:
         """The class term, with the settings above."""
-        return class_form(self.form, self.no_object_weight, self.quality_power, self.negative_weight)
+        return class_form(
+            self.form,
+            no_object_weight=self.no_object_weight,
+            quality_power=self.quality_power,
+            negative_weight=self.negative_weight,
+        )
 
     def __call__(
         self,
@@ -90,27 +96,75 @@ class SetCriterion:
         scores = classes.scores(outputs.logits)
         cost_weights = self.cost_weights or matching_weights(self.form)
         match = match_scores(scores, outputs.boxes, targets, classes, cost_weights)
-        paired = match >= 0
-        query_of = match.clamp(min=0)[..., None].expand(-1, -1, -1, 4)
-        predicted = outputs.boxes.gather(2, query_of)  # (L, B, T, 4)
-        wanted = targets.boxes.to(predicted.dtype).expand_as(predicted)
-        iou, giou = overlaps(predicted, wanted)
 
-        count = mean_over_processes(targets.count.sum().to(predicted.dtype))
-        count = torch.where(count > 0, count, 1)  # without targets the sums are 0
-        losses, weights = classes.losses(scores, targets.labels, match, iou)
-        divisor = count if weights is None else mean_over_processes(weights.flatten(1).sum(-1))
-        terms = {
-            "class": losses.flatten(1).sum(-1) / divisor,
-            "l1": (l1(predicted, wanted) * paired).flatten(1).sum(-1) / count,
-            "giou": ((1 - giou) * paired).flatten(1).sum(-1) / count,
-        }
+        def sum_over_batch(x: Tensor) -> Tensor:
+            return mean_over_processes(x.flatten(-2).sum(-1))
+
+        losses = unreduced_losses(classes, scores, outputs.boxes, targets, match, sum_over_batch)
+        terms = {name: loss.flatten(1).sum(-1) / losses.divisors[name] for name, loss in losses.terms.items()}
         weighted = (
             self.weights["class"] * terms["class"]
             + self.weights["l1"] * terms["l1"]
             + self.weights["giou"] * terms["giou"]
         )
         return Losses(weighted.sum(), {name: term.detach() for name, term in terms.items()}, match)
+
+
+@dataclass(frozen=True)
+class UnreducedLosses:
+    """What every query and every target adds to the Hungarian loss: no sums, no λ.
+
+    Attributes:
+        terms: by name. "class": of every query, (*sets, Q, 1) or (*sets, Q, C) by form. "l1" and "giou": of every
+            target, (*sets, T); 0 where it has no query.
+        divisors: by name, what the sum of a term is divided by.
+    """
+
+    terms: dict[str, Float[Tensor, "..."]]
+    divisors: dict[str, Float[Tensor, "..."]]
+
+
+def unreduced_losses(
+    classes: ClassForm,
+    scores: Float[Tensor, "*sets Q K"],
+    boxes: Float[Tensor, "*sets Q 4"],
+    targets: Targets,
+    match: Int64[Tensor, "*sets T"],
+    sum_over_batch: Callable[[Tensor], Tensor],
+) -> UnreducedLosses:
+    """The Hungarian loss before its sums: of every query and of every target.
+
+    Args:
+        classes: the class term.
+        scores: what `classes.scores` makes of the logits.
+        boxes: predicted, cxcywh.
+        targets: padded ground truth; its images are the last of the leading dimensions.
+        match: query of each target, or -1.
+        sum_over_batch: sums a number of every query, (*sets, Q), or of every image, (B, 1), over all images that share
+            a divisor. To take each image as a batch of its own, sum over the last dimension.
+
+    Example:
+        >>> outputs = Outputs(torch.zeros(1, 1, 2, 2), torch.tensor([[[[0.5, 0.5, 0.2, 0.2], [0.1, 0.1, 0.2, 0.2]]]]))
+        >>> target = {"labels": torch.tensor([0]), "boxes": torch.tensor([[0.5, 0.5, 0.2, 0.4]])}
+        >>> targets, match, classes = Targets.from_list([target]), torch.tensor([[[0]]]), class_form("softmax")
+        >>> scores = classes.scores(outputs.logits)
+        >>> losses = unreduced_losses(classes, scores, outputs.boxes, targets, match, lambda x: x.sum(-1))
+        >>> [round(x, 3) for x in losses.terms["class"].flatten().tolist()]  # the second query is to be no object
+        [0.693, 0.069]
+        >>> {name: round(divisor.item(), 3) for name, divisor in losses.divisors.items()}
+        {'class': 1.1, 'l1': 1.0, 'giou': 1.0}
+    """
+    paired = match >= 0
+    predicted = boxes.gather(-2, match.clamp(min=0)[..., None].expand(*match.shape, 4))  # (*sets, T, 4)
+    wanted = targets.boxes.to(predicted.dtype).expand_as(predicted)
+    iou, giou = overlaps(predicted, wanted)
+    count = sum_over_batch(targets.count[:, None].to(predicted.dtype))
+    count = torch.where(count > 0, count, 1)  # without targets the sums are 0
+    of_queries, divisor = classes.losses(scores, targets.labels, match, iou, count, sum_over_batch)
+    return UnreducedLosses(
+        terms={"class": of_queries, "l1": l1(predicted, wanted) * paired, "giou": (1 - giou) * paired},
+        divisors={"class": divisor, "l1": count, "giou": count},
+    )
 
 
 def _refuse_unknown_classes(targets: Targets, classes: int) -> None:

@@ -76,7 +76,7 @@ def pair_costs(outputs: Outputs, targets: Targets, form: Form = "softmax") -> Pa
 def _row_costs(
     scores: Float[Tensor, "L B Q K"], boxes: Float[Tensor, "L B Q 4"], targets: Targets, classes: ClassForm
 ) -> PairCosts:
-    """The same for the N real targets alone, (L, N, Q). Half of a padded batch is padding: it would cost as much."""
+    """`pair_costs` for the N real targets only, (L, N, Q). Half of a padded batch is padding: wasted work."""
     _refuse_non_finite("logits", scores)
     _refuse_non_finite("boxes", boxes)
     images, slots = targets.present.nonzero(as_tuple=True)

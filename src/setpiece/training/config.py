@@ -48,15 +48,15 @@ class Recipe(BaseModel):
         clip_norm: the largest norm of the gradient; a larger gradient is scaled down to it.
         warmup_steps: over which the learning rates rise linearly; at most a twentieth of the run.
         ema_decay: of the EMA weights, which are evaluated and saved; see `optimiser.make_ema`.
-        beta2: of AdamW: how slowly its estimate of the squared gradient changes.
+        beta2: β₂ of AdamW: the decay rate of its running mean of squared gradients.
         optimiser: "adamw" for everything, or "muon" for the matrices within the network and AdamW for the rest.
         augmentation: "paper" (resize, crop, colour) or "canvas" (placement on a canvas, colour; square batches).
         orientations: of the images in augmentation: "all" eight, "mirrored" or not, or "upright" alone. Take "upright"
             where turning or mirroring changes the class: 6 and 9, left and right.
         train_scale: size of training images as a share of the input size, in (0, 1]; see `InputSize.scaled`. Below 1 a
             step is cheaper, and evaluation uses more pixels than training (compare Touvron et al., arXiv 1906.06423).
-        first_scale: size of the first training images as a share of that, in (0, 1]; it grows over the run, see
-            `schedule.image_scale`. Below 1 early steps are cheaper, so there are more of them.
+        first_scale: size of training images at the start, as a share of the size that `train_scale` gives, in (0, 1].
+            It grows over the run, see `schedule.image_scale`. Below 1 early steps are cheaper, so there are more.
         one_to_many_weight: of the one-to-many box loss, see `setloss.auxiliary`; 0 for none.
     """
 
@@ -142,7 +142,7 @@ def recipe_of(preset: str, backbone: str | None = None, *, pretrained: bool = Tr
 
     Args:
         preset: its name.
-        backbone: the named CNN in the place of the preset's own, if any.
+        backbone: name of the CNN that replaces the preset's own; None for the preset's own.
         pretrained: whether the CNN starts from trained weights where there are some.
     """
     match presets()[preset].recipe:
@@ -173,7 +173,7 @@ class TrainConfig(Recipe):
         size: pixels that an image is fitted into: its shorter side, where the model's own two limits differ, else its
             longer side. The model's own where None.
         seed: of the new weights, the order of the images, augmentation and dropout.
-        workers: processes that load images ahead; `data.loading_processes` where None.
+        workers: processes that load images ahead; `data.batching.loading_processes` where None.
         evaluations: how often the validation images are evaluated, evenly over the run.
         precision: "auto" takes bfloat16 where the processor or GPU computes in it.
         pretrained: start the CNN of a preset from ImageNet weights where there are some.
@@ -204,7 +204,7 @@ class TrainConfig(Recipe):
 
 
 def resolve(data: str | Path, model: str, checkpoint: Checkpoint | None = None, **given: Any) -> TrainConfig:
-    """Complete the settings that the user gave by those of the recipe, and by 50 epochs where no length is given.
+    """Complete the user's settings with those of the recipe. The default length is 50 epochs.
 
     Args:
         data: folder of the data set.

@@ -19,7 +19,7 @@ from torch.nn.functional import pad
 from setpiece.data.dataset import Example
 from setpiece.records import TERMS, Batch, Losses, Outputs, Targets
 from setpiece.setloss import SetCriterion
-from setpiece.setloss.boxes import l1, overlaps
+from setpiece.setloss.criterion import unreduced_losses
 
 __all__ = ["Counters", "Seen", "image_losses", "join"]
 
@@ -29,7 +29,7 @@ WORST = 20  # images of highest loss that are kept
 
 @dataclass(frozen=True)
 class Seen:
-    """What is counted of a step, or of several steps joined to one, no image twice.
+    """What is counted of one step, or of several joined steps in which no image occurs twice.
 
     Attributes:
         steps: how many.
@@ -58,7 +58,7 @@ class Seen:
 
 
 def join(steps: Sequence[Seen]) -> Seen:
-    """Several steps as one, of all their images; their predictions have equally many queries."""
+    """Join several steps into one that has all their images. All steps must have the same number of queries."""
     T = max(step.match.shape[2] for step in steps)
     targets = [step.targets for step in steps]
     return Seen(
@@ -79,12 +79,12 @@ def join(steps: Sequence[Seen]) -> Seen:
 class Counters:
     """Sums over the steps of an epoch, and the latest match of every training image.
 
-    The match of an image is compared with that of its latest earlier sighting. Augmentation keeps the order of targets
-    but may drop some; so both sightings have to show all of the image's targets.
+    The match of an image is compared with its match the last time it was trained on. Augmentation keeps the order of
+    targets but may drop some. So an image is compared only if all of its targets were kept both times.
 
     Args:
         layers: L.
-        queries: Q, the most that the model predicts; of fewer, the last slots stay empty.
+        queries: Q, the largest number of queries that the model predicts. With fewer queries the last slots stay empty.
         examples: the training images.
     """
 
@@ -132,7 +132,7 @@ class Counters:
         self._losses[rows] = image_losses(seen, criterion).cpu().numpy()
 
     def _compare(self, match: np.ndarray, rows: np.ndarray, whole: np.ndarray) -> None:
-        """Against the latest sighting, and remember this one: `match` (L, B, T) where `whole` (B, T)."""
+        """Compare `match` (L, B, T) with the latest earlier match where `whole` (B, T) is True, and store it."""
         place = (self._start[rows][:, None] + np.arange(match.shape[2]))[whole]  # (N,)
         now, before = match[:, whole], self._latest[:, place]
         known = before[0] != UNSEEN
@@ -161,12 +161,12 @@ class Counters:
         }
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Everything that a resumed run needs to count on."""
+        """Everything that a resumed run needs to continue counting."""
         arrays = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         return {name: torch.from_numpy(value) for name, value in arrays.items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take up what `state_dict` returned; counts of other images, or of other targets of theirs, are dropped."""
+        """Continue from what `state_dict` returned. It is ignored if the images or their targets have changed."""
         same = all(np.array_equal(state[name], getattr(self, name)) for name in ("_ids", "_count"))
         for name, value in state.items() if same else ():
             setattr(self, name, value.numpy())
@@ -175,14 +175,10 @@ class Counters:
 @torch.no_grad()
 def image_losses(seen: Seen, criterion: SetCriterion) -> Float[Tensor, " B"]:
     """The weighted loss of every image in the last layer, each as a batch of its own."""
-    matched, targets = seen.match[-1], seen.targets  # (B, T)
-    predicted = seen.boxes.gather(1, matched.clamp(min=0)[..., None].expand(-1, -1, 4))
-    wanted = targets.boxes.to(predicted.dtype)
-    iou, giou = overlaps(predicted, wanted)
-    count = targets.count.clamp(min=1)
-    weights, paired = criterion.weights, matched >= 0
-    boxes = weights["l1"] * l1(predicted, wanted) + weights["giou"] * (1 - giou)  # (B, T)
-    classes = criterion.class_form
-    losses, class_weights = classes.losses(classes.scores(seen.logits), targets.labels, matched, iou)
-    of_class = losses.flatten(1).sum(-1) / (count if class_weights is None else class_weights.sum(-1))
-    return weights["class"] * of_class + (boxes * paired).sum(-1) / count
+    classes, weights = criterion.class_form, criterion.weights
+    losses = unreduced_losses(
+        classes, classes.scores(seen.logits), seen.boxes, seen.targets, seen.match[-1], lambda x: x.sum(-1)
+    )
+    of_class = losses.terms["class"].flatten(1).sum(-1) / losses.divisors["class"]
+    boxes = weights["l1"] * losses.terms["l1"] + weights["giou"] * losses.terms["giou"]  # (B, T)
+    return weights["class"] * of_class + boxes.sum(-1) / losses.divisors["l1"]

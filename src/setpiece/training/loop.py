@@ -1,8 +1,8 @@
 """The training loop: epochs of steps, with evaluation, saving and recording between them, in one process or many.
 
 Everything that a step draws at random is drawn from (seed, epoch, image) or (seed, step), and everything that it
-depends on is in the saved state. So a run of given epochs that was killed and resumed ends as an uninterrupted one
-does. (A run of given minutes follows the clock.)
+depends on is in the saved state. So a run of a given number of epochs that was killed and resumed ends exactly like an
+uninterrupted one. (A run of a given number of minutes depends on the clock.)
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Trainer:
         return self.best or TrainingResult(self.folder.last, self._copy(), None)
 
     def _start_writing(self, recorded: dict[str, Any] | None) -> None:
-        """Drop what was written after the saved state, and open what the run writes to."""
+        """Delete what was written after the saved state, and open the event file and the recording."""
         step = self.position.step
         self.folder.cut_metrics(step)
         recording_files.cut(self.folder.recording, step)
@@ -134,9 +134,9 @@ class Trainer:
         return min(1.0, seconds.item() / (60 * self.config.minutes))
 
     def _image_scale(self, batch: int) -> float:
-        """Of a batch of this epoch: by its number where the run's length is in epochs, else by the clock."""
+        """The image scale of a batch: from its number if the run's length is in epochs, else from the clock."""
         progress = self.progress
-        if self.config.epochs is not None:  # of the batch, which with workers is drawn ahead of its step
+        if self.config.epochs is not None:  # the batch's own progress: loading workers draw it before its step
             progress = (self.position.epoch + batch / self.sampler.batches_per_epoch) / self.config.epochs
         return image_scale(progress, self.config.first_scale)
 
@@ -149,7 +149,7 @@ class Trainer:
         for batch in self.loader:
             self._step(batch.to(self.accelerator.device))
             if self.progress >= 1:
-                break  # without a save: the end is saved once it is evaluated, or a kill in between would lose that
+                break  # no save here: the final state is saved after its evaluation, so a kill cannot skip that
             if time.monotonic() - self.saved_at > SAVE_SECONDS:
                 self.watch.pause()
                 self._save_state()
@@ -219,7 +219,7 @@ class Trainer:
             self._save_state()
 
     def _evaluate(self, valid: Dataset) -> CocoMetrics:
-        """Evaluate the EMA model, and save it as the last checkpoint and, where it is, as the best one."""
+        """Evaluate the EMA model. Save it as the last checkpoint, and as the best one if its AP is the highest."""
         self.display.evaluating(self.progress, len(valid.examples))
         metrics = evaluate(
             self.predictor,

@@ -1,4 +1,4 @@
-"""Muon: an optimiser whose every step turns a weight matrix by about the same amount in all its directions."""
+"""Muon: an optimiser with orthogonalised updates, which change a matrix by about the same amount in all directions."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 
 __all__ = ["ADAMS_SIZE", "Muon", "polar"]
 
-# (a, b, c) of each iteration. Each a σ + b σ³ + c σ⁵ is as near to 1 as such a polynomial can be on the interval that
-# those before it leave of [0.01, 1]: after all three it is [0.73, 1.27].
+# (a, b, c) of each iteration. The polynomials a σ + b σ³ + c σ⁵ map singular values in [0.01, 1] towards 1.
+# Each is the best one for the interval that the polynomials before it lead to. All three together give [0.73, 1.27].
 QUINTICS = ((8.0934, -23.6204, 17.4462), (3.6366, -2.7219, 0.5365), (2.6613, -1.9772, 0.4526))
 ADAMS_SIZE = 0.2  # root mean square of a typical AdamW update
 
@@ -77,7 +77,7 @@ class Muon(torch.optim.Optimizer):
         return loss
 
     def _directions(self, params: list[Tensor], momentum: float) -> tuple[Tensor, ...]:
-        """N of every parameter, once M has followed its gradient."""
+        """Update M of every parameter with its gradient, and return N."""
         gradients = [cast(Tensor, parameter.grad) for parameter in params]
         for parameter in params:
             if not self.state[parameter]:
@@ -94,9 +94,9 @@ def polar(matrices: Float[Tensor, "N r c"]) -> Float[Tensor, "N r c"]:
     so no rounding puts one above 1, where the polynomials rise steeply. Those of at least 0.0101 of the norm end in
     [0.73, 1.27]; smaller ones grow 78-fold at most.
 
-    Every P is a polynomial of the first X Xᵀ, so they commute, and with the product T of those so far the next X Xᵀ is
-    T (X Xᵀ) T of the first. So only the first and the last product are as wide as X. Rounding is not corrected from one
-    iteration to the next, as it would be if each took its own X: it grows by up to T, 78-fold.
+    Every P is a polynomial of the first X Xᵀ, so all P commute. With T the product of the P so far, the next X Xᵀ is
+    T (X Xᵀ) T, where X is the first one. So only the first and the last matrix product are as wide as X. The price:
+    later iterations do not correct rounding errors of earlier ones, which can grow 78-fold.
 
     Args:
         matrices: float32 or float64, as bfloat16 or TF32 would be too coarse; r at most c, for the sake of speed.

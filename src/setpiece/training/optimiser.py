@@ -14,7 +14,7 @@ from setpiece.training.muon import Muon
 
 __all__ = ["EMA_EVERY", "make_ema", "make_optimisers", "scale_learning_rates", "update_ema"]
 
-FEATURES = 28  # fewest rows and columns of a matrix for Muon: the sides of a box are 4, a 3×3 patch of RGB is 27
+FEATURES = 28  # fewest rows and columns for Muon; excludes 4 (the sides of a box) and 27 (a 3×3 patch of RGB)
 
 EMA_EVERY = 4  # steps
 
@@ -53,7 +53,7 @@ def make_optimisers(model: SetModel, config: TrainConfig) -> list[torch.optim.Op
 
 
 def _kind(parameter: Tensor, for_adamw: set[int]) -> str:
-    """Whether a parameter is one matrix "within" the network, any "other" matrix or several, or a "vector"."""
+    """The group of a parameter: "within" (a matrix for Muon), "other" (any other matrix) or "vector"."""
     if parameter.ndim < 2:
         return "vector"
     smaller_side = min(len(parameter), parameter[0].numel())
@@ -91,7 +91,7 @@ def update_ema(ema: AveragedModel, model: nn.Module, step: int) -> None:
     Args:
         ema: of `model`, by `make_ema`.
         model: just trained.
-        step: from 0. The EMA misses up to three steps, at the end of a run those of the lowest learning rates.
+        step: from 0. The EMA may miss the last one to three steps of a run, whose learning rates are the lowest.
     """
     if step % EMA_EVERY == 0:
         ema.update_parameters(model)

@@ -40,8 +40,8 @@ class Probes:
 
     Args:
         examples: the images.
-        items: the same, resized to the input size of
-        predictor: which predicts them.
+        items: the same images, resized to the predictor's input size.
+        predictor: predicts the probes.
     """
 
     def __init__(self, examples: Sequence[Example], items: Sequence[Item], predictor: Predictor) -> None:
@@ -77,7 +77,7 @@ class Probes:
 
     @torch.inference_mode()
     def snapshot(self) -> dict[str, np.ndarray]:
-        """Predict and match them; the fields of `Snapshot` that are of the probes.
+        """Predict and match the probes. Returns the fields of `Snapshot` that describe them.
 
         Raises:
             NonFiniteCostError: see `match`.

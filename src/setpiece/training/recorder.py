@@ -1,9 +1,9 @@
 """Recording a run: counters over every step, snapshots of the probe images, a file for every epoch.
 
-A step's outputs are read after its losses were, so on a GPU the loop waits no further time for the device. Recording
-counts as training time, except for the snapshot before the first step. A snapshot follows an epoch when `PER_PROBE`
-images were trained on for each probe since the last one, and ends the run. A forward pass at evaluation's size takes
-about half as long as training on an image, so snapshots take about 1 % of the training.
+A step's outputs are read after its losses, so on a GPU the loop does not wait for the device a second time. Recording
+counts as training time, except for the snapshot before the first step. A snapshot is taken after an epoch if at least
+`PER_PROBE` images per probe were trained on since the last snapshot, and at the end of the run. A forward pass at
+evaluation size takes about half as long as training on an image, so snapshots take about 1 % of the training.
 
 With several processes the main one alone records, and it counts its own share of the images.
 """
@@ -38,7 +38,7 @@ SAMPLES = 8  # training images whose predictions a snapshot keeps whole
 
 
 class Recorder:
-    """What a run records, between one step and the next.
+    """Records a run, step by step and epoch by epoch.
 
     Args:
         folder: to write to, see `setpiece.runs.recording`.
@@ -131,13 +131,13 @@ class Recorder:
             self.waiting.clear()
 
     def end_epoch(self, epoch: int, step: int, seconds: float, *, final: bool) -> None:
-        """Write what an epoch left.
+        """Write the file of an epoch, with a snapshot if one is due.
 
         Args:
             epoch: counted from 1.
-            step: steps done in all.
-            seconds: of training done in all.
-            final: whether the run ends with it.
+            step: steps done since the start of the run.
+            seconds: of training since the start of the run.
+            final: whether this is the last epoch of the run.
         """
         self._count()
         snapshot = None

@@ -1,4 +1,4 @@
-"""How far a run is, and what learning rate that gives: functions of progress, so they scale with any length."""
+"""Learning rate and image scale as functions of the progress of a run, so that they fit a run of any length."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def learning_rate_factor(step: int, progress: float, warmup_steps: int) -> float
 
 
 def image_scale(progress: float, first: float) -> float:
-    """What share of their full size images have: it grows linearly from `first`, and is 1 from 60 % of the run on.
+    """Size of training images as a share of their full size: it grows linearly from `first` to 1 at 60 % of the run.
 
     Args:
         progress: share of the run that is done, in [0, 1].
-        first: in (0, 1]; 1 for images of one size.
+        first: the share at the start, in (0, 1]; with 1 the size does not change.
 
     Example:
         >>> [round(image_scale(p, 0.5), 2) for p in (0.0, 0.3, 0.6, 1.0)]

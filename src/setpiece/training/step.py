@@ -31,8 +31,8 @@ class Step:
     Attributes:
         outputs: predictions of the model before the step.
         losses: the Hungarian loss of this process's share of the batch.
-        values: the Hungarian loss "loss", its terms in the last prediction set, and the auxiliary losses that are on:
-            means over processes, without weights but for "loss".
+        values: means over processes, by name: "loss" (the weighted Hungarian loss), its unweighted terms in the last
+            prediction set, and the unweighted auxiliary losses that are active.
     """
 
     outputs: Outputs

@@ -57,8 +57,8 @@ def train(
     """
     _require_settings_of(checkpoint, config)
     keep_freed_memory()
-    on_cpu = not torch.accelerator.is_available()  # which Accelerate does not find out in one of several processes
-    accelerator = Accelerator(cpu=on_cpu, mixed_precision="no")  # autocast is ours, so that evaluation has the same
+    on_cpu = not torch.accelerator.is_available()  # with several processes Accelerate does not detect this itself
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision="no")  # we use our own autocast, in evaluation too
     if display is None or not accelerator.is_main_process:
         display = Display()
     run = RunFolder(output)
@@ -75,12 +75,12 @@ def train(
         display.say(
             f"Training {config.model} on {len(dataset.examples)} images with {len(dataset.classes)} classes "
             f"({', '.join(dataset.classes[:8])}{' …' if len(dataset.classes) > 8 else ''}), images at up to "
-            f"{size.longest} px, to be used at {checkpoint.size.longest} px."
+            f"{size.longest} px in training and {checkpoint.size.longest} px in evaluation and prediction."
         )
         display.say(
-            "The clock runs from the first step: augmentation counts; "
-            + ("decoding the images once beforehand and " if kept else "")
-            + ("evaluation do not." if kept else "evaluation does not.")
+            "Training time includes augmentation, but not "
+            + ("decoding the images once at the start, and not " if kept else "")
+            + "evaluation."
         )
         try:
             return Trainer(config, accelerator, checkpoint, images, valid, run, display).run()

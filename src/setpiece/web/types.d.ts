@@ -169,9 +169,9 @@ interface Matching {
   sample: Encoded;
   sample_matched: Encoded;
   worst: { name: string; id: number; loss: number; epochs: number }[];
-  moved: Encoded;
-  moved_epochs: Encoded;
-  looks: Encoded;
+  probe_changes: Encoded;
+  snapshot_epochs: Encoded;
+  kept_epochs: Encoded;
   probes: Probe[];
 }
 
@@ -247,8 +247,8 @@ type Observable<T> = T & {
   on(listener: (changed: Set<string>) => void): () => void;
 };
 
-/** What the views of a page look at together. */
-type Look = Observable<{
+/** What the views of a page show together. */
+type PageState = Observable<{
   image: number;
   layer: number;
   target: number | null;

@@ -60,16 +60,16 @@ class Colouring:
 class RandomCanvas:
     """Draw an image on a square canvas: randomly scaled, cropped or surrounded by a margin, in changed colours.
 
-    The canvas has the side S = `size.longest`, so that all items have one shape. In one pass and without torchvision's
-    transforms, since a small model would wait for those: a part of the image is cut out and resized, once, and its
-    colours are changed by one affine map.
+    The canvas has the side S = `size.longest`, so that all items have one shape. Torchvision's transforms are not used:
+    a small model would wait for them. Instead a part of the image is cut out and resized once, and one affine map
+    changes its colours.
 
     Args:
         size: the input size of the model.
         scales: the smallest and the largest scale, above 0, drawn log-uniformly; at 1 the image's longer side is S.
         stretch: the largest ratio between the scales of width and height, at least 1.
-        margin: RGB in [0, 1] of what the image does not cover. Where it is the mean that normalisation subtracts, it
-            becomes 0, as the padding of evaluation is.
+        margin: colour (RGB in [0, 1]) of the part of the canvas that the image does not cover. With the mean that
+            normalisation subtracts, this part becomes 0, like the padding in evaluation.
     """
 
     def __init__(
@@ -90,8 +90,8 @@ class RandomCanvas:
     ) -> tuple[UInt8[Tensor, "3 S S"], dict[str, Tensor]]:
         """The canvas, and the boxes (xyxy, in pixels) and labels that are on it.
 
-        Boxes are clipped to the canvas, and kept unless under a pixel a side is left. All that is random is drawn
-        from torch's global generator.
+        Boxes are clipped to the canvas. A box that is then less than a pixel wide or high is dropped. All random
+        numbers come from torch's global generator.
         """
         height, width = image.shape[-2:]
         low, high = (math.log(scale) for scale in self.scales)

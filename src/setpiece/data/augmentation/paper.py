@@ -26,9 +26,9 @@ CROP = (384 / 800, 600 / 800)
 class RandomScaleCrop(v2.Transform):
     """The paper's scale jitter and random crop, in one interpolation.
 
-    Resize to a random fraction of the input size, in `scales`; with probability `crop`, resize to one of
-    `BEFORE_CROP` and take a crop with sides in `CROP` before that. The crop of a resized image is a larger crop
-    of the image itself, so both take one interpolation.
+    With probability `crop`, resize to one of `BEFORE_CROP` and take a crop with sides in `CROP`. Then resize to
+    a random fraction of the input size, in `scales`. A crop of a resized image is a larger crop of the original
+    image, so one interpolation is enough for both.
     """
 
     def __init__(self, size: InputSize, scales: tuple[float, float], crop: float) -> None:
@@ -71,10 +71,10 @@ class PhotometricDistort(v2.RandomPhotometricDistort):
 def train_transform(
     size: InputSize, *, scales: tuple[float, float] = SCALES, crop: float = 0.5, photometric: bool = True
 ) -> v2.Transform:
-    """The augmentation of the paper but for its flips, as fractions of the input size, and photometric distortion.
+    """The paper's augmentation without flips, in fractions of the input size, and photometric distortion.
 
-    Flips are `items.oriented`, since which of them leave the classes what they are depends on the data.
-    Boxes are clipped to a crop; what is left of one is kept, as in the paper, unless it is under a pixel a side.
+    Flips are in `items.oriented`: whether a flip changes the class of an object depends on the data set.
+    Boxes are clipped to the crop. As in the paper, the rest of a box is kept, unless a side is shorter than a pixel.
 
     Args:
         size: the input size of the model, and the largest that comes out.
@@ -89,7 +89,7 @@ def train_transform(
         [
             RandomScaleCrop(size, scales, crop),
             *([PhotometricDistort()] if photometric else []),
-            v2.ClampBoundingBoxes(),  # sanitising drops boxes that rounding left a hair outside
+            v2.ClampBoundingBoxes(),  # sanitising drops boxes that are outside by a rounding error
             v2.SanitizeBoundingBoxes(min_size=1),
         ]
     )

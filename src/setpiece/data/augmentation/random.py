@@ -13,5 +13,5 @@ def uniform(low: float, high: float) -> float:
 
 
 def below(count: int) -> int:
-    """A random one of 0 to count - 1."""
+    """A random integer in [0, count)."""
     return int(torch.randint(count, ()))

@@ -33,7 +33,7 @@ _INSTANCES = re.compile(r"instances_((train|valid|val|test)\d*)\.json")
 
 
 def find_splits(root: Path) -> dict[str, Callable[[], AnnotatedSplit]]:
-    """The splits of a COCO data set, each with what reads it; empty where the folder is none."""
+    """The splits of a COCO data set, each with its reader; empty if the folder has another layout."""
     files = _roboflow_files(root) or _instances_files(root)
     if not files:
         return {}

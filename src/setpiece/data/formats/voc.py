@@ -25,7 +25,7 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 def find_splits(root: Path) -> dict[str, Callable[[], AnnotatedSplit]]:
-    """The splits of a VOC data set, each with what reads it; empty where the folder is none."""
+    """The splits of a VOC data set, each with its reader; empty if the folder has another layout."""
     if not (root / "Annotations").is_dir():
         return {}
     return {

@@ -36,7 +36,7 @@ _KEYS = {"train": ("train",), "valid": ("val", "valid"), "test": ("test",)}
 
 
 def find_splits(root: Path) -> dict[str, Callable[[], AnnotatedSplit]]:
-    """The splits of a YOLO data set, each with what reads it; empty where the folder is none.
+    """The splits of a YOLO data set, each with its reader; empty if the folder has another layout.
 
     Raises:
         DataError: `data.yaml` is malformed, or none of its image folders exists.
@@ -107,10 +107,10 @@ def _sources(path: Path, config: dict[str, Any], keys: tuple[str, ...]) -> list[
 
 
 def _locate(entry: str, bases: list[Path]) -> Path | None:
-    """An entry as written, else its longest ending that exists: yaml files travel, and their paths go stale."""
+    """The path of an entry: as written, or the longest end of it that exists, because data sets are moved."""
     parts = PurePosixPath(entry.replace("\\", "/")).parts
     endings = ["/".join(parts[start:]) for start in range(len(parts))]
-    # A folder called images may hold the images of every split: it counts only where it is what was written.
+    # A folder called images may hold all splits, so `images` counts only if it is the whole entry.
     candidates = [entry, *(ending for ending in endings if ending != "images")]
     return next((path for name in candidates for base in bases if (path := base / name).exists()), None)
 

@@ -21,8 +21,8 @@ class PyramidBackbone(nn.Module):
 
     Attributes:
         channels: of each map.
-        mean: what is subtracted from RGB in [0, 1],
-        std: and what the rest is divided by, before it sees them. ImageNet's, unless its weights were made for others.
+        mean: of RGB in [0, 1], subtracted from the images. ImageNet's, unless the published weights need another.
+        std: of RGB, by which the images are divided after that.
     """
 
     channels: tuple[int, int, int]
@@ -42,8 +42,8 @@ class PyramidBackbone(nn.Module):
 class SmallCNN(PyramidBackbone):
     """A plain residual network with batch norm, made to be trained from scratch.
 
-    One 7×7 convolution leads to stride 4: maps finer than that cost most and tell least. From there maps are halved by
-    2×2 convolutions, which take 4/9 of the products of 3×3 ones; no loss of AP was seen (docs/measurements.md).
+    One 7×7 convolution leads to stride 4: finer maps cost the most and help the least. After that 2×2 convolutions
+    halve the maps. They take 4/9 of the multiplications of 3×3 ones, and no loss of AP was seen (docs/lab/recipe.md).
 
     Args:
         stem: channels at stride 4.

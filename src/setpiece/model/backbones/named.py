@@ -18,7 +18,7 @@ from setpiece.model.backbones.single_scale import imagenet_weights
 __all__ = ["TimmPyramid", "TorchvisionPyramid", "named_pyramid", "synchronise_norms"]
 
 STRIDES = (8, 16, 32)
-PROBE = (64, 96)  # height and width: the smallest on which the three strides give maps that pooling does not
+PROBE = (64, 96)  # height and width of a test image: the smallest whose three maps differ in size from pooled ones
 
 
 def named_pyramid(name: str) -> PyramidBackbone:
@@ -110,7 +110,7 @@ class TimmPyramid(PyramidBackbone):
 
     @torch.no_grad()
     def _require_maps(self) -> None:
-        self.eval()  # that batch norm does not learn from the probe
+        self.eval()  # so that batch norm does not learn from the test image
         try:
             shapes = [tuple(m.shape[1:]) for m in self(torch.zeros(1, 3, *PROBE))]
         except (AssertionError, RuntimeError, ValueError) as error:

@@ -18,8 +18,8 @@ from setpiece.errors import WeightsError
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "ResNetBackbone", "TinyBackbone", "imagenet_weights"]
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in [0, 1], and
-IMAGENET_STD = (0.229, 0.224, 0.225)  # its standard deviation: how torchvision's networks get their images
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in [0, 1], with which torchvision's weights were trained
+IMAGENET_STD = (0.229, 0.224, 0.225)  # the standard deviation, likewise
 
 
 class ResNetBackbone(nn.Sequential):

@@ -34,7 +34,7 @@ def locate(source: str | Path) -> Path:
 
     Raises:
         UsageError: there is nothing at `source`, and it cannot be a hub id.
-        WeightsError: the folder holds no checkpoint, the file is none, or the hub does not give it.
+        WeightsError: the folder or file is not a checkpoint, or it cannot be fetched from the hub.
     """
     path = Path(source)
     if path.is_dir():
@@ -47,7 +47,7 @@ def locate(source: str | Path) -> Path:
         if path.suffix not in SUFFIXES:
             raise WeightsError(f"{path} is not a checkpoint: expected a folder, a .pth or a .safetensors file.")
         return path
-    # What lies in a folder that exists here is a path with a slip in it, not a name on the hub.
+    # If the parent folder exists on this machine, `source` is a mistyped path and not a hub id.
     if path.suffix not in SUFFIXES and not path.parent.is_dir() and re.fullmatch(HUB_ID, str(source)):
         fetch_from_hub(str(source), CONFIG)
         return fetch_from_hub(str(source), WEIGHTS)

@@ -16,7 +16,7 @@ from setpiece.records import InputSize
 
 __all__ = ["Config", "read_ours"]
 
-FORMAT: Literal[2] = 2  # 1 named some parameters of `sprint` otherwise, see `SetModel.renamed`
+FORMAT: Literal[2] = 2  # 1 named some parameters of `sprint` otherwise, see `SetModel.former_names`
 
 
 class Config(BaseModel):
@@ -41,7 +41,7 @@ class Config(BaseModel):
 
 
 def read_ours(path: Path, described: dict[str, Any]) -> tuple[Config, dict[str, Tensor]]:
-    """Read one of them.
+    """Read one of our checkpoints.
 
     Args:
         path: the file of weights.

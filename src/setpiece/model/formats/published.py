@@ -1,8 +1,8 @@
 """The two layouts in which DETR checkpoints are published, as a renaming of our own parameters.
 
 `original` is the layout of facebookresearch/detr (the `.pth` files), `transformers` that of the hub's safetensors.
-Each is one table that turns our name of a parameter into theirs; reading a checkpoint asks for every parameter
-of our model by that name, so that nothing is left over or left random unnoticed.
+Each is one table that turns our name of a parameter into theirs. A checkpoint must hold exactly the parameters of
+our model under these names. So no tensor is ignored and no parameter stays random without an error.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def infer_preset(state: State, *, dilation: bool) -> str:
 
 
 def is_dilated(config: Mapping[str, Any]) -> bool:
-    """Whether a `config.json` of `transformers` asks for DC5 (in either of the ways it has had to say so)."""
+    """Whether a `config.json` of `transformers` asks for DC5, in the present or a former spelling."""
     backbone = config.get("backbone_config")
     return bool(config.get("dilation")) or (isinstance(backbone, dict) and backbone.get("output_stride") == 16)
 
@@ -174,7 +174,7 @@ def coco_names() -> tuple[str, ...]:
 
 
 def drop_unused_classes(state: State, names: Sequence[str]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Leave out the classes that are only gaps in COCO's category ids ("N/A"), which nothing was ever labelled.
+    """Remove the "N/A" classes: gaps in COCO's category ids, for which no object was ever labelled.
 
     The logits of the other classes stay what they are; no detection is named "N/A".
 

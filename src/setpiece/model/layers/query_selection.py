@@ -25,9 +25,9 @@ class TopKQuerySelection(nn.Module):
         self.queries = queries
 
     def forward(self, logits: Float[Tensor, "B S C"], reference: Float[Tensor, "B S 4"]) -> Int64[Tensor, "B Q"]:
-        """The cells that are most likely some class's object, of those that have their centre inside the image.
+        """The Q cells with the highest class score among those whose centre is inside the image, the best first.
 
-        Where fewer than Q have, cells of the padding follow, whose boxes start at the image's border.
+        If there are fewer than Q, cells of the padding follow. Their boxes start at the border of the image.
         """
         inside = (reference[..., :2] < 1).all(-1)
         score = logits.amax(-1).masked_fill(~inside, -torch.inf)

@@ -1,14 +1,14 @@
 """Relations between object queries: a bias of self-attention and an embedding, from boxes and ranks.
 
 One object attracts several queries, and the matching gives it to one of them. Every other query has to learn to predict
-"no object", so it has to see that a better query has nearly its box. Both parts below show it that. Let query j have
+"no object", so it must know that a better query has nearly the same box. Both parts below tell it. Let query j have
 the box (x_j, y_j, w_j, h_j), and let queries be in the order of their proposals, the best first. The distance is
 
     distance_ij = log(1 + |x_i - x_j| / w_i) + log(1 + |y_i - y_j| / h_i) + |log(w_i / w_j)| + |log(h_i / h_j)|
 
 - `relation_bias`: a bias of the attention of i to j, so that i attends to near queries and to better ones first.
 - `relation_features`: how near the nearest better query is, embedded and added to query i. The bias alone does not
-  suffice: attention returns a mean of contents, and a duplicate's content is much like the query's own.
+  suffice: attention averages the contents of queries, and the content of a duplicate is almost the query's own.
 
 References:
     Hu et al. 2018, Relation Networks for Object Detection, arXiv 1711.11575 (geometry and rank remove duplicates).

@@ -76,7 +76,7 @@ class Attention(nn.Module):
         value: Float[Tensor, "B S D"],
         mask: Bool[Tensor, "B 1 1 S"] | Float[Tensor, "B heads N S"] | None = None,
     ) -> Float[Tensor, "B N D"]:
-        """Attend from `query` to `key`. A boolean `mask` is True where it may; numbers are added to its logits."""
+        """Attend from `query` to `key`. A boolean `mask` is True where allowed; a float one is added to the logits."""
         q, k, v = (
             linear(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, N or S, D/heads)
             for linear, x in ((self.query, query), (self.key, key), (self.value, value))

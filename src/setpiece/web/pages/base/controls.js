@@ -32,7 +32,7 @@ export function slider({ label, role, min, max, step, value, write = (x) => form
 /**
  * The slider over a model's prediction sets; null where there is only one.
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 export function layer(payload, state) {
   if (payload.layers.length < 2) return null;
@@ -71,7 +71,7 @@ export function key(name, text) {
 /**
  * A sentence while the weights are not those of the model, and the way back.
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 export function changedWeights(payload, state) {
   const back = button("Use the weights of the model", "own-weights", () => state.set({ criterion: payload.criterion }));

@@ -11,6 +11,22 @@ export const TERMS = ["class", "l1", "giou"];
 
 /** What a person reads for each. */
 export const TERM_NAMES = { class: "class", l1: "L1", giou: "GIoU" };
+
+/** The weight in each form's class loss that says how much queries without a target count. */
+export const NEGATIVES = {
+  softmax: {
+    setting: "no_object_weight",
+    name: "no-object weight",
+    max: 1,
+    meaning: "the weight of a query without a target in the cross-entropy",
+  },
+  sigmoid: {
+    setting: "negative_weight",
+    name: "negative weight",
+    max: 2,
+    meaning: "the weight of probability given to a wrong class",
+  },
+};
 const computed = new WeakMap();
 
 /** log(1 + eᶻ) without overflow. */

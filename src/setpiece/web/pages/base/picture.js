@@ -17,7 +17,7 @@ const LONGEST = 0.08; // arrow, of the picture's width and height
 /**
  * @param {object} options
  * @param {Payload} options.payload
- * @param {Look} options.state the pair in view is shown, and set by the pointer
+ * @param {PageState} options.state the pair in view is shown, and set by the pointer
  * @param {string} options.label what the picture shows, for those who do not see it
  * @param {(scene: Scene) => number[]} [options.match] the query of each target, the scene's own match if left out
  * @param {(scene: Scene) => number[]} [options.only] the targets to show, all if left out

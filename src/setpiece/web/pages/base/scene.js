@@ -20,7 +20,7 @@ export function of(payload, { image: index, layer, criterion }) {
 /**
  * Go to another layer. If the pair in view was matched, it becomes the target with its query of that layer.
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 export function toLayer(payload, state, layer) {
   const { image, criterion, target, query } = state;

@@ -26,7 +26,7 @@ export function create(fields) {
 
 /**
  * Look at a pair for as long as the pointer rests on it; nothing happens while another one is pinned.
- * @param {Look} state
+ * @param {PageState} state
  */
 export function hover(state, target, query) {
   if (!state.pinned) state.set({ target, query });
@@ -34,7 +34,7 @@ export function hover(state, target, query) {
 
 /**
  * Hold on to a pair; once more lets go.
- * @param {Look} state
+ * @param {PageState} state
  */
 export function pin(state, target, query) {
   const again = state.pinned && state.target === target && state.query === query;

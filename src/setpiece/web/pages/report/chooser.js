@@ -7,7 +7,7 @@ const BUSY = "input, select, textarea, [role=tab], [role=grid], .scroll, .playgr
 
 /**
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  * @returns {HTMLElement}
  */
 export function create(payload, state) {

@@ -44,7 +44,7 @@ function start() {
 
 /**
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 function mountChapters(main, payload, state) {
   const chapters = CHAPTERS.filter(({ has }) => has(payload)).map((chapter) => ({
@@ -98,7 +98,7 @@ function sectionOf({ id, title }) {
 /**
  * Let a chapter draw itself. While it is out of view, changes of the state wait for it.
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 function mount(chapter, payload, state, go) {
   const { section, title, view } = chapter;

@@ -7,7 +7,7 @@ import { html, svg } from "../base/dom.js";
 /**
  * Fill an element with the chapter.
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  * @param {(id: string) => void} go shows another chapter
  */
 export function mount(element, payload, state, go) {
@@ -27,7 +27,7 @@ function missing(sentences) {
 
 /**
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 function findings(payload, state, go) {
   const item = (finding) => {
@@ -66,7 +66,7 @@ function sketch(payload, { image: index, layer, target, query }) {
 /**
  * Go where a finding points: its image, layer and pair.
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 function show(finding, payload, state, go) {
   const { image, target } = finding;

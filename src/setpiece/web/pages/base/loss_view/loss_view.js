@@ -16,7 +16,7 @@ const mark = (term) => ({ "--mark": `var(--${term.replace("_", "-")})` });
 /**
  * Fill an element with the chapter.
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 export function mount(element, payload, state) {
   const picture = Picture.create({ payload, state, label: "Where the loss pushes the boxes", arrows: true });
@@ -70,7 +70,7 @@ function bar(loss, longest) {
 /**
  * The loss of the image at this layer.
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 function sum(payload, state) {
   const element = html("div.panel", { "data-role": "loss-sum" });
@@ -101,7 +101,7 @@ function sum(payload, state) {
 /**
  * The same for every layer, as bars to compare; a press goes to the layer.
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 function layers(payload, state) {
   const element = html("div.panel", { "data-role": "loss-layers" });
@@ -131,7 +131,7 @@ function layers(payload, state) {
 /**
  * What each pair adds.
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 function shares(payload, state) {
   const body = html("tbody");
@@ -156,7 +156,7 @@ function shares(payload, state) {
  * @param {Scene} scene
  * @param {PairLoss} pair
  * @param {number} longest
- * @param {Look} state
+ * @param {PageState} state
  */
 function shareRow(scene, { target, query, loss }, longest, state) {
   return html(
@@ -172,7 +172,7 @@ function shareRow(scene, { target, query, loss }, longest, state) {
 /**
  * The queries without a target that cost most.
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 function worst(payload, state) {
   const list = html("div.stack.tight");
@@ -189,7 +189,7 @@ function worst(payload, state) {
 
 /**
  * @param {Scene} scene
- * @param {Look} state
+ * @param {PageState} state
  */
 function worstLine(scene, query, longest, state) {
   const { name, score } = scene.best(query);

@@ -54,20 +54,19 @@ function lambda(base, term, label, set) {
   return { ...slider, read: (criterion) => criterion.weights[term] };
 }
 
-/** How much the queries without a target count; each form has its own name for it. */
+/** How much the queries without a target count. */
 function negatives(base, set) {
-  const softmax = base.form === "softmax";
-  const name = softmax ? "no_object_weight" : "negative_weight";
+  const { setting, name, max } = Loss.NEGATIVES[base.form];
   const slider = Controls.slider({
-    label: softmax ? "no-object weight" : "negative weight",
-    role: name,
+    label: name,
+    role: setting,
     min: 0,
-    max: softmax ? 1 : 2,
+    max,
     step: 0.01,
-    value: base[name],
-    oninput: (value) => set({ [name]: value }),
+    value: base[setting],
+    oninput: (value) => set({ [setting]: value }),
   });
-  return { ...slider, read: (criterion) => criterion[name] };
+  return { ...slider, read: (criterion) => criterion[setting] };
 }
 
 function explain({ form, weights, cost_weights }) {
@@ -75,10 +74,8 @@ function explain({ form, weights, cost_weights }) {
     ([term, label]) =>
       `${label} is ${weights[term]} in the loss and ${cost_weights[term]} in the matching cost; their ratio is kept.`,
   );
-  const none =
-    form === "softmax"
-      ? "The no-object weight is the weight of a query without a target in the cross-entropy;"
-      : "The negative weight is the weight of probability given to a wrong class;";
+  const { name, meaning } = Loss.NEGATIVES[form];
+  const none = `The ${name} is ${meaning};`;
   return ["Each λ changes the matching and the loss.", ...differing, none, "the matching does not read it."].join(" ");
 }
 

@@ -46,7 +46,7 @@ const differing = (scene) => scene.targets.filter((t) => scene.match[t] !== scen
 /**
  * One of the two matches: where they differ on the image, and its total.
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 function side(payload, state, title, match) {
   const label = `${title} match where the two differ`;
@@ -61,7 +61,7 @@ function side(payload, state, title, match) {
 
 /**
  * @param {Scene} scene
- * @param {Look} state
+ * @param {PageState} state
  */
 function row(scene, target, state) {
   const cost = scene.costs.total[target];

@@ -2,6 +2,7 @@
 
 import * as Controls from "../controls.js";
 import { html, svg } from "../dom.js";
+import * as Loss from "../loss.js";
 import * as Picture from "../picture.js";
 import * as Scene from "../scene.js";
 import * as Duplicates from "./duplicates.js";
@@ -16,7 +17,7 @@ const CONFIDENT = 0.3; // probability from which a query without a target is wor
 /**
  * Fill an element with the chapter.
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 export function mount(element, payload, state) {
   const costs = costsOf(payload, state);
@@ -45,7 +46,7 @@ export function mount(element, payload, state) {
 /**
  * The image, and which queries without a target it shows.
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 function pictureOf(payload, state) {
   let shown = "none";
@@ -71,7 +72,7 @@ function pictureOf(payload, state) {
 /**
  * The cost matrix, and the order of its columns.
  * @param {Payload} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 function costsOf(payload, state) {
   let [order, target] = ["match", 0];
@@ -144,9 +145,7 @@ function matrixKey() {
       "span.key",
       "Number: total cost; a stronger colour is cheaper. Bars: weighted terms, on a square-root scale; down is cheaper.",
     ),
-    Controls.key("class", "class"),
-    Controls.key("l1", "L1"),
-    Controls.key("giou", "GIoU"),
+    ...Loss.TERMS.map((term) => Controls.key(term, Loss.TERM_NAMES[term])),
     html("span.key", html("b.ring"), "matched"),
     html("span.key", html("b.ring.dashed"), "runner-up"),
   );

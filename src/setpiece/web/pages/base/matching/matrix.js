@@ -17,7 +17,7 @@ let count = 0;
 
 /**
  * @param {object} options
- * @param {Look} options.state
+ * @param {PageState} options.state
  * @param {() => Scene} options.scene
  * @param {(scene: Scene) => number[]} options.columns the queries to show, in their order
  * @param {string} options.label
@@ -221,9 +221,7 @@ function weighted(scene, term, target, query) {
 
 /** @param {Scene} scene */
 function spoken(scene, target, query) {
-  const parts = Loss.TERMS.map(
-    (term) => `${Loss.TERM_NAMES[term]} ${format(weighted(scene, term, target, query), 2)}`,
-  );
+  const parts = Loss.TERMS.map((term) => `${Loss.TERM_NAMES[term]} ${format(weighted(scene, term, target, query), 2)}`);
   const matched = scene.match[target] === query ? ", matched" : "";
   const total = format(scene.costs.total[target][query], 2);
   return `target ${target}, query ${scene.number(query)}: ${total}, ${parts.join(", ")}${matched}`;

@@ -5,7 +5,6 @@ import { format, html, number } from "../dom.js";
 import * as Loss from "../loss.js";
 import * as Scene from "../scene.js";
 
-
 /** A panel on the pair that the state looks at. */
 export function create({ payload, state }) {
   const element = html("div.pair", { "data-role": "pair", "aria-live": "polite" });

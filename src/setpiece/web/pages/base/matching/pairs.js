@@ -28,7 +28,7 @@ export function create({ payload, state }) {
 
 /**
  * @param {Scene} scene
- * @param {Look} state
+ * @param {PageState} state
  */
 function row(scene, target, state) {
   const query = scene.match[target];
@@ -65,7 +65,7 @@ export function fill(body, rows) {
 
 /**
  * A row that looks at its pair under the pointer or the focus, and holds on to it when pressed.
- * @param {Look} state
+ * @param {PageState} state
  */
 export function rowProperties(state, target, query, role) {
   const look = () => State.hover(state, target, query);
@@ -102,7 +102,7 @@ export function step(event, press) {
 
 /**
  * Mark the row of the pair in view, and scroll to it unless the pointer is in the table.
- * @param {Look} state
+ * @param {PageState} state
  */
 export function mark(box, body, state) {
   for (const row of body.children) {

@@ -1,4 +1,4 @@
-/** The Model chapter: a diagram of this very model with live shapes, and what its queries look at. */
+/** The Model chapter: a diagram of this very model with live shapes, and what its queries attend to. */
 
 import { format, html } from "../../base/dom.js";
 import * as QueryView from "./query_view.js";
@@ -16,7 +16,7 @@ const GROUPS = [
 /**
  * Fill an element with the chapter.
  * @param {PayloadWithModel} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 export function mount(element, payload, state) {
   const { model } = payload;

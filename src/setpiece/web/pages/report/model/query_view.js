@@ -11,7 +11,7 @@ const NEAREST = 0.3; // of the image's width or height, the least that is seen o
 
 /**
  * @param {PayloadWithModel} payload
- * @param {Look} state
+ * @param {PageState} state
  * @returns {HTMLElement}
  */
 export function create(payload, state) {
@@ -58,7 +58,7 @@ function heldQuery(payload, entry, { image, query }) {
 
 /**
  * @param {PayloadWithModel} payload
- * @param {Look} state
+ * @param {PageState} state
  */
 function content(payload, state, own) {
   const { model } = payload;
@@ -121,7 +121,7 @@ const POINT_WORDS =
 
 /**
  * @param {PayloadWithModel} payload
- * @param {Look} state
+ * @param {PageState} state
  * @param {ModelImage} entry
  */
 function chips(payload, state, own, entry, image) {
@@ -144,8 +144,8 @@ function chips(payload, state, own, entry, image) {
 }
 
 /**
- * Look at a query here, and in the other chapters where they have it.
- * @param {Look} state
+ * Select a query here, and in the other chapters where they have it.
+ * @param {PageState} state
  */
 function pick(state, own, image, number, k) {
   own.set({ k, missing: null });

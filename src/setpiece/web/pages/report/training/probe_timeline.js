@@ -7,7 +7,7 @@ import { html, number, svg, table } from "../../base/dom.js";
 import * as State from "../../base/state.js";
 import * as Strips from "./strips.js";
 
-const FRAME = 350; // milliseconds per look while it plays
+const FRAME = 350; // milliseconds per snapshot while it plays
 const HEIGHT = 440; // CSS pixels of the picture, at most
 
 /**
@@ -16,13 +16,13 @@ const HEIGHT = 440; // CSS pixels of the picture, at most
  * @returns {HTMLElement}
  */
 export function create(payload, matching) {
-  const looks = Array.from(Data.array(matching.looks).values);
-  if (!matching.probes.length || !looks.length) return html("div", { hidden: true });
-  const view = State.create({ probe: 0, look: looks.length - 1, layer: matching.layers.length - 1, target: null });
+  const epochs = Array.from(Data.array(matching.kept_epochs).values);
+  if (!matching.probes.length || !epochs.length) return html("div", { hidden: true });
+  const view = State.create({ probe: 0, snapshot: epochs.length - 1, layer: matching.layers.length - 1, target: null });
   const parts = [
-    picture(matching, view, looks),
-    Strips.create(payload, matching, view, looks),
-    pairsTable(payload, matching, view, looks),
+    picture(matching, view, epochs),
+    Strips.create(payload, matching, view, epochs),
+    pairsTable(payload, matching, view, epochs),
   ];
   view.on((changed) => parts.forEach((part) => part.draw(changed)));
   const element = html(
@@ -36,7 +36,7 @@ export function create(payload, matching) {
         "A thick dashed box took its target from another query at this snapshot.",
     ),
     thumbnails(matching, view),
-    controls(matching, view, looks),
+    controls(matching, view, epochs),
     html("div.columns", parts[0].element, parts[1].element),
     parts[2].element,
   );
@@ -67,18 +67,18 @@ function thumbnails(matching, view) {
 }
 
 /** @param {Matching} matching */
-function controls(matching, view, looks) {
+function controls(matching, view, epochs) {
   const slider = Controls.slider({
     label: "After epoch",
-    role: "look",
+    role: "snapshot",
     min: 0,
-    max: looks.length - 1,
+    max: epochs.length - 1,
     step: 1,
-    value: view.look,
-    write: (n) => `${looks[n]}`,
-    oninput: (look) => {
+    value: view.snapshot,
+    write: (n) => `${epochs[n]}`,
+    oninput: (snapshot) => {
       stop();
-      view.set({ look });
+      view.set({ snapshot });
     },
   });
   const layer = Controls.slider({
@@ -100,39 +100,39 @@ function controls(matching, view, looks) {
   };
   play.addEventListener("click", () => {
     if (timer !== null) return stop();
-    if (view.look === looks.length - 1) view.set({ look: 0 });
+    if (view.snapshot === epochs.length - 1) view.set({ snapshot: 0 });
     play.textContent = "❚❚ Pause";
     timer = setInterval(() => {
-      if (!play.isConnected || play.closest("[hidden]") || view.look === looks.length - 1) return stop();
-      view.set({ look: view.look + 1 });
+      if (!play.isConnected || play.closest("[hidden]") || view.snapshot === epochs.length - 1) return stop();
+      view.set({ snapshot: view.snapshot + 1 });
     }, FRAME);
   });
-  view.on((changed) => changed.has("look") && slider.show(view.look));
+  view.on((changed) => changed.has("snapshot") && slider.show(view.snapshot));
   return html("div.controls", play, slider.element, matching.layers.length > 1 && layer.element);
 }
 
 /**
- * What is known of a target's pair at a look.
+ * What is known of a target's pair in a snapshot.
  * @param {Probe} probe
  */
-function pairAt(probe, look, layer, target) {
-  const one = (encoded) => Data.row(encoded, look, layer)[target];
+function pairAt(probe, snapshot, layer, target) {
+  const one = (encoded) => Data.row(encoded, snapshot, layer)[target];
   const query = one(probe.queries);
-  const before = look > 0 ? Data.row(probe.origins, look - 1, layer)[target] : null;
+  const before = snapshot > 0 ? Data.row(probe.origins, snapshot - 1, layer)[target] : null;
   const origin = one(probe.origins);
   return {
     query,
     origin,
     moved: before !== null && before !== origin,
-    box: Array.from(Data.row(probe.boxes, look, layer, target)),
+    box: Array.from(Data.row(probe.boxes, snapshot, layer, target)),
     label: one(probe.best_labels),
     score: one(probe.scores),
-    costs: Array.from(Data.row(probe.costs, look, layer, target)),
+    costs: Array.from(Data.row(probe.costs, snapshot, layer, target)),
   };
 }
 
 /** @param {Matching} matching */
-function picture(matching, view, looks) {
+function picture(matching, view, epochs) {
   const drawing = svg("svg", { role: "img", "data-role": "probe-picture" });
   const element = html("div.picture", drawing);
 
@@ -147,13 +147,13 @@ function picture(matching, view, looks) {
     drawing.style.width = `${size[0]}px`;
     drawing.setAttribute(
       "aria-label",
-      `${probe.name} after epoch ${looks[view.look]}, ${matching.layers[view.layer]}: ` +
+      `${probe.name} after epoch ${epochs[view.snapshot]}, ${matching.layers[view.layer]}: ` +
         `${probe.labels.length} targets and their matched predictions`,
     );
     const ground = probe.src
       ? svg("image", { href: probe.src, width: size[0], height: size[1], preserveAspectRatio: "none" })
       : svg("rect.ground", { width: size[0], height: size[1] });
-    const pairs = probe.labels.map((_, t) => pairAt(probe, view.look, view.layer, t));
+    const pairs = probe.labels.map((_, t) => pairAt(probe, view.snapshot, view.layer, t));
     const target = (t) => Data.row(probe.targets, t);
     const matched = probe.labels.map((_, t) => t).filter((t) => pairs[t].query >= 0);
     drawing.replaceChildren(
@@ -206,7 +206,7 @@ function picture(matching, view, looks) {
  * @param {Payload} payload
  * @param {Matching} matching
  */
-function pairsTable(payload, matching, view, looks) {
+function pairsTable(payload, matching, view, epochs) {
   const start = matching.slots === "top-k" ? "cell" : "slot";
   const heads = ["target", "<class", "query", start, "<predicts", "class cost", "L1", "−GIoU", "changes"];
   const body = html("tbody");
@@ -219,8 +219,8 @@ function pairsTable(payload, matching, view, looks) {
   }
 
   function row(probe, label, target) {
-    const pair = pairAt(probe, view.look, view.layer, target);
-    const origins = looks.map((_, n) => Data.row(probe.origins, n, view.layer)[target]);
+    const pair = pairAt(probe, view.snapshot, view.layer, target);
+    const origins = epochs.map((_, n) => Data.row(probe.origins, n, view.layer)[target]);
     const there = pair.query >= 0;
     return html(
       "tr",

@@ -6,11 +6,11 @@ import { html } from "../../base/dom.js";
 /**
  * @param {Payload} payload
  * @param {Matching} matching
- * @param {object} view a State of {probe, look, layer, target}
- * @param {number[]} looks the epochs of the snapshots
+ * @param {object} view a State of {probe, snapshot, layer, target}
+ * @param {number[]} epochs the epochs of the snapshots
  * @returns {{element: HTMLElement, draw: function(Set<string>)}} `draw` takes the names of what changed
  */
-export function create(payload, matching, view, looks) {
+export function create(payload, matching, view, epochs) {
   const rows = html("div.strips", { "data-role": "strips" });
   const element = html(
     "div",
@@ -20,7 +20,7 @@ export function create(payload, matching, view, looks) {
 
   function draw(changed) {
     if (["probe", "layer"].some((name) => changed.has(name))) rebuild();
-    rows.style.setProperty("--at", (view.look + 0.5) / looks.length);
+    rows.style.setProperty("--at", (view.snapshot + 0.5) / epochs.length);
     [...rows.children].forEach((row, t) => row.classList.toggle("current", t === view.target));
   }
 
@@ -31,7 +31,7 @@ export function create(payload, matching, view, looks) {
 
   function row(probe, label, target) {
     const known = new Map();
-    const parts = stretches(looks.map((_, n) => Data.row(probe.origins, n, view.layer)[target]));
+    const parts = stretches(epochs.map((_, n) => Data.row(probe.origins, n, view.layer)[target]));
     const name = payload.classes[label] ?? `class ${label}`;
     return html(
       "div.strip",
@@ -47,7 +47,7 @@ export function create(payload, matching, view, looks) {
       ),
       html(
         "div.stretches",
-        { onclick: (event) => view.set({ look: lookAt(event), target }) },
+        { onclick: (event) => view.set({ snapshot: snapshotAt(event), target }) },
         ...parts.map(({ origin, length }) => {
           if (!known.has(origin)) known.set(origin, known.size);
           const kind = origin < 0 ? "none" : `of-${known.get(origin) % 6}`;
@@ -68,10 +68,10 @@ export function create(payload, matching, view, looks) {
     );
   }
 
-  function lookAt(event) {
+  function snapshotAt(event) {
     const frame = event.currentTarget.getBoundingClientRect();
-    const place = Math.floor(((event.clientX - frame.left) / frame.width) * looks.length);
-    return Math.min(looks.length - 1, Math.max(0, place));
+    const place = Math.floor(((event.clientX - frame.left) / frame.width) * epochs.length);
+    return Math.min(epochs.length - 1, Math.max(0, place));
   }
 
   return { element, draw };

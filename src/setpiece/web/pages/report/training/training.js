@@ -131,9 +131,9 @@ function probesMoved(matching) {
   return Charts.lines({
     title: "Matching instability",
     role: "chart-moved",
-    x: { title: "epoch", values: Array.from(Data.array(matching.moved_epochs).values) },
+    x: { title: "epoch", values: Array.from(Data.array(matching.snapshot_epochs).values) },
     y: { title: "share of targets", percent: true },
-    series: byLayer(matching, matching.moved),
+    series: byLayer(matching, matching.probe_changes),
     hint:
       "Targets of the probe images whose query was selected from another cell than at the snapshot before. " +
       "The probes are not augmented, so the same cell means the same query.",

@@ -112,7 +112,7 @@ function predictions(payload) {
 
 /**
  * @param {Scene} scene
- * @param {Look} state
+ * @param {PageState} state
  */
 function line(scene, query, state) {
   const { name, score } = scene.best(query);
