@@ -4,7 +4,7 @@
 
 Every step runs forward, loss, backward, clipping, the optimisers and the moving average, and then the recorder or not.
 Printed: the mean steps; what recording a step takes by itself (timed around the recorder alone, since the difference of
-the steps is smaller than their spread; the mean, since it counts several steps at a time); the median look at the
+the steps is smaller than their spread; the mean, since it counts several steps at a time); the median snapshot of the
 probes and file of an epoch, and all of it as a share of the steps. By default an epoch is that of a small data set: its
 end is then reached, and paid for, most often.
 """
@@ -126,7 +126,7 @@ def main() -> None:
         run = Run(options.model, options.images, options.objects, options.batch_size, Path(folder))
         for _ in range(2 * EMA_EVERY):
             run.step(run.batch())  # warm-up
-        plain, recorded, alone, looks, files = [], [], [], [], []
+        plain, recorded, alone, snapshots, files = [], [], [], [], []
         for index in range(2 * options.steps):
             batch = run.batch()
             start = time.perf_counter()
@@ -139,8 +139,8 @@ def main() -> None:
             else:
                 plain.append(stepped - start)
             if index % (4 * JOINED) == 4 * JOINED - 1:  # all steps until here are counted
-                looks.append(seconds_of(lambda: run.recorder.end_epoch(1, 1, 0.0, final=True)))
-                files.append(seconds_of(lambda: run.recorder.end_epoch(2, 1, 0.0, final=False)))  # no look is due
+                snapshots.append(seconds_of(lambda: run.recorder.end_epoch(1, 1, 0.0, final=True)))
+                files.append(seconds_of(lambda: run.recorder.end_epoch(2, 1, 0.0, final=False)))  # no snapshot is due
     steps = options.images // options.batch_size
     between = PER_PROBE * len(run.recorder.probes.examples) / options.batch_size
     median = statistics.median
@@ -150,7 +150,7 @@ def main() -> None:
         statistics.fmean(plain),
         statistics.fmean(recorded),
         statistics.fmean(alone),
-        median(looks),
+        median(snapshots),
         median(files),
     )
 
@@ -162,14 +162,16 @@ def seconds_of(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def report(steps: int, between: float, plain: float, recorded: float, alone: float, look: float, file: float) -> None:
-    """Print milliseconds, and shares of the steps: those of an epoch, and those between two looks."""
-    recording, writing, looking = alone / plain, file / plain / steps, (look - file) / plain / between
+def report(
+    steps: int, between: float, plain: float, recorded: float, alone: float, snapshot: float, file: float
+) -> None:
+    """Print milliseconds, and shares of the steps: those of an epoch, and those between two snapshots."""
+    recording, writing, snapshots = alone / plain, file / plain / steps, (snapshot - file) / plain / between
     print(f"step without recording {plain * 1e3:.1f} ms, with it {recorded * 1e3:.1f} ms")
     print(f"recording a step {alone * 1e3:.2f} ms: {recording:.2%} of the step")
     print(f"an epoch's file {file * 1e3:.1f} ms: {writing:.2%} of {steps} steps")
-    print(f"a look at the probes {(look - file) * 1e3:.0f} ms: {looking:.2%} of {between:.0f} steps")
-    print(f"in all {recording + writing + looking:.2%} of the step")
+    print(f"a snapshot of the probes {(snapshot - file) * 1e3:.0f} ms: {snapshots:.2%} of {between:.0f} steps")
+    print(f"in all {recording + writing + snapshots:.2%} of the step")
 
 
 if __name__ == "__main__":
