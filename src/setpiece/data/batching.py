@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TypeVar
 
 import torch
 from jaxtyping import UInt8
@@ -25,12 +27,14 @@ __all__ = [
     "TrainImages",
     "collate",
     "eval_loader",
+    "load_ahead",
     "loading_processes",
     "pad_images",
     "train_loader",
 ]
 
 Colour = tuple[float, float, float]
+T = TypeVar("T")
 
 
 def pad_images(
@@ -100,6 +104,20 @@ def train_loader(
         persistent_workers=workers > 0,
         generator=torch.Generator(),  # or each epoch would draw a number from the global one
     )
+
+
+def load_ahead(batches: Iterable[T]) -> Iterator[T]:
+    """The same batches, each loaded by a thread while the one before it is worked on.
+
+    The thread computes every operation alone, as a replica does. It draws from the global generators of random numbers,
+    so whoever works on a batch must not.
+    """
+    with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as thread:
+        iterator = iter(batches)
+        upcoming = thread.submit(next, iterator, None)
+        while (batch := upcoming.result()) is not None:
+            upcoming = thread.submit(next, iterator, None)
+            yield batch
 
 
 def eval_loader(

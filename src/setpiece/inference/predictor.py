@@ -18,8 +18,9 @@ from setpiece.evaluation import sv
 from setpiece.inference.detections import COCO_LIMIT, to_detections
 from setpiece.inference.precision import Precision, autocast, uses_bf16
 from setpiece.inference.preprocess import Picture, preprocess, to_pixels
+from setpiece.inference.threads import in_threads
 from setpiece.model.checkpoint import Checkpoint
-from setpiece.records import Images, Outputs
+from setpiece.records import Batch, Images, Outputs
 
 __all__ = ["BATCH_SIZE", "Predictor"]
 
@@ -54,18 +55,26 @@ class Predictor:
         """Resize, pad and normalise RGB pictures, see `inference.preprocess`."""
         return preprocess(pictures, self.checkpoint)
 
-    @torch.inference_mode()
     def outputs(self, images: Images) -> Outputs:
         """What the model predicts in each of its L prediction sets."""
-        model, device = self.checkpoint.model, self.device
+        with _evaluating(self.checkpoint.model):
+            return self._outputs(images)
+
+    @torch.inference_mode()
+    def _outputs(self, images: Images) -> Outputs:
+        device = self.device
         images = images.to(device)
-        with _evaluating(model), autocast(device, uses_bf16(self.precision, device)):
-            outputs: Outputs = model(images.pixels, images.padding)
+        with autocast(device, uses_bf16(self.precision, device)):
+            outputs: Outputs = self.checkpoint.model(images.pixels, images.padding)
         return outputs
 
     def detections(self, images: Images, *, threshold: float, limit: int = COCO_LIMIT) -> list[sv.Detections]:
         """The last set as detections in pixels of each original image, see `to_detections`."""
-        outputs, sizes = self.outputs(images), images.original_sizes.to(self.device)
+        with _evaluating(self.checkpoint.model):
+            return self._detections(images, threshold, limit)
+
+    def _detections(self, images: Images, threshold: float, limit: int) -> list[sv.Detections]:
+        outputs, sizes = self._outputs(images), images.original_sizes.to(self.device)
         form = self.checkpoint.model.form
         return to_detections(outputs, sizes, self.checkpoint.classes, form, threshold=threshold, limit=limit)
 
@@ -85,8 +94,14 @@ class Predictor:
 
     def _predict(self, pictures: Iterator[Picture], threshold: float) -> Iterator[sv.Detections]:
         limit = max(COCO_LIMIT, self.checkpoint.model.num_queries)
-        while batch := [to_pixels(picture) for picture in islice(pictures, BATCH_SIZE)]:
-            yield from self.detections(self.preprocess(batch), threshold=threshold, limit=limit)
+
+        def detect(batch: list[Picture]) -> list[sv.Detections]:
+            return self._detections(self.preprocess([to_pixels(picture) for picture in batch]), threshold, limit)
+
+        batches = iter(lambda: list(islice(pictures, BATCH_SIZE)), [])
+        with _evaluating(self.checkpoint.model):
+            for found in in_threads(detect, batches, self.device):
+                yield from found
 
     def detect(
         self,
@@ -120,9 +135,14 @@ class Predictor:
             rank=rank,
             world_size=world_size,
         )
-        for batch in loader:
-            found = self.detections(batch.images, threshold=threshold)
-            yield from zip(batch.image_ids.tolist(), found, strict=True)
+
+        def detect(batch: Batch) -> list[tuple[int, sv.Detections]]:
+            found = self._detections(batch.images, threshold, COCO_LIMIT)
+            return list(zip(batch.image_ids.tolist(), found, strict=True))
+
+        with _evaluating(self.checkpoint.model):
+            for found in in_threads(detect, loader, self.device):
+                yield from found
 
 
 @contextmanager

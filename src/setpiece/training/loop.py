@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch.utils.tensorboard import SummaryWriter
 
-from setpiece.data.batching import EpochSampler, TrainImages, loading_processes, train_loader
+from setpiece.data.batching import EpochSampler, TrainImages, load_ahead, loading_processes, train_loader
 from setpiece.data.dataset import Dataset
 from setpiece.errors import NonFiniteCostError, WeightsError
 from setpiece.evaluation import CocoMetrics
@@ -31,8 +32,10 @@ from setpiece.runs.layout import RunFolder, read_metrics, write_metrics
 from setpiece.runs.state import Position, load_state, save_state
 from setpiece.training.config import TrainConfig
 from setpiece.training.display import Display, duration
+from setpiece.training.neighbours import Neighbours
 from setpiece.training.pictures import write_pictures
 from setpiece.training.recorder import Recorder
+from setpiece.training.replicas import one_thread_per_operation
 from setpiece.training.result import TrainingResult
 from setpiece.training.schedule import Stopwatch, image_scale
 from setpiece.training.step import Stepper
@@ -67,20 +70,24 @@ class Trainer:
     ) -> None:
         self.config, self.accelerator, self.images, self.valid = config, accelerator, images, valid
         self.folder, self.display = folder, display
-        self.stepper = Stepper(checkpoint.model, config, accelerator)
-        self.checkpoint = replace(checkpoint, model=self.stepper.ema_model)
-        self.predictor = Predictor(self.checkpoint, config.precision)
         self.sampler = EpochSampler(
             len(images),
             config.batch_size,
             seed=config.seed,
             rank=accelerator.process_index,
             world_size=accelerator.num_processes,
+            weights=images.weights,
         )
+        self.stepper = Stepper(checkpoint.model, config, accelerator, self.sampler.batch_size)
+        self.checkpoint = replace(checkpoint, model=self.stepper.ema_model)
+        self.predictor = Predictor(self.checkpoint, config.precision)
         by_device = loading_processes(accelerator.device, accelerator.num_processes)
         self.workers = by_device if config.workers is None else config.workers
         self.loader = train_loader(images, self.sampler, checkpoint.mean, checkpoint.std, workers=self.workers)
         self.position, self.watch, self.saved_at = Position(), Stopwatch(), 0.0
+        # Where all of a run is in this process, and on its cores.
+        whole = accelerator.device.type == "cpu" and accelerator.num_processes == 1 and self.workers == 0
+        self.neighbours = Neighbours() if whole else None
         self.progress = 0.0  # share of the run that is done; all processes agree on it
         self.best: TrainingResult | None = None
         self.recorder: Recorder | None = None  # of the main process, like the events
@@ -102,6 +109,8 @@ class Trainer:
             self._epoch()
         if self.events is not None:
             self.events.close()
+        if self.neighbours is not None and (sentence := self.neighbours.sentence()):
+            self.display.say(sentence)
         self.accelerator.wait_for_everyone()  # what the main process writes is there for all
         return self.best or TrainingResult(self.folder.last, self._copy(), None)
 
@@ -145,15 +154,17 @@ class Trainer:
         self.sampler.set_epoch(position.epoch, position.batch, self._image_scale)
         started_at, seconds = position.batch, self.watch.elapsed
         self.stepper.model.train()
+        replicas = self.stepper.replicas is not None
         self.watch.start()
-        for batch in self.loader:
-            self._step(batch.to(self.accelerator.device))
-            if self.progress >= 1:
-                break  # no save here: the final state is saved after its evaluation, so a kill cannot skip that
-            if time.monotonic() - self.saved_at > SAVE_SECONDS:
-                self.watch.pause()
-                self._save_state()
-                self.watch.start()
+        with one_thread_per_operation() if replicas else nullcontext():
+            for batch in load_ahead(self.loader) if replicas and self.workers == 0 else self.loader:
+                self._step(batch.to(self.accelerator.device))
+                if self.progress >= 1:
+                    break  # no save here: the final state is saved after its evaluation, so a kill cannot skip that
+                if time.monotonic() - self.saved_at > SAVE_SECONDS:
+                    self.watch.pause()
+                    self._save_state()
+                    self.watch.start()
         if self.recorder is not None:
             self.recorder.end_epoch(position.epoch + 1, position.step, self.watch.elapsed, final=self.progress >= 1)
         self.watch.pause()
@@ -196,7 +207,8 @@ class Trainer:
         self.display.step(
             self.position.epoch + 1,
             self.progress,
-            f"{means}  lr {self.stepper.learning_rate:.1e}  {rate:.0f} images/s  {duration(left)} left",
+            f"{means}  lr {self.stepper.learning_rate:.1e}  {rate:.0f} images/s  {duration(left)} left  "
+            f"{self.neighbours.note() if self.neighbours else ''}".rstrip(),
         )
 
     def _end_epoch(self, speed: dict[str, float]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from typing import cast
 
 import torch
@@ -33,6 +35,7 @@ class Muon(torch.optim.Optimizer):
     Args:
         params: matrices (r, c) and convolutions (channels out, channels in, height, width).
         lr: η, above 0.
+        threads: make matrices of different shapes orthogonal at the same time; one after the other where None.
         momentum: μ, in [0, 1).
         weight_decay: λ, at least 0.
 
@@ -47,10 +50,12 @@ class Muon(torch.optim.Optimizer):
         params: Iterable[Tensor] | Iterable[dict[str, object]],
         lr: float,
         *,
+        threads: ThreadPoolExecutor | None = None,
         momentum: float = 0.95,
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self._threads = threads
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -68,12 +73,9 @@ class Muon(torch.optim.Optimizer):
             by_shape = defaultdict(list)
             for parameter, direction in zip(params, directions, strict=True):
                 by_shape[_wide(direction).shape].append((_rows(parameter), _wide(direction)))
-            for (_, columns), pairs in by_shape.items():
-                stacked = torch.stack([direction for _, direction in pairs]).float()  # `polar` needs it
-                size = -group["lr"] * ADAMS_SIZE * columns**0.5
-                for (rows, _), turned in zip(pairs, polar(stacked), strict=True):
-                    is_wide = len(rows) == len(turned)
-                    rows.add_((turned if is_wide else turned.T).reshape(rows.shape), alpha=size)
+            in_turn = map if self._threads is None else self._threads.map
+            for _ in in_turn(_move, by_shape.values(), repeat(group["lr"])):
+                pass
         return loss
 
     def _directions(self, params: list[Tensor], momentum: float) -> tuple[Tensor, ...]:
@@ -85,6 +87,16 @@ class Muon(torch.optim.Optimizer):
         averages = [self.state[parameter]["average"] for parameter in params]
         torch._foreach_lerp_(averages, gradients, 1 - momentum)
         return torch._foreach_lerp(gradients, averages, momentum)
+
+
+@torch.no_grad()
+def _move(pairs: list[tuple[Tensor, Tensor]], rate: float) -> None:
+    """Move weights, given as rows, in their directions, which are matrices of one shape."""
+    stacked = torch.stack([direction for _, direction in pairs]).float()  # `polar` needs it
+    size = -rate * ADAMS_SIZE * stacked.shape[-1] ** 0.5
+    for (rows, _), turned in zip(pairs, polar(stacked), strict=True):
+        is_wide = len(rows) == len(turned)
+        rows.add_((turned if is_wide else turned.T).reshape(rows.shape), alpha=size)
 
 
 def polar(matrices: Float[Tensor, "N r c"]) -> Float[Tensor, "N r c"]:

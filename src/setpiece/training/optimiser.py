@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -21,7 +22,9 @@ EMA_EVERY = 4  # steps
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
-def make_optimisers(model: SetModel, config: TrainConfig) -> list[torch.optim.Optimizer]:
+def make_optimisers(
+    model: SetModel, config: TrainConfig, threads: ThreadPoolExecutor | None = None
+) -> list[torch.optim.Optimizer]:
     """Make AdamW for all parameters, or Muon for the matrices within the network and AdamW for the rest.
 
     The CNN has its own learning rate. Only matrices and convolutions are decayed: vectors (biases, norms) do not
@@ -31,6 +34,7 @@ def make_optimisers(model: SetModel, config: TrainConfig) -> list[torch.optim.Op
     Args:
         model: what is trained.
         config: `optimiser`, the learning rates, weight decay and beta2.
+        threads: for Muon.
     """
     for_adamw = {id(m.weight) for m in model.modules() if isinstance(m, nn.Conv2d) and m.groups > 1}
     for_adamw |= {id(parameter) for parameter in model.class_head_parameters()}
@@ -49,7 +53,7 @@ def make_optimisers(model: SetModel, config: TrainConfig) -> list[torch.optim.Op
     by_adamw = torch.optim.AdamW(adamw, betas=(0.9, config.beta2), fused=True)
     if not muon:
         return [by_adamw]
-    return [Muon(muon, config.learning_rate), by_adamw]
+    return [Muon(muon, config.learning_rate, threads=threads), by_adamw]
 
 
 def _kind(parameter: Tensor, for_adamw: set[int]) -> str:

@@ -19,6 +19,7 @@ from setpiece.records import Batch, Losses, Outputs
 from setpiece.setloss import active_losses, auxiliary_losses, training_criterion
 from setpiece.training.config import TrainConfig
 from setpiece.training.optimiser import make_ema, make_optimisers, scale_learning_rates, update_ema
+from setpiece.training.replicas import Replicas, replica_count
 from setpiece.training.schedule import learning_rate_factor
 
 __all__ = ["Step", "Stepper"]
@@ -47,9 +48,10 @@ class Stepper:
         model: where to start from; a copy of it is trained.
         config: the settings of the run.
         accelerator: brings the processes of the run together.
+        batch_size: images of a step; fewer than the settings say where the data set has fewer.
     """
 
-    def __init__(self, model: SetModel, config: TrainConfig, accelerator: Accelerator) -> None:
+    def __init__(self, model: SetModel, config: TrainConfig, accelerator: Accelerator, batch_size: int) -> None:
         self.config, self.accelerator = config, accelerator
         self.bf16 = uses_bf16(config.precision, accelerator.device)
         self.criterion = training_criterion(model.form)
@@ -57,11 +59,13 @@ class Stepper:
         trained = copy.deepcopy(model).to(accelerator.device)
         trained.to(memory_format=torch.channels_last)
         self.ema = make_ema(trained, config.ema_decay)
-        optimisers = make_optimisers(trained, config)
+        count = replica_count(trained, accelerator.device, batch_size, accelerator.num_processes)
+        self.replicas = Replicas(trained, count) if count > 1 else None
+        optimisers = make_optimisers(trained, config, self.replicas.threads if self.replicas else None)
         together = accelerator.num_processes > 1 and accelerator.device.type == "cuda"
-        self.model, *self.optimisers = accelerator.prepare(
-            synchronise_norms(trained) if together else trained, *optimisers
-        )
+        model, *self.optimisers = accelerator.prepare(synchronise_norms(trained) if together else trained, *optimisers)
+        self.trained = cast(SetModel, accelerator.unwrap_model(model))
+        self.model = self.replicas or model
 
     @property
     def ema_model(self) -> SetModel:
@@ -85,7 +89,8 @@ class Stepper:
             NonFiniteCostError: the model predicted NaN or infinity; the index says for which image of the batch.
         """
         scale_learning_rates(self.optimisers, learning_rate_factor(step, progress, self.config.warmup_steps))
-        torch.manual_seed(stable_seed(self.config.seed, self.accelerator.process_index, step))  # dropout
+        if self.replicas is None:  # they have no dropout, and the next batch is being drawn beside them
+            torch.manual_seed(stable_seed(self.config.seed, self.accelerator.process_index, step))
         with autocast(self.accelerator.device, self.bf16):
             pixels = batch.images.pixels.contiguous(memory_format=torch.channels_last)
             outputs = self.model(pixels, batch.images.padding)
@@ -98,7 +103,7 @@ class Stepper:
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad()
-        update_ema(self.ema, self.accelerator.unwrap_model(self.model), step)
+        update_ema(self.ema, self.trained, step)
         last_terms = {name: term[-1] for name, term in losses.terms.items()}
         return Step(outputs, losses, self._values({"loss": losses.total, **last_terms, **auxiliary}))
 
@@ -113,7 +118,7 @@ class Stepper:
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on."""
         return {
-            "model": self.accelerator.unwrap_model(self.model).state_dict(),
+            "model": self.trained.state_dict(),
             "ema": self.ema.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
         }
@@ -124,7 +129,7 @@ class Stepper:
         Raises:
             RuntimeError, ValueError: names or shapes of weights differ, or groups of the optimisers.
         """
-        self.accelerator.unwrap_model(self.model).load_state_dict(state["model"])
+        self.trained.load_state_dict(state["model"])
         self.ema.load_state_dict(state["ema"])
         for optimiser, optimiser_state in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(optimiser_state)
