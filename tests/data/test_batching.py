@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from itertools import chain
 
 import numpy as np
@@ -12,9 +13,10 @@ from torch import Tensor
 
 from setpiece.data import EpochSampler, TrainImages, collate, eval_loader, open_dataset, train_loader
 from setpiece.data.augmentation.canvas import RandomCanvas
-from setpiece.data.batching import loading_processes
+from setpiece.data.batching import load_ahead, loading_processes
 from setpiece.data.items import Item, oriented
-from setpiece.errors import UsageError
+from setpiece.data.sampler import Key
+from setpiece.errors import DataError, UsageError
 from setpiece.records import Batch, InputSize
 from setpiece.setloss.boxes import cxcywh_to_xyxy
 
@@ -182,10 +184,41 @@ def test_epochs_and_seeds_differ_in_order():
     def order(seed, epoch):
         sampler = EpochSampler(50, 5, seed=seed)
         sampler.set_epoch(epoch)
-        return [index for batch in sampler for _, index, _ in batch]
+        return [key.image for batch in sampler for key in batch]
 
     assert order(0, 0) == order(0, 0)
     assert order(0, 0) != order(0, 1) != order(1, 0) != order(0, 0)
+
+
+@given(st.lists(st.floats(0.1, 10), min_size=1, max_size=30), st.integers(0, 20))
+def test_an_image_is_drawn_as_often_as_it_weighs_and_each_time_in_another_way(weights, epoch):
+    sampler = EpochSampler(len(weights), 1, weights=weights)
+    sampler.set_epoch(epoch)
+    keys = [key for batch in sampler for key in batch]
+    assert len(set(keys)) == len(keys) == len(weights)
+    for index, weight in enumerate(weights):
+        expected = weight * len(weights) / sum(weights)
+        assert math.floor(expected - 1e-6) <= sum(key.image == index for key in keys) <= math.ceil(expected + 1e-6)
+
+
+def test_equal_weights_draw_every_image_once_and_copies_of_an_image_differ(dataset):
+    sampler = EpochSampler(9, 2, weights=[3.0] * 9)
+    assert len({key.image for batch in sampler for key in batch}) == 8
+    images = TrainImages(dataset, SIZE)
+    first, again, copy = (images[key].image for key in ((0, 1, 1.0), Key(0, 1, 1.0, 0), Key(0, 1, 1.0, 1)))
+    assert torch.equal(first, again)
+    assert first.shape != copy.shape or not torch.equal(first, copy)
+
+
+def test_batches_that_are_loaded_ahead_are_the_same_and_so_are_their_errors():
+    def batches():
+        yield from range(3)
+        raise DataError("cell.jpg is broken")
+
+    ahead = load_ahead(batches())
+    assert [next(ahead) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(DataError, match="broken"):
+        next(ahead)
 
 
 @pytest.mark.parametrize(("length", "batch_size", "world_size"), [(9, 4, 3), (9, 0, 1), (2, 4, 4)])

@@ -49,6 +49,7 @@ class Dataset:
         classes: names, in the order that the source declares them; the same in every split.
         category_ids: the data set's own id of every class.
         defects: what was wrong or unusual, and the rule applied to each kind.
+        weights: how often training draws each image, in proportion; all equally often where None.
     """
 
     root: Path
@@ -57,6 +58,7 @@ class Dataset:
     category_ids: tuple[int, ...]
     examples: tuple[Example, ...]
     defects: Defects
+    weights: tuple[float, ...] | None = None
 
     def to_coco(self) -> dict[str, Any]:
         """The ground truth in COCO's layout, under the data set's own image and category ids.

@@ -24,7 +24,7 @@ from setpiece.setloss.boxes import xyxy_to_cxcywh
 
 __all__ = ["EvalImages", "Item", "Orientations", "TrainImages", "oriented"]
 
-CACHE_LIMIT = 2 * 2**30  # bytes
+CACHE_LIMIT = 2 * 2**30  # bytes; the same on every machine, so that equal seeds give equal items
 DETAIL = 1.5  # augmentation enlarges parts of an image by about this factor; kept images are larger so that none blurs
 
 Transform = Callable[[tv_tensors.Image, dict[str, Tensor]], tuple[Tensor, dict[str, Tensor]]]
@@ -49,9 +49,9 @@ class Item:
 
 
 class TrainImages(torch.utils.data.Dataset[Item]):
-    """Augmented images for training, by key (epoch, image index, scale).
+    """Augmented images for training, by key (epoch, image index, scale, copy).
 
-    Random numbers depend only on (seed, epoch, image index), not on the process and not on earlier draws. Global
+    Random numbers depend only on (seed, epoch, image index, copy), not on the process and not on earlier draws. Global
     generators are not changed. The scale is the size of the augmented image as a share of the input size, see
     `InputSize.scaled`.
 
@@ -74,6 +74,7 @@ class TrainImages(torch.utils.data.Dataset[Item]):
         orientations: Orientations = "mirrored",
     ) -> None:
         self.examples = dataset.examples
+        self.weights = dataset.weights
         self.size = size
         self.seed = seed
         self.augmentation = augmentation
@@ -81,13 +82,13 @@ class TrainImages(torch.utils.data.Dataset[Item]):
         self._transforms: dict[InputSize, Transform] = {}
         self._cache: list[Tensor] = []
 
-    def prepare(self, progress: Callable[[int, int], None] | None = None, *, limit: int = CACHE_LIMIT) -> bool:
+    def prepare(self, progress: Callable[[int, int], None] | None = None, *, limit: int | None = None) -> bool:
         """Decode every image once, and keep it at `DETAIL` times the input size (never enlarged).
 
         Args:
             progress: called with (images done, images in all) after each.
-            limit: bytes that the images may take; if they would take more, none is kept and each is decoded
-                whenever it is asked for.
+            limit: bytes that the images may take, `CACHE_LIMIT` where None; if they would take more, none is kept and
+                each is decoded whenever it is asked for.
 
         Returns:
             Whether the images were kept.
@@ -95,7 +96,8 @@ class TrainImages(torch.utils.data.Dataset[Item]):
         Raises:
             DataError: an image cannot be decoded.
         """
-        if sum(3 * height * width for height, width in map(self._kept_size, self.examples)) > limit:
+        size = sum(3 * height * width for height, width in map(self._kept_size, self.examples))
+        if size > (CACHE_LIMIT if limit is None else limit):
             return False
         images = []
         for example in self.examples:
@@ -112,8 +114,8 @@ class TrainImages(torch.utils.data.Dataset[Item]):
     def __len__(self) -> int:
         return len(self.examples)
 
-    def __getitem__(self, key: Key) -> Item:
-        epoch, index, scale = key
+    def __getitem__(self, key: Key | tuple[int, int, float]) -> Item:
+        epoch, index, scale, copy = Key(*key)
         size = self.size.scaled(scale)
         if size not in self._transforms:
             self._transforms[size] = self.augmentation(size)
@@ -121,7 +123,7 @@ class TrainImages(torch.utils.data.Dataset[Item]):
         image = self._cache[index] if self._cache else _decode(example)
         with torch.random.fork_rng(devices=[]):
             # Not torch.manual_seed, which would seed the accelerator's generators too.
-            torch.default_generator.manual_seed(stable_seed(self.seed, epoch, index))
+            torch.default_generator.manual_seed(stable_seed(self.seed, epoch, index, *([copy] if copy else [])))
             return oriented(_item(example, image, self._transforms[size]), self.orientations)
 
 

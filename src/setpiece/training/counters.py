@@ -29,7 +29,8 @@ WORST = 20  # images of highest loss that are kept
 
 @dataclass(frozen=True)
 class Seen:
-    """What is counted of one step, or of several joined steps in which no image occurs twice.
+    """What is counted of one step, or of several joined steps. An image that occurs twice is compared with its match
+    before all of them.
 
     Attributes:
         steps: how many.
@@ -144,7 +145,7 @@ class Counters:
         """The fields of `recording.Epoch` that are counted here."""
         steps, images, targets, compared = self._numbers.tolist()
         mean, square = self._boxes / np.maximum(self._seen, 1)[:, None]
-        worst = np.argsort(-self._losses, kind="stable")[: min(WORST, images)]
+        worst = np.argsort(-self._losses, kind="stable")[: min(WORST, (self._losses > -np.inf).sum())]
         return {
             "images": images,
             "targets": targets,

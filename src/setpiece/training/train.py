@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import torch
 from accelerate import Accelerator
 
 from setpiece.data.augmentation.canvas import RandomCanvas
 from setpiece.data.augmentation.paper import train_transform
-from setpiece.data.batching import TrainImages
+from setpiece.data.batching import Orientations, TrainImages
 from setpiece.data.dataset import Dataset
 from setpiece.errors import SetpieceError, UsageError
 from setpiece.model.checkpoint import Checkpoint
 from setpiece.model.presets import presets
 from setpiece.runs.layout import RunFolder
 from setpiece.training.allocator import keep_freed_memory
+from setpiece.training.choices import common_aspect, fit_to_data
 from setpiece.training.config import TrainConfig
 from setpiece.training.display import Display
 from setpiece.training.loop import Trainer
@@ -42,7 +44,8 @@ def train(
         dataset: the images to train on.
         valid: the images to evaluate on; nothing is evaluated where None.
         config: the settings. `model`, `backbone` and `size` have to be those of the checkpoint. `data` and `pretrained`
-            are recorded and not read: a checkpoint does not say what its weights started from.
+            are recorded and not read: a checkpoint does not say what its weights started from. What is left open is
+            decided by the data, see `choices.fit_to_data`.
         output: the run folder, see `setpiece.runs.layout`.
         resume: continue the run in `output`, if there is one.
         display: where progress is shown; nowhere where None.
@@ -56,18 +59,22 @@ def train(
             leaves no folder.
     """
     _require_settings_of(checkpoint, config)
+    config, checkpoint, dataset, choices = fit_to_data(config, checkpoint, dataset)
     keep_freed_memory()
     on_cpu = not torch.accelerator.is_available()  # with several processes Accelerate does not detect this itself
     accelerator = Accelerator(cpu=on_cpu, mixed_precision="no")  # we use our own autocast, in evaluation too
     if display is None or not accelerator.is_main_process:
         display = Display()
     run = RunFolder(output)
+    orientations = cast(Orientations, config.orientations)  # no longer "auto"
     size = checkpoint.size.scaled(config.train_scale)
-    on_canvas = partial(RandomCanvas, margin=checkpoint.mean)
+    on_canvas = partial(RandomCanvas, margin=checkpoint.mean, aspect=common_aspect(dataset, orientations))
     augmentation = on_canvas if config.augmentation == "canvas" else train_transform
-    images = TrainImages(dataset, size, seed=config.seed, augmentation=augmentation, orientations=config.orientations)
+    images = TrainImages(dataset, size, seed=config.seed, augmentation=augmentation, orientations=orientations)
     with display:
         _say_defects(dataset, valid, display)
+        for choice in choices:
+            display.say(choice)
         kept = images.prepare(lambda done, total: display.show("decoding", done / total, f"{done} images"))
         if accelerator.is_main_process:
             run.create(config.to_dict(), resume=resume)

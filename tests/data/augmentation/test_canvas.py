@@ -27,6 +27,17 @@ def test_every_canvas_is_square_and_shows_a_small_image_whole():
         assert 0.45 * 60 * 128 / 160 < long < 0.85 * 60 * 128 / 160
 
 
+@pytest.mark.parametrize(
+    ("aspect", "shape"), [(0.56, (96, 128)), (0.75, (96, 128)), (4 / 3, (128, 96)), (3.0, (128, 64))]
+)
+def test_a_canvas_has_the_aspect_that_is_asked_for_and_boxes_stay_on_it(aspect, shape):
+    for seed in range(10):
+        torch.manual_seed(seed)
+        image, target = RandomCanvas(SIZE, aspect=aspect)(*scene_with_a_rectangle(120, 160, (40, 30, 100, 66)))
+        assert image.shape[1:] == shape
+        assert (target["boxes"] <= torch.tensor([*shape[::-1], *shape[::-1]])).all()
+
+
 def test_the_margin_has_the_colour_that_normalisation_takes_to_zero():
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     transform = RandomCanvas(SIZE, scales=(0.5, 0.5), stretch=1.0, margin=mean)
