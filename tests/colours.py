@@ -77,7 +77,7 @@ class Measuring(SetModel):
     def prediction_sets(self):
         return layer_names(2)
 
-    def replace_class_head(self, classes):
+    def change_classes(self, rows):
         raise NotImplementedError
 
     def class_head_parameters(self):

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from setpiece.errors import SetpieceError, UsageError, WeightsError
-from setpiece.model.checkpoint import create, load, save
+from setpiece.model.checkpoint import create, load, save, with_classes
 from setpiece.model.formats.published import original_name, transformers_name
 from setpiece.model.presets import presets
 from setpiece.records import InputSize
@@ -160,7 +160,20 @@ def test_a_write_that_fails_leaves_the_old_checkpoint(tiny, monkeypatch):
 # --- other classes
 
 
-def test_a_head_for_other_classes_is_replaced_and_a_message_says_so(tiny, caplog):
+def test_a_class_keeps_by_its_name_what_was_learned_of_it(tiny, caplog):
+    _, folder = tiny
+    checkpoint = load(folder)
+    with caplog.at_level(logging.WARNING, logger="setpiece"):
+        other = with_classes(checkpoint, ["queen", "jack", "ace"], "cards")
+    old, new = checkpoint.model.class_head.weight, other.model.class_head.weight
+    torch.testing.assert_close(new[[0, 2, 3]], old[[2, 0, 3]])
+    assert "(ace, king, queen): keeps 2 of them and has to be trained on 1 class (jack)." in caplog.text
+    caplog.clear()
+    assert with_classes(checkpoint, ["king"], "cards").model.class_head.out_features == 2
+    assert caplog.text == ""
+
+
+def test_a_head_for_other_classes_is_new_and_a_message_says_so(tiny, caplog):
     checkpoint, folder = tiny
     with caplog.at_level(logging.WARNING, logger="setpiece"):
         other = load(folder, classes=["cat", "dog"])

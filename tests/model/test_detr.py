@@ -6,6 +6,7 @@ from torch import nn
 from torchvision.models import resnet50
 from torchvision.ops import FrozenBatchNorm2d
 
+from setpiece.errors import UsageError
 from setpiece.model.backbones.single_scale import ResNetBackbone, TinyBackbone
 from setpiece.model.detr import detr_r50, detr_r50_dc5, detr_r101, detr_r101_dc5, detr_tiny
 from setpiece.records import Outputs
@@ -88,13 +89,21 @@ def test_detr_tiny_freezes_nothing_and_fits_a_laptop():
     assert sum(p.numel() for p in model.parameters()) < 3_000_000
 
 
-def test_class_head_can_be_replaced_alone():
+def test_classes_change_alone_and_those_that_stay_keep_their_rows():
     model = detr_tiny(3)
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    model.replace_class_head(8)
-    assert model.class_head.weight.shape == (9, 128)
+    model.change_classes([2, None, 0])
+    old, new = before["class_head.weight"], model.class_head.weight
+    torch.testing.assert_close(new, torch.stack([old[2], old[:3].mean(0), old[0], old[3]]))  # the last is no-object
     after = model.state_dict()
     assert all(torch.equal(after[k], v) for k, v in before.items() if not k.startswith("class_head."))
+
+
+def test_learned_queries_cannot_become_more():
+    model = detr_tiny(3)
+    model.change_queries(60)
+    with pytest.raises(UsageError, match="learned 60 queries: there cannot be 61"):
+        model.change_queries(61)
 
 
 def test_feature_map_is_that_of_torchvisions_resnet():

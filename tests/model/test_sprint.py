@@ -244,7 +244,7 @@ def test_imagenet_weights_out_of_reach_are_one_sentence_that_says_what_to_do(mon
         raise OSError("no route to host")
 
     monkeypatch.setattr("torchvision.models.ResNet50_Weights.get_state_dict", offline)
-    with pytest.raises(WeightsError, match=r"resnet50 could not be fetched .*no route to host.*--no-pretrained\.$"):
+    with pytest.raises(WeightsError, match=r"resnet50 could not be fetched .*no route to host.*--from-scratch\.$"):
         create("sprint-m", ["a"], pretrained_backbone=True)
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Literal
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from setpiece.errors import UsageError
 from setpiece.model.tracing import QueryTrace
 from setpiece.records import Form, Outputs
 
-__all__ = ["Role", "SetModel", "layer_names"]
+__all__ = ["Role", "SetModel", "changed_classes", "layer_names"]
 
 Role = Literal["backbone", "encoder", "queries", "decoder", "heads"]
 
@@ -63,8 +65,22 @@ class SetModel(nn.Module):
         """
 
     @abstractmethod
-    def replace_class_head(self, classes: int) -> None:
-        """Replace the class heads by new, untrained ones for `classes`; all else stays."""
+    def change_classes(self, rows: Sequence[int | None]) -> None:
+        """Give the class heads other classes; all else stays.
+
+        Args:
+            rows: for each new class the old class that it continues, or None. A class that continues none starts from
+                the mean of all old ones: from what tells an object from the background.
+        """
+
+    def change_queries(self, count: int) -> None:
+        """Have `count` object queries from now on.
+
+        Raises:
+            UsageError: the model has learned its queries, so their number is fixed.
+        """
+        if count != self.num_queries:
+            raise UsageError(f"{type(self).__name__} has learned {self.num_queries} queries: there cannot be {count}.")
 
     @abstractmethod
     def class_head_parameters(self) -> Iterable[nn.Parameter]:
@@ -89,6 +105,27 @@ def layer_names(count: int) -> tuple[str, ...]:
         ('layer 1', 'layer 2')
     """
     return tuple(f"layer {layer}" for layer in range(1, count + 1))
+
+
+@torch.no_grad()
+def changed_classes(head: nn.Linear, rows: Sequence[int | None], classes: int) -> nn.Linear:
+    """A class head with other rows, see `SetModel.change_classes`.
+
+    Args:
+        head: the first of its rows are of classes; those after them, such as no-object, stay.
+        rows: for each new class the row that it keeps, or None for the mean of all.
+        classes: how many of the rows are of classes.
+    """
+
+    def change(old: Tensor) -> Tensor:
+        mean = old[:classes].mean(0)
+        return torch.cat([torch.stack([mean if row is None else old[row] for row in rows]), old[classes:]])
+
+    weight, bias = change(head.weight), change(head.bias)
+    changed = nn.Linear(weight.shape[1], len(weight), device=weight.device, dtype=weight.dtype)
+    changed.weight.copy_(weight)
+    changed.bias.copy_(bias)
+    return changed
 
 
 def _rename_in_place(model: nn.Module, state: dict[str, Tensor], prefix: str, *_: Any) -> None:

@@ -118,7 +118,7 @@ def load(source: str | Path, classes: Sequence[str] | None = None) -> Checkpoint
             `.safetensors` file with its `config.json` beside it; an original `.pth` file; or a hub id such as
             `"facebook/detr-resnet-50"`.
         classes: the classes wanted. Where the checkpoint has others, its class head is replaced by a new one and
-            a warning of the logger `setpiece` says so.
+            a warning of the logger `setpiece` says which are new, see `with_classes`.
 
     Raises:
         UsageError: there is nothing at `source`.
@@ -134,24 +134,26 @@ def load(source: str | Path, classes: Sequence[str] | None = None) -> Checkpoint
     return checkpoint if classes is None else with_classes(checkpoint, classes, str(source))
 
 
-def with_classes(checkpoint: Checkpoint, classes: Sequence[str], name: str) -> Checkpoint:
-    """A checkpoint that detects the given classes: itself, or a copy with a new class head where its classes differ.
+def with_classes(checkpoint: Checkpoint, classes: Sequence[str], name: str | None) -> Checkpoint:
+    """A checkpoint that detects the given classes: itself, or a copy with other class heads where its classes differ.
+
+    A class that the checkpoint has, by its name, keeps what was learned of it. The others start as objects of no class
+    in particular, see `SetModel.change_classes`.
 
     Args:
         checkpoint: stays as it is.
         classes: the name of each class.
-        name: of the checkpoint, for the warning of the logger `setpiece` where the class head is replaced.
+        name: of the checkpoint, for the warning of the logger `setpiece` where classes are new; None for no warning.
     """
     if tuple(classes) == checkpoint.classes:
         return checkpoint
-    _log.warning(
-        "%s detects %s; its class head is replaced by a new one for %s, which has to be trained.",
-        name,
-        _listed(checkpoint.classes),
-        _listed(classes),
-    )
+    rows = [checkpoint.classes.index(each) if each in checkpoint.classes else None for each in classes]
+    new = [each for each, row in zip(classes, rows, strict=True) if row is None]
+    if new and name is not None:
+        kept = f" keeps {len(classes) - len(new)} of them and" if len(new) < len(classes) else ""
+        _log.warning("%s detects %s:%s has to be trained on %s.", name, _listed(checkpoint.classes), kept, _listed(new))
     model = copy.deepcopy(checkpoint.model)
-    model.replace_class_head(len(classes))
+    model.change_classes(rows)
     return replace(checkpoint, model=model, classes=tuple(classes))
 
 

@@ -6,7 +6,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import ClassVar, cast
 
@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 from torchvision.models import resnet50, resnet101
 
 from setpiece.model.backbones.single_scale import ResNetBackbone, TinyBackbone
-from setpiece.model.base import Role, SetModel, layer_names
+from setpiece.model.base import Role, SetModel, changed_classes, layer_names
 from setpiece.model.layers.transformer import Decoder, DecoderLayer, Encoder, sine_positions
 from setpiece.model.tracing import QueryTrace, tracing_queries
 from setpiece.records import Outputs
@@ -115,10 +115,9 @@ class Detr(SetModel):
         cross_attention = [layer.cross_attention for layer in layers]
         return tracing_queries(attention=cross_attention, attended=self.input_projection)
 
-    def replace_class_head(self, classes: int) -> None:
-        """Replace the class head by a new, untrained one for C `classes`; all else stays."""
-        old = self.class_head.weight
-        self.class_head = nn.Linear(old.shape[1], classes + 1, device=old.device, dtype=old.dtype)
+    def change_classes(self, rows: Sequence[int | None]) -> None:
+        """Change the class head; its last row, no-object, stays."""
+        self.class_head = changed_classes(self.class_head, rows, self.class_head.out_features - 1)
 
 
 def detr_r50(classes: int, *, queries: int = 100) -> Detr:

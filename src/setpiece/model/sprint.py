@@ -20,7 +20,7 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import ClassVar, cast
 
@@ -31,7 +31,7 @@ from torchvision.models import resnet18, resnet50
 
 from setpiece.errors import UsageError
 from setpiece.model.backbones.multi_scale import PyramidBackbone, ResNetPyramid, SmallCNN
-from setpiece.model.base import Role, SetModel, layer_names
+from setpiece.model.base import Role, SetModel, changed_classes, layer_names
 from setpiece.model.layers.deformable_decoder import DeformableDecoderLayer
 from setpiece.model.layers.hybrid_encoder import HybridEncoder
 from setpiece.model.layers.query_selection import TopKQuerySelection
@@ -96,11 +96,11 @@ class Sprint(SetModel):
     ) -> None:
         super().__init__()
         width = hybrid_encoder.width
-        self.num_queries = queries
         self.backbone = backbone
         self.hybrid_encoder = hybrid_encoder
         self.proposal = nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width))
         self.query_selection = TopKQuerySelection(queries)
+        self.num_queries = queries
         self.layers = nn.ModuleList(DeformableDecoderLayer(width, heads, points, hidden) for _ in range(layers))
         self.box_position = nn.Sequential(nn.Linear(4, 2 * width), nn.ReLU(inplace=True), nn.Linear(2 * width, width))
         self.class_heads = nn.ModuleList(_class_head(width, classes) for _ in range(1 + layers))
@@ -155,6 +155,10 @@ class Sprint(SetModel):
         """The proposals, then each decoder layer."""
         return ("proposals", *layer_names(len(self.layers)))
 
+    def change_queries(self, count: int) -> None:
+        """Take `count` cells of each image: queries are not learned."""
+        self.num_queries = self.query_selection.queries = count
+
     def class_head_parameters(self) -> Iterable[nn.Parameter]:
         """Of the class head of each prediction set."""
         return self.class_heads.parameters()
@@ -165,12 +169,10 @@ class Sprint(SetModel):
         sampling = [layer.deformable_attention for layer in layers]
         return tracing_queries(sampling=sampling, selection=self.query_selection)
 
-    def replace_class_head(self, classes: int) -> None:
-        """Replace all class heads by new, untrained ones for `classes`; all else stays."""
-        device = next(self.parameters()).device
-        self.class_heads = nn.ModuleList(
-            _class_head(self.hybrid_encoder.width, classes).to(device) for _ in self.class_heads
-        )
+    def change_classes(self, rows: Sequence[int | None]) -> None:
+        """Change the class head of every prediction set."""
+        heads = cast(Iterable[nn.Linear], self.class_heads)
+        self.class_heads = nn.ModuleList(changed_classes(head, rows, head.out_features) for head in heads)
 
 
 def _class_head(width: int, classes: int) -> nn.Linear:

@@ -116,7 +116,7 @@ def test_timms_weights_out_of_reach_are_one_sentence(monkeypatch):
         return real(*arguments, **options)
 
     monkeypatch.setattr("timm.create_model", offline)
-    with pytest.raises(WeightsError, match=r"resnet10t could not be fetched .*no route to host.*--no-pretrained\.$"):
+    with pytest.raises(WeightsError, match=r"resnet10t could not be fetched .*no route to host.*--from-scratch\.$"):
         create("sprint-n", ["a"], backbone="timm/resnet10t", pretrained_backbone=True)
 
 

@@ -87,7 +87,7 @@ class TorchvisionPyramid(PyramidBackbone):
         except RuntimeError as error:
             raise WeightsError(
                 f"torchvision's weights of {self.network} have other names than its parameters: choose timm's of that "
-                "name, or train with --no-pretrained."
+                "name, or train with --from-scratch."
             ) from error
 
 
@@ -130,7 +130,7 @@ class TimmPyramid(PyramidBackbone):
         except Exception as error:  # the hub's client and timm raise many kinds
             raise WeightsError(
                 f"timm's weights of {self.network} could not be fetched ({error}): check the network connection, or "
-                "train with --no-pretrained."
+                "train with --from-scratch."
             ) from error
         self.body.load_state_dict(pretrained.state_dict())
 

@@ -70,7 +70,7 @@ def imagenet_weights(network: str, version: str = "IMAGENET1K_V1") -> dict[str, 
     except (OSError, RuntimeError) as error:
         raise WeightsError(
             f"The ImageNet weights of {network} could not be fetched from {weights.url} ({error}): "
-            "check the network, start from a checkpoint that is on this machine, or train with --no-pretrained."
+            "check the network, start from a checkpoint that is on this machine, or train with --from-scratch."
         ) from error
     return {k: v for k, v in state.items() if k.split(".")[0] != "fc"}
 
