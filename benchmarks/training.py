@@ -37,7 +37,7 @@ CPU = torch.device("cpu")
 Step = Callable[[], float]
 
 
-def d_fine_n() -> DFineForObjectDetection:
+def d_fine_n(classes: int) -> DFineForObjectDetection:
     """D-FINE-N as its authors configure it (HGNetV2-B0, two maps, three decoder layers), with random weights."""
     backbone: dict[str, Any] = {
         "stem_channels": [3, 16, 16],
@@ -67,7 +67,7 @@ def d_fine_n() -> DFineForObjectDetection:
         "num_feature_levels": 2,
         "decoder_n_points": [6, 6],
         "decoder_layers": 3,
-        "num_labels": len(CLASSES),
+        "num_labels": classes,
     }
     return DFineForObjectDetection(DFineConfig(**config)).train()
 
@@ -114,7 +114,7 @@ def ours(images: Tensor, targets: list[dict[str, Tensor]]) -> tuple[nn.Module, S
 
 def theirs(images: Tensor, targets: list[dict[str, Tensor]], *, bf16: bool) -> tuple[nn.Module, Step]:
     """D-FINE-N and its step."""
-    model = d_fine_n()
+    model = d_fine_n(len(CLASSES))
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     labels = [{"class_labels": t["labels"], "boxes": t["boxes"]} for t in targets]
 

@@ -16,6 +16,7 @@ from setpiece.inference.evaluation import evaluate, match_classes
 from setpiece.inference.predictor import Predictor
 from setpiece.inference.preprocess import Picture
 from setpiece.model.checkpoint import Checkpoint, load_unless_preset, save
+from setpiece.model.zoo import head_starts
 from setpiece.runs.layout import RunFolder
 
 if TYPE_CHECKING:
@@ -193,5 +194,10 @@ class Detector:
 
     def _trained(self) -> Checkpoint:
         if self.checkpoint is None:
-            raise UsageError(f"{self.source} is a preset without trained weights: train it on your images first.")
+            knows = (
+                "a preset that has seen many objects and knows no class of yours"
+                if self.source in head_starts()
+                else "a preset without trained weights"
+            )
+            raise UsageError(f"{self.source} is {knows}: train it on your images first.")
         return self.checkpoint

@@ -254,9 +254,9 @@ def test_images_start_small_and_grow_to_the_share_of_the_input_size_that_the_rec
 ):
     sides = []
 
-    def spy(size, margin):
+    def spy(size, margin, aspect):
         sides.append(size.longest)
-        return RandomCanvas(size, margin=margin)
+        return RandomCanvas(size, margin=margin, aspect=aspect)
 
     monkeypatch.setattr(train, "RandomCanvas", spy)
     settings = SETTINGS | {"size": 150, "evaluations": 1}

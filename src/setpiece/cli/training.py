@@ -64,7 +64,21 @@ def train(
         str | None,
         typer.Option(
             help="Orientations used in augmentation: all (eight), mirrored or upright. Use upright if turning or "
-            "mirroring changes the class, as with 6 and 9.  \\[default: all for sprint, mirrored for DETR]"
+            "mirroring changes the class, as with 6 and 9. auto decides by the data, and says why.  \\[default: auto "
+            "for sprint, mirrored for DETR]"
+        ),
+    ] = None,
+    balance: Annotated[
+        bool | None,
+        typer.Option(
+            help="Draw images with rare classes more often.  \\[default: balance for sprint, no-balance for DETR]"
+        ),
+    ] = None,
+    queries: Annotated[
+        int | None,
+        typer.Option(
+            help="The most objects that can be found in an image, for sprint.  \\[default: by the densest image, at "
+            "least the preset's]"
         ),
     ] = None,
     evaluations: Annotated[
@@ -75,7 +89,12 @@ def train(
         typer.Option(help="auto, bf16 or fp32: auto uses bfloat16 where the hardware has it.  \\[default: auto]"),
     ] = None,
     pretrained: Annotated[
-        bool, typer.Option(help="Start the CNN from ImageNet weights where the preset has some.")
+        bool,
+        typer.Option(
+            "--pretrained/--from-scratch",
+            help="Start a preset from trained weights where there are some: those of this package (sprint-n), or "
+            "ImageNet weights of the CNN (sprint-s, sprint-m, detr-r50, ...).",
+        ),
     ] = True,
     workers: Annotated[
         int | None,
@@ -111,6 +130,8 @@ def train(
         weight_decay=weight_decay,
         clip_norm=clip_norm,
         orientations=orientations,
+        balance=balance,
+        queries=queries,
         evaluations=evaluations,
         precision=precision,
         pretrained=pretrained,
@@ -140,9 +161,11 @@ def demo(
 
     folder = output or unused(Path("runs") / "demo")
     scenes = folder.parent / "scenes"
-    config = resolve(scenes, "sprint-n", minutes=minutes, size=320)  # trains at up to 256, as the scenes are
+    # At up to 256 px in training, as the scenes are. From scratch, since the packaged weights have seen such scenes.
+    config = resolve(scenes, "sprint-n", minutes=minutes, size=320, pretrained=False)
     console.print("Drawing a data set of textured scenes with overlapping shapes ...")
     write_scenes(scenes)
+    console.print("Training from scratch: the packaged weights have seen drawn scenes, so they would show too much.")
     result = start_training(config, folder, display=Display(console))
     files = find_images([str(scenes / "valid")])[:24]
     detector = Detector(result.folder, result.checkpoint)

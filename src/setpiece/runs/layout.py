@@ -84,7 +84,8 @@ class RunFolder:
             raise UsageError(f"{self.path} holds a run already: continue it with --resume or choose another --output.")
         else:
             then = self._read_settings()
-            changed = [name for name in settings if settings[name] != then.get(name)]
+            # A run of an older version has fewer settings.
+            changed = [name for name in settings if name in then and settings[name] != then[name]]
             if changed:
                 name = changed[0]
                 raise UsageError(

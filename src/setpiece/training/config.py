@@ -23,18 +23,24 @@ from setpiece.errors import UsageError
 from setpiece.inference.precision import Precision
 from setpiece.model.checkpoint import Checkpoint
 from setpiece.model.presets import presets
+from setpiece.model.zoo import head_starts
 
 __all__ = [
+    "Origin",
     "Recipe",
     "TrainConfig",
     "from_scratch_recipe",
+    "origin_of",
     "paper_recipe",
     "recipe_of",
     "resolve",
     "sprint_finetuning_recipe",
+    "sprint_imagenet_recipe",
     "sprint_recipe",
-    "starts_from_imagenet",
 ]
+
+# Random weights, a CNN with ImageNet weights, the packaged weights (`model.zoo`), or weights of the user's.
+Origin = Literal["scratch", "ImageNet", "head start", "checkpoint"]
 
 
 class Recipe(BaseModel):
@@ -50,9 +56,11 @@ class Recipe(BaseModel):
         ema_decay: of the EMA weights, which are evaluated and saved; see `optimiser.make_ema`.
         beta2: β₂ of AdamW: the decay rate of its running mean of squared gradients.
         optimiser: "adamw" for everything, or "muon" for the matrices within the network and AdamW for the rest.
-        augmentation: "paper" (resize, crop, colour) or "canvas" (placement on a canvas, colour; square batches).
+        augmentation: "paper" (resize, crop, colour) or "canvas" (placement on a canvas, colour; batches of one size).
         orientations: of the images in augmentation: "all" eight, "mirrored" or not, or "upright" alone. Take "upright"
-            where turning or mirroring changes the class: 6 and 9, left and right.
+            where turning or mirroring changes the class: 6 and 9, left and right. "auto" lets the data decide, see
+            `choices.choose_orientations`.
+        balance: draw images with rare classes more often, see `choices.choose_weights`.
         train_scale: size of training images as a share of the input size, in (0, 1]; see `InputSize.scaled`. Below 1 a
             step is cheaper, and evaluation uses more pixels than training (compare Touvron et al., arXiv 1906.06423).
         first_scale: size of training images at the start, as a share of the size that `train_scale` gives, in (0, 1].
@@ -72,7 +80,8 @@ class Recipe(BaseModel):
     beta2: float = Field(default=0.999, gt=0, lt=1)
     optimiser: Literal["adamw", "muon"] = "adamw"
     augmentation: Literal["paper", "canvas"] = "paper"
-    orientations: Orientations = "mirrored"
+    orientations: Orientations | Literal["auto"] = "mirrored"
+    balance: bool = False
     train_scale: float = Field(default=1.0, gt=0, le=1)
     first_scale: float = Field(default=1.0, gt=0, le=1)
     one_to_many_weight: NonNegativeFloat = 0.0
@@ -120,7 +129,8 @@ def sprint_recipe() -> Recipe:
         beta2=0.99,
         optimiser="muon",
         augmentation="canvas",
-        orientations="all",
+        orientations="auto",
+        balance=True,
         train_scale=0.8,
         first_scale=0.6,
         one_to_many_weight=1.0,
@@ -128,6 +138,11 @@ def sprint_recipe() -> Recipe:
 
 
 def sprint_finetuning_recipe() -> Recipe:
+    """For `sprint` whose weights know objects: the packaged ones, or a checkpoint of the user's."""
+    return sprint_recipe().model_copy(update={"learning_rate": 1.4e-3, "backbone_learning_rate": 1.4e-3})
+
+
+def sprint_imagenet_recipe() -> Recipe:
     """For `sprint` with a CNN that starts from ImageNet weights: larger batches, and a tenth of the rate for the CNN.
 
     Chosen on two CPU cores in runs of three minutes, before the recipe had the one-to-many box loss. Not measured in
@@ -137,28 +152,34 @@ def sprint_finetuning_recipe() -> Recipe:
     return sprint_recipe().model_copy(update=changed)
 
 
-def recipe_of(preset: str, backbone: str | None = None, *, pretrained: bool = True) -> Recipe:
-    """The recipe of a preset.
+def origin_of(preset: str, backbone: str | None = None, *, pretrained: bool = True) -> Origin:
+    """What a new model starts from.
 
     Args:
         preset: its name.
         backbone: name of the CNN that replaces the preset's own; None for the preset's own.
-        pretrained: whether the CNN starts from trained weights where there are some.
+        pretrained: whether it starts from trained weights where there are some.
     """
-    match presets()[preset].recipe:
-        case "paper":
+    if pretrained and backbone is None and preset in head_starts():
+        return "head start"
+    if pretrained and (backbone is not None or presets()[preset].pretrained):
+        return "ImageNet"
+    return "scratch"
+
+
+def recipe_of(preset: str, origin: Origin) -> Recipe:
+    """The recipe of a preset whose weights start from `origin`."""
+    match presets()[preset].recipe, origin:
+        case "paper", _:
             return paper_recipe()
-        case "small":
+        case "small", _:
             return from_scratch_recipe()
-        case "sprint" if starts_from_imagenet(preset, backbone, pretrained):
-            return sprint_finetuning_recipe()
-        case "sprint":
+        case _, "scratch":
             return sprint_recipe()
-
-
-def starts_from_imagenet(preset: str, backbone: str | None, pretrained: bool) -> bool:
-    """Whether the CNN of a new model starts from ImageNet weights: a named CNN has some, a preset's own may."""
-    return pretrained and (backbone is not None or presets()[preset].pretrained)
+        case _, "ImageNet":
+            return sprint_imagenet_recipe()
+        case _:
+            return sprint_finetuning_recipe()
 
 
 class TrainConfig(Recipe):
@@ -172,11 +193,14 @@ class TrainConfig(Recipe):
         minutes: of training. Augmentation counts; decoding the images once beforehand, and evaluation, do not.
         size: pixels that an image is fitted into: its shorter side, where the model's own two limits differ, else its
             longer side. The model's own where None.
+        queries: the most objects that can be found in an image, of a model that chooses its queries in each image
+            ("top-k"); where None, see `choices.choose_queries`.
         seed: of the new weights, the order of the images, augmentation and dropout.
         workers: processes that load images ahead; `data.batching.loading_processes` where None.
         evaluations: how often the validation images are evaluated, evenly over the run.
         precision: "auto" takes bfloat16 where the processor or GPU computes in it.
-        pretrained: start the CNN of a preset from ImageNet weights where there are some.
+        pretrained: start a preset from trained weights where there are some: those of the package, else the CNN from
+            ImageNet weights.
     """
 
     data: Path
@@ -185,6 +209,7 @@ class TrainConfig(Recipe):
     epochs: PositiveInt | None = None
     minutes: PositiveFloat | None = None
     size: PositiveInt | None = None
+    queries: PositiveInt | None = None
     seed: NonNegativeInt = 0
     workers: NonNegativeInt | None = None
     evaluations: PositiveInt = 10
@@ -240,8 +265,11 @@ def _recipe_for(model: str, checkpoint: Checkpoint | None, settings: dict[str, A
     if checkpoint is not None:
         if "backbone" in settings:
             raise UsageError(f"{model} has a backbone already: --backbone goes with a preset.")
-        return recipe_of(checkpoint.preset, checkpoint.backbone)
+        if not TypeAdapter(bool).validate_python(settings.get("pretrained", True)):
+            raise UsageError(f"{model} has trained weights: --from-scratch goes with a preset.")
+        made_for_imagenet = checkpoint.backbone is not None or presets()[checkpoint.preset].pretrained
+        return recipe_of(checkpoint.preset, "ImageNet" if made_for_imagenet else "checkpoint")
     if model not in presets():
         raise UsageError(f"There is no preset {model!r}: choose one of {', '.join(presets())}.")
     pretrained = TypeAdapter(bool).validate_python(settings.get("pretrained", True))
-    return recipe_of(model, settings.get("backbone"), pretrained=pretrained)
+    return recipe_of(model, origin_of(model, settings.get("backbone"), pretrained=pretrained))

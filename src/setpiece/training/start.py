@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,9 @@ import torch
 from setpiece.data.dataset import Dataset
 from setpiece.data.sources import available_splits, open_dataset
 from setpiece.model.checkpoint import Checkpoint, create, with_classes
+from setpiece.model.zoo import load_head_start
 from setpiece.runs.layout import RunFolder
-from setpiece.training.config import TrainConfig, starts_from_imagenet
+from setpiece.training.config import TrainConfig, origin_of
 from setpiece.training.display import Display
 from setpiece.training.result import TrainingResult
 from setpiece.training.train import train
@@ -43,6 +45,8 @@ def start_training(
     dataset, valid = open_data(config.data)
     resumed = resume and RunFolder(output).begun()
     start = starting_checkpoint(config, dataset.classes, checkpoint, resumed=resumed)
+    if display is not None and not resumed and os.environ.get("RANK", "0") == "0":
+        display.say(f"Starting from {_origin(config, checkpoint)}.")
     return train(start, dataset, valid, config, output, resume=resume, display=display)
 
 
@@ -65,7 +69,7 @@ def starting_checkpoint(
 
     Args:
         config: `seed` decides new weights, and `size` the input size.
-        classes: of the data set. Where those of `checkpoint` differ, it gets a new class head.
+        classes: of the data set. Where those of `checkpoint` differ, see `with_classes`.
         checkpoint: what to start from; None for a new model of the preset `config.model`. It stays as it is.
         resumed: a saved state will replace the weights, so ImageNet weights are not fetched.
 
@@ -74,15 +78,26 @@ def starting_checkpoint(
         WeightsError: ImageNet weights cannot be fetched.
     """
     torch.manual_seed(config.seed)
-    if checkpoint is None:
-        return create(
-            config.model,
-            classes,
-            backbone=config.backbone,
-            pretrained_backbone=not resumed and starts_from_imagenet(config.model, config.backbone, config.pretrained),
-            shortest=config.size,
-        )
-    start = with_classes(checkpoint, classes, config.model)
-    if config.size is None:
-        return start
-    return replace(start, size=start.size.with_shortest(config.size))
+    if checkpoint is not None:
+        start = with_classes(checkpoint, classes, config.model)
+    else:
+        origin = origin_of(config.model, config.backbone, pretrained=config.pretrained)
+        if origin == "head start":
+            start = with_classes(load_head_start(config.model), classes, None)
+        else:
+            imagenet = origin == "ImageNet" and not resumed
+            start = create(config.model, classes, backbone=config.backbone, pretrained_backbone=imagenet)
+    return start if config.size is None else replace(start, size=start.size.with_shortest(config.size))
+
+
+def _origin(config: TrainConfig, checkpoint: Checkpoint | None) -> str:
+    """What the weights of a run start from, in words."""
+    if checkpoint is not None:
+        return config.model
+    match origin_of(config.model, config.backbone, pretrained=config.pretrained):
+        case "head start":
+            return "the packaged weights, which have seen many objects (--from-scratch does without)"
+        case "ImageNet":
+            return "random weights, but for a CNN with ImageNet weights"
+        case _:
+            return "random weights"
