@@ -49,11 +49,20 @@ def test_a_cnn_with_published_weights_is_fine_tuned_from_them_or_trained_from_sc
     assert scratch.backbone_learning_rate == scratch.learning_rate
 
 
-def test_a_checkpoint_on_a_named_backbone_is_fine_tuned_whatever_is_said_of_imagenet():
-    checkpoint = create("sprint-n", ["a"], backbone="timm/resnet10t")
-    for pretrained in (True, False):
-        config = resolve("cells", "runs/cells", checkpoint, pretrained=pretrained)
-        assert config.backbone_learning_rate < config.learning_rate
+def test_a_checkpoint_on_a_named_backbone_keeps_the_lower_rate_of_its_cnn():
+    config = resolve("cells", "runs/cells", create("sprint-n", ["a"], backbone="timm/resnet10t"))
+    assert config.backbone_learning_rate < config.learning_rate
+
+
+def test_a_checkpoint_is_not_trained_from_scratch():
+    with pytest.raises(UsageError, match="runs/cells has trained weights: --from-scratch goes with a preset"):
+        resolve("cells", "runs/cells", create("sprint-n", ["a"]), pretrained=False)
+
+
+def test_sprint_has_a_recipe_for_each_of_its_origins():
+    fine_tuned, scratch = resolve("cells", "sprint-n"), resolve("cells", "sprint-n", pretrained=False)
+    assert fine_tuned.learning_rate < scratch.learning_rate
+    assert resolve("cells", "run", create("sprint-n", ["a"])).learning_rate == fine_tuned.learning_rate
 
 
 def test_a_model_without_a_checkpoint_is_a_preset():
