@@ -9,6 +9,7 @@ import typer
 from PIL import Image
 
 import setpiece
+import setpiece.model.zoo  # binds the real `load`, which the fixture below replaces for the pages
 from setpiece.cli import app
 
 from .colours import IMAGES, measuring, paint, write_colours
