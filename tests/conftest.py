@@ -22,6 +22,14 @@ def pytest_configure(config):
     config.pluginmanager.register(skips, "setpiece-skips")  # and not from here alone: the doctests in src obey it, too
 
 
+@pytest.fixture(autouse=True)
+def threads_per_operation():
+    """Leave PyTorch's number of threads as it was: the last bits of a result depend on it."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def scenes(tmp_path_factory):
     """Sixteen training and four validation scenes."""

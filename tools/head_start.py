@@ -35,7 +35,6 @@ from setpiece.training.start import starting_checkpoint
 from setpiece.training.train import train
 
 SETTINGS = {
-    "pretrained": False,
     "orientations": "mirrored",
     "balance": False,
     "queries": 100,
@@ -81,6 +80,7 @@ def train_together(options: argparse.Namespace) -> None:
         batch_size=options.batch_size,
         learning_rate=options.learning_rate,
         seed=options.seed,
+        pretrained=checkpoint is not None,
         **SETTINGS,
     )
     start = starting_checkpoint(config, dataset.classes, checkpoint)

@@ -61,6 +61,16 @@ def test_a_packed_start_finds_objects_of_one_class_and_is_half_as_large(run, tmp
     assert hashlib.sha256(file.read_bytes()).hexdigest() in capsys.readouterr().out
 
 
+def test_training_goes_on_from_a_checkpoint_with_its_classes(run, scenes, tmp_path):
+    folders = ["--data", str(scenes), str(run.parent / "other")]
+    head_start.main(["train", str(tmp_path / "run"), "--model", str(run), *folders, "--images", "32", "--size", "64"])
+    before, after = load(run), load(tmp_path / "run")
+    assert after.classes == before.classes
+    # From new weights the two would have nothing in common.
+    rows = [checkpoint.model.class_heads[0].weight.flatten() for checkpoint in (before, after)]
+    assert torch.nn.functional.cosine_similarity(*rows, dim=0) > 0.9
+
+
 def test_no_validation_image_is_read(run):
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert all("AP" not in row for row in rows)
