@@ -1,4 +1,4 @@
-"""One run, alone or as one of several processes: `python distributed_run.py DATA OUTPUT MODEL`.
+"""A run of each model, alone or as one of several processes: `python distributed_run.py DATA OUTPUT MODEL...`.
 
 Batch norm computes its statistics per process on CPU, so it is frozen here; nothing else differs from a user's run.
 """
@@ -25,13 +25,14 @@ def freeze(module):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    data, output, model = sys.argv[1:]
+    data, output, *models = sys.argv[1:]
     settings = {"size": 64, "batch_size": 4, "evaluations": 2, "precision": "fp32"}
     settings |= {"learning_rate": 1e-4, "backbone_learning_rate": 1e-4}
-    config = resolve(data, model, epochs=2, **settings)
-    dataset, valid = open_data(config.data)
-    checkpoint = starting_checkpoint(config, dataset.classes)
-    freeze(checkpoint.model)
-    train(checkpoint, dataset, valid, config, Path(output))
+    for model in models:
+        config = resolve(data, model, epochs=2, **settings)
+        dataset, valid = open_data(config.data)
+        checkpoint = starting_checkpoint(config, dataset.classes)
+        freeze(checkpoint.model)
+        train(checkpoint, dataset, valid, config, Path(output) / model)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

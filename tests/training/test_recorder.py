@@ -289,7 +289,7 @@ def test_recording_changes_nothing_of_the_training(run, scenes, tmp_path, monkey
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("run", ["detr-tiny"], indirect=True)
+@pytest.mark.parametrize("run", ["sprint-n"], indirect=True)
 @pytest.mark.parametrize(
     ("moment", "times", "save_seconds"),
     [("step", 6, 0), ("evaluation", 0, 0), ("metrics", 1, 1e9)],
