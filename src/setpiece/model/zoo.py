@@ -35,7 +35,7 @@ def head_starts() -> dict[str, HeadStart]:
     return {
         "sprint-n": HeadStart(
             FOLDER / "sprint-n" / "model.safetensors",
-            "a4fa141fa7a722e282fb88615fc7707bef2aaada8b0f57ba5cae15c6bd3aea45",
+            "d1f61aba5f735828a1bee78988e451acc06707cb5052b25a8b919e94fb5ccd2b",
             "docs/head-start.md",
         ),
     }
