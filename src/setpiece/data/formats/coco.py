@@ -1,22 +1,24 @@
-"""COCO annotation files, in Roboflow's folders and in COCO's own.
+"""COCO annotation files, in Roboflow's folders, in COCO's own, and alone.
 
 ```
 train/_annotations.coco.json     the images beside it           (Roboflow; also valid/ or val/, test/)
 annotations/instances_train2017.json   the images in train2017/, images/train2017/, train/, images/ ...   (COCO)
+annotations/instances_default.json, result.json   the images in images/default/, images/, ...   (one file, no split)
 ```
+
+Names of splits may be spelt in any way that `split_of` knows.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from setpiece.data.defects import Defect, Defects
+from setpiece.data.defects import Defect
 from setpiece.data.formats.annotations import (
     AnnotatedBox,
     AnnotatedImage,
@@ -24,72 +26,136 @@ from setpiece.data.formats.annotations import (
     check_unique_classes,
     read_text,
 )
+from setpiece.data.formats.files import find_images, visible
+from setpiece.data.formats.outlines import hull
+from setpiece.data.formats.splits import SPLITS, Readers, split_of
 from setpiece.errors import DataError
 
-__all__ = ["ROBOFLOW_FILE", "find_splits", "read_coco"]
+__all__ = ["ROBOFLOW_FILE", "find_splits", "find_whole", "read_coco"]
 
 ROBOFLOW_FILE = "_annotations.coco.json"
-_INSTANCES = re.compile(r"instances_((train|valid|val|test)\d*)\.json")
+_INSTANCES = "instances_"
+_LISTS = ("images", "annotations", "categories")
 
 
-def find_splits(root: Path) -> dict[str, Callable[[], AnnotatedSplit]]:
-    """The splits of a COCO data set, each with its reader; empty if the folder has another layout."""
-    files = _roboflow_files(root) or _instances_files(root)
-    if not files:
-        return {}
+def find_splits(root: Path) -> Readers:
+    """The splits of a COCO data set, each with its reader; empty if the folder has another layout.
+
+    Raises:
+        DataError: two files annotate one split.
+    """
+    files = _roboflow_files(root) or _instances_files(root) or _other_files(root)
     # Every split has the classes of the train split; without one, those of the first split that exists.
-    reference = next(files[split][0] for split in ("train", "valid", "test") if split in files)
-    return {split: partial(read_coco, file, folders, reference) for split, (file, folders) in files.items()}
+    ordered = [files[split][0] for split in SPLITS if split in files]
+    return {split: partial(read_coco, file, folders, ordered) for split, (file, folders) in files.items()}
+
+
+def find_whole(root: Path) -> AnnotatedSplit | None:
+    """The one annotation file of a data set without splits, read; None if the folder has another layout.
+
+    Raises:
+        DataError: there are several such files, or the one is malformed.
+    """
+    found = [path for path in _json_files(root) if _is_coco(path)]
+    if not found:
+        return None
+    if len(found) > 1:
+        raise DataError(
+            f"{found[0]} and {found[1].name} are annotation files, and neither is named after a split; rename them to "
+            "instances_train.json and instances_valid.json, or keep one."
+        )
+    stem = found[0].stem.removeprefix(_INSTANCES)
+    folders = [root / "images" / stem, root / stem, root / "images", root / "data", found[0].parent, root]
+    return read_coco(found[0], folders, found)
 
 
 def _roboflow_files(root: Path) -> dict[str, tuple[Path, list[Path]]]:
-    names = {"train": "train", "val": "valid", "valid": "valid", "test": "test"}
-    return {
-        split: (root / name / ROBOFLOW_FILE, [root / name])
-        for name, split in names.items()
-        if (root / name / ROBOFLOW_FILE).is_file()
-    }
+    folders = [folder for folder in visible(root) if (folder / ROBOFLOW_FILE).is_file()]
+    return _by_split([(folder.name, folder / ROBOFLOW_FILE, [folder]) for folder in folders])
 
 
 def _instances_files(root: Path) -> dict[str, tuple[Path, list[Path]]]:
-    files: dict[str, tuple[Path, list[Path]]] = {}
-    for path in sorted(root.glob("annotations/instances_*.json")):
-        if not (found := _INSTANCES.fullmatch(path.name)):
+    named = [path for path in _json_files(root) if path.stem.lower().startswith(_INSTANCES)]
+    return _by_split([(path.stem[len(_INSTANCES) :], path, []) for path in named], root)
+
+
+def _other_files(root: Path) -> dict[str, tuple[Path, list[Path]]]:
+    """Files that are called after their split, as `train.json`, or lie alone in its folder."""
+    named = [(path.stem, path, []) for path in _json_files(root) if split_of(path.stem) and _is_coco(path)]
+    if named:
+        return _by_split(named, root)
+    folders = [folder for folder in visible(root) if folder.is_dir() and split_of(folder.name)]
+    alone = [(folder, [path for path in _json_files(folder) if _is_coco(path)]) for folder in folders]
+    return _by_split([(folder.name, files[0], [folder]) for folder, files in alone if len(files) == 1])
+
+
+def _json_files(root: Path) -> list[Path]:
+    """Those in the folder itself, and in its folder for annotations."""
+    here = visible(root)
+    folders = [folder for folder in here if folder.name.lower() in ("annotations", "annotation") and folder.is_dir()]
+    files = [*here, *(path for folder in folders for path in visible(folder))]
+    return [path for path in files if path.suffix.lower() == ".json" and path.is_file()]
+
+
+def _is_coco(path: Path) -> bool:
+    try:
+        text = read_text(path)
+    except DataError:
+        return False
+    return all(f'"{key}"' in text for key in _LISTS)
+
+
+def _by_split(
+    files: list[tuple[str, Path, list[Path]]], root: Path | None = None
+) -> dict[str, tuple[Path, list[Path]]]:
+    """(name of a split, annotation file, image folders) -> the same by split; the usual folders where a root is given.
+
+    Raises:
+        DataError: two files annotate one split.
+    """
+    by_split: dict[str, tuple[Path, list[Path]]] = {}
+    for name, path, folders in files:
+        split = split_of(name)
+        if split is None:
             continue
-        split = {"val": "valid"}.get(found[2], found[2])
-        if split in files:
-            raise DataError(
-                f"Both {files[split][0].name} and {path.name} in {path.parent} annotate the split {split!r}; "
-                "keep one of them."
-            )
-        names = [found[1], f"images/{found[1]}", found[2], f"images/{found[2]}", split, f"images/{split}", "images", ""]
-        files[split] = (path, [root / name for name in names])
-    return files
+        if split in by_split:
+            first = by_split[split][0]
+            second = path.name if path.parent == first.parent else path
+            raise DataError(f"Both {first} and {second} annotate the split {split!r}; keep one of them.")
+        by_split[split] = path, folders if root is None else _usual_folders(root, name, split)
+    return by_split
 
 
-def read_coco(path: Path, folders: list[Path], reference: Path) -> AnnotatedSplit:
+def _usual_folders(root: Path, name: str, split: str) -> list[Path]:
+    """Where the images of a split may be: a folder of its name, then one named after the split in another way."""
+    homes = [root, root / "images", root / "data"]
+    alike = [folder for home in homes for folder in visible(home) if folder.is_dir() and split_of(folder.name) == split]
+    exact = [root / name, root / "images" / name]
+    return [*exact, *alike, root / split, root / "images" / split, root / "images", root / "data", root]
+
+
+def read_coco(path: Path, folders: list[Path], files: list[Path]) -> AnnotatedSplit:
     """One COCO annotation file.
 
     Args:
         folders: where the images may be.
-        reference: the annotation file that decides the classes: all its categories, less an unused root
-            category (one without annotations that is another category's supercategory).
+        files: the annotation files of all splits. The first decides the classes: all its categories, less an unused
+            root category (one that no file annotates, and that is another category's supercategory).
 
     Raises:
         DataError: the file is malformed, or refers to an image or a category that is not declared.
     """
     coco = _load(path)
-    class_of_id = _classes(coco if reference == path else _load(reference), reference)
+    reference = files[0]
+    class_of_id = _classes(coco if reference == path else _load(reference), files)
     _check_same_ids(coco, path, class_of_id, reference)
     label_of_id = {category_id: label for label, category_id in enumerate(class_of_id)}
     images = _images(coco, path, folders)
-    defects = Defects()
     for annotation in coco["annotations"]:
-        image, box = _box(annotation, path, images, label_of_id)
-        image.boxes.append(box)
-        if box.crowd:
-            defects.add(Defect.CROWD, f"{image.path.name}, {box.name}")
-    return AnnotatedSplit(path, tuple(class_of_id.values()), tuple(class_of_id), list(images.values()), defects)
+        image, name = _place(annotation, path, images)
+        label = _label(annotation, coco, path, label_of_id, reference)
+        image.boxes.append(_box(annotation, name, path, label))
+    return AnnotatedSplit(path, tuple(class_of_id.values()), tuple(class_of_id), list(images.values()))
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -97,7 +163,7 @@ def _load(path: Path) -> dict[str, Any]:
         coco = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not valid JSON ({error}); export it again.") from error
-    for key in ("images", "annotations", "categories"):
+    for key in _LISTS:
         if not isinstance(coco, dict) or not _is_list_of_objects(coco.get(key)):
             raise DataError(f"{path} is not a COCO annotation file: it has no list of objects named {key!r}.")
     return coco
@@ -107,21 +173,29 @@ def _is_list_of_objects(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
-def _classes(coco: dict[str, Any], path: Path) -> dict[int, str]:
-    """Category id -> name, in the order of the file, less an unused root category."""
+def _classes(coco: dict[str, Any], files: list[Path]) -> dict[int, str]:
+    """Category id -> name, in the order of the first file, less an unused root category."""
+    path, *others = files
     categories = coco["categories"]
     for category in categories:
         if type(category.get("id")) is not int or not isinstance(category.get("name"), str):
             raise DataError(f"{path}: the category {category} needs an integer id and a name.")
-    used = {used_id for item in coco["annotations"] if type(used_id := item.get("category_id")) is int}
-    kept = [category for category in categories if category["id"] in used or not _is_parent(category, categories)]
+    used = set(_used(coco))
+    if any(category["id"] not in used and _is_parent(category, categories) for category in categories):
+        used.update(used_id for other in others for used_id in _used(_load(other)))
     class_of_id: dict[int, str] = {}
-    for category in kept:
+    for category in categories:
+        if category["id"] not in used and _is_parent(category, categories):
+            continue
         if category["id"] in class_of_id:
             raise DataError(f"{path} declares two categories of id {category['id']}; give each its own.")
         class_of_id[category["id"]] = category["name"]
     check_unique_classes(tuple(class_of_id.values()), path)
     return class_of_id
+
+
+def _used(coco: dict[str, Any]) -> Iterator[int]:
+    return (used_id for item in coco["annotations"] if type(used_id := item.get("category_id")) is int)
 
 
 def _is_parent(category: dict[str, Any], categories: list[dict[str, Any]]) -> bool:
@@ -140,48 +214,71 @@ def _check_same_ids(coco: dict[str, Any], path: Path, class_of_id: dict[int, str
 
 def _images(coco: dict[str, Any], path: Path, folders: list[Path]) -> dict[int, AnnotatedImage]:
     images: dict[int, AnnotatedImage] = {}
-    folder = _image_folder(coco, folders)
     for image in coco["images"]:
-        image_id, name = image.get("id"), image.get("file_name")
-        if type(image_id) is not int or not isinstance(name, str):
-            raise DataError(f"{path}: the image {name or image_id!r} needs an integer id and a file_name.")
+        if type(image.get("id")) is not int or not isinstance(image.get("file_name"), str):
+            name = image.get("file_name") or repr(image.get("id"))
+            raise DataError(f"{path}: the image {name} needs an integer id and a file_name.")
+    found = find_images([image["file_name"] for image in coco["images"]], folders)
+    for image, file in zip(coco["images"], found, strict=True):
+        image_id, name = image["id"], image["file_name"]
         if image_id in images:
             raise DataError(f"{path} declares two images of id {image_id}, the second {name}; ids must be unique.")
         height, width = image.get("height"), image.get("width")
         size = (height, width) if type(height) is int and type(width) is int else None
-        images[image_id] = AnnotatedImage(image_id, folder / name, size, [])
+        images[image_id] = AnnotatedImage(image_id, file.path, size, [], notes=file.notes)
     return images
 
 
-def _image_folder(coco: dict[str, Any], folders: list[Path]) -> Path:
-    """The first folder that has an image of the list, and the first of all if none has."""
-    names = [str(image.get("file_name")) for image in coco["images"]]
-    return next((folder for folder in folders if any((folder / name).is_file() for name in names)), folders[0])
-
-
-def _box(
-    annotation: dict[str, Any], path: Path, images: dict[int, AnnotatedImage], label_of_id: dict[int, int]
-) -> tuple[AnnotatedImage, AnnotatedBox]:
-    name = f"annotation {annotation.get('id')}"
-    image_id, category_id = annotation.get("image_id"), annotation.get("category_id")
+def _place(annotation: dict[str, Any], path: Path, images: dict[int, AnnotatedImage]) -> tuple[AnnotatedImage, str]:
+    """The image of an annotation, and what a person finds the annotation by."""
+    name, image_id = f"annotation {annotation.get('id')}", annotation.get("image_id")
     if type(image_id) is not int or image_id not in images:
         raise DataError(f"{path}: {name} is for the image {image_id!r}, which the file does not declare.")
-    if type(category_id) is not int or category_id not in label_of_id:
-        raise DataError(f"{path}: {name} has the category {category_id!r}, which is not among the declared classes.")
+    return images[image_id], name
+
+
+def _label(
+    annotation: dict[str, Any], coco: dict[str, Any], path: Path, label_of_id: dict[int, int], reference: Path
+) -> int:
+    category_id = annotation.get("category_id")
+    if type(category_id) is int and category_id in label_of_id:
+        return label_of_id[category_id]
+    where = f"{path}: annotation {annotation.get('id')}"
+    own = next((item.get("name") for item in coco["categories"] if item.get("id") == category_id), None)
+    if own is not None and reference != path:
+        raise DataError(
+            f"{where} is of the class {own!r}, which {reference} does not declare: add the class there, or remove what "
+            "is annotated with it."
+        )
+    raise DataError(f"{where} has the category {category_id!r}, which is not among the declared classes.")
+
+
+def _box(annotation: dict[str, Any], name: str, path: Path, label: int) -> AnnotatedBox:
     box_xywh = annotation.get("bbox")
+    crowd = bool(annotation.get("iscrowd"))
+    notes = (Defect.CROWD,) if crowd else ()
+    if not box_xywh and (corners := hull(annotation.get("segmentation"))) is not None:
+        notes = (*notes, Defect.HULL_BOX)
+    else:
+        corners = _corners(box_xywh, name, path)
+    return AnnotatedBox(name, corners, label, crowd, _area(annotation.get("area")), notes)
+
+
+def _corners(box_xywh: Any, name: str, path: Path) -> tuple[float, float, float, float]:
     try:
         if not isinstance(box_xywh, list):
             raise TypeError("not a list")
         left, top, width, height = map(_coordinate, box_xywh)
     except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"{path}: {name} has the bbox {box_xywh!r}, where [x, y, width, height] is due.") from error
-    return images[image_id], AnnotatedBox(
-        name=name,
-        corners=(left, top, left + width, top + height),
-        label=label_of_id[category_id],
-        crowd=bool(annotation.get("iscrowd")),
-        area=_area(annotation.get("area")),
-    )
+        raise DataError(
+            f"{path}: {name} has the bbox {_short(box_xywh)}, where [x, y, width, height] is due."
+        ) from error
+    return left, top, left + width, top + height
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]} …"
 
 
 def _coordinate(value: Any) -> float:
@@ -189,4 +286,7 @@ def _coordinate(value: Any) -> float:
 
 
 def _area(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) and value > 0 else None
+    try:
+        return float(value) if isinstance(value, int | float) and math.isfinite(value) and value > 0 else None
+    except OverflowError:
+        return None

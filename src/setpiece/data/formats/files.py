@@ -1,0 +1,209 @@
+"""Which files of a folder are images, and which of them a name in an annotation file means."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+from setpiece.data.defects import Defect, Defects
+from setpiece.errors import DataError
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "NamedImage",
+    "files_under",
+    "find_images",
+    "has_images",
+    "images_under",
+    "is_hidden",
+    "is_image",
+    "locate",
+    "note_other_files",
+    "visible",
+]
+
+# Formats of Pillow that are no pictures of pixels, or only stubs of a reader.
+_NOT_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"}
+_SYSTEM_NAMES = {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
+_SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini"}
+# What stands beside images on purpose: annotations, and words about them.
+_TEXT_SUFFIXES = {".txt", ".json", ".xml", ".yaml", ".yml", ".csv", ".cache", ".md", ".names", ".data", ".html", ".log"}
+
+
+def _suffixes() -> frozenset[str]:
+    Image.init()
+    pictures = Image.OPEN.keys() - _NOT_PICTURES
+    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in pictures)
+
+
+IMAGE_SUFFIXES = _suffixes()
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether the system made the file or folder for itself, as `._a.jpg`, `__MACOSX` and `Thumbs.db`."""
+    return path.name.startswith(".") or path.name in _SYSTEM_NAMES or path.name.lower() in _SYSTEM_FILES
+
+
+def is_image(path: Path) -> bool:
+    """Whether the name is that of an image which Pillow reads, and no hidden file's."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path)
+
+
+def visible(folder: Path) -> list[Path]:
+    """What is in a folder, but for hidden files, sorted; nothing where there is no such folder.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    if not folder.is_dir():
+        return []
+    try:
+        return sorted(path for path in folder.iterdir() if not is_hidden(path))
+    except OSError as error:
+        raise DataError(f"Cannot open {folder}: {error.strerror}; check its permissions.") from error
+
+
+def files_under(folder: Path) -> list[Path]:
+    """Every file in a folder and its subfolders, linked ones too, in sorted order; hidden ones are left out.
+
+    A folder is read once, whichever way leads to it, and a link that leads out to a folder around it is not followed.
+    """
+    top = folder.resolve()
+    return sorted(_walk(folder, {top, *top.parents}))
+
+
+def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    for path in sorted(visible(folder), key=lambda path: (path.is_symlink(), path)):  # a folder before links to it
+        if path.is_dir():
+            real = path.resolve()
+            if real not in seen:
+                seen.add(real)
+                yield from _walk(path, seen)
+        else:
+            yield path
+
+
+def images_under(folder: Path) -> list[Path]:
+    """Every image file in a folder and its subfolders, in sorted order."""
+    return [path for path in files_under(folder) if is_image(path)]
+
+
+def has_images(folder: Path) -> bool:
+    """Whether there is an image file in a folder or its subfolders."""
+    return any(map(is_image, _walk(folder, {folder.resolve()})))
+
+
+def note_other_files(files: Iterable[Path], defects: Defects) -> None:
+    """Count the files that are neither images nor text, such as a photo in a format that Pillow does not read."""
+    for path in files:
+        if not is_image(path) and path.suffix.lower() not in _TEXT_SUFFIXES:
+            defects.add(Defect.OTHER_FILE, str(path))
+
+
+def locate(entry: str, bases: Sequence[Path]) -> Path | None:
+    """The path that a setting names: as written, or the longest end of it that exists, because data sets are moved."""
+    parts = _parts(entry)
+    endings = ["/".join(parts[start:]) for start in range(len(parts))]
+    # A folder called images may hold all splits, so `images` counts only if it is the whole entry.
+    candidates = [entry, *(ending for ending in endings if ending != "images")]
+    return next((path for name in candidates for base in bases if _exists(path := base / name)), None)
+
+
+@dataclass(frozen=True)
+class NamedImage:
+    """What a name in an annotation file leads to.
+
+    Attributes:
+        path: the image file; where none is found, where it should be.
+        notes: what has to be said of it.
+    """
+
+    path: Path
+    notes: tuple[tuple[Defect, str], ...] = ()
+
+
+def find_images(names: Sequence[str], folders: Sequence[Path]) -> list[NamedImage]:
+    """The image files that an annotation file names, all in the first folder that has any of them.
+
+    A name that is no path of a file is compared with all images under the folder: with either separator, in any Unicode
+    form, in another case, without a suffix. Of the files that fit, the one that shares the longest ending is meant. If
+    several do, or if another name leads to the same file, none is: a wrong image is worse than a missing one.
+    """
+    folder = next((folder for folder in folders if any(_exists(folder / name, file=True) for name in names)), None)
+    if folder is None:
+        folder = next((folder for folder in folders if any(map(_Index(folder).fitting, names))), folders[0])
+    index: _Index | None = None
+    found: list[tuple[Path, list[Path]]] = []  # as written, and the files that fit where that does not exist
+    for name in names:
+        path = folder / name
+        if _exists(path, file=True):
+            found.append((path, []))
+        else:
+            index = index or _Index(folder)
+            found.append((path, index.fitting(name)))
+    of_name = dict(zip(names, found, strict=True))  # a name that is there twice is one claim
+    claims = Counter(fitting[0] if len(fitting) == 1 else path for path, fitting in of_name.values())
+    return [_decide(name, path, fits, claims) for name, (path, fits) in zip(names, found, strict=True)]
+
+
+def _decide(name: str, written: Path, fitting: list[Path], claims: Counter[Path]) -> NamedImage:
+    if not fitting:
+        return NamedImage(written)
+    if len(fitting) > 1:
+        return NamedImage(written, ((Defect.AMBIGUOUS_NAME, f"{name}: {fitting[0]} or {fitting[1]}"),))
+    if claims[fitting[0]] > 1:
+        return NamedImage(written, ((Defect.AMBIGUOUS_NAME, f"{name}: {fitting[0]}, which another name fits, too"),))
+    return NamedImage(fitting[0], ((Defect.OTHER_NAME, f"{name} is read from {fitting[0]}"),))
+
+
+class _Index:
+    """The images under a folder by their names, in three spellings: composed, in lower case, without suffix."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files: dict[tuple[int, str], list[Path]] = {}
+        for path in images_under(folder):
+            for key in enumerate((_composed(path.name), _lower(path.name), _lower(path.stem))):
+                self._files.setdefault(key, []).append(path)
+
+    def fitting(self, name: str) -> list[Path]:
+        """Those that share the longest ending with a name, in the strictest spelling that any of them fits."""
+        parts = _parts(name)
+        if not parts:
+            return []
+        keys = [_composed(parts[-1]), _lower(parts[-1])]
+        if PurePosixPath(keys[1]).suffix not in IMAGE_SUFFIXES:
+            keys.append(keys[1])
+        fitting = next((files for key in enumerate(keys) if (files := self._files.get(key))), [])
+        shared = [_shared(parts, path) for path in fitting]
+        return [path for path, count in zip(fitting, shared, strict=True) if count == max(shared)]
+
+
+def _shared(parts: Sequence[str], path: Path) -> int:
+    """How many folders before the file's name are called the same."""
+    pairs = zip(reversed(parts[:-1]), reversed(path.parent.parts), strict=False)
+    return next((count for count, (a, b) in enumerate(pairs) if _lower(a) != _lower(b)), len(parts) - 1)
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return PurePosixPath(name.replace("\\", "/")).parts
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _lower(text: str) -> str:
+    return _composed(text).casefold()
+
+
+def _exists(path: Path, *, file: bool = False) -> bool:
+    try:
+        return os.path.isfile(path) if file else os.path.exists(path)
+    except ValueError:  # a zero byte
+        return False
