@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from setpiece.data import read_image
-from setpiece.data.images import read_header
+from setpiece.data.images import TooLargeError, read_header
 from setpiece.errors import DataError
 
 # Red left of green, over two rows of blue.
@@ -35,6 +35,52 @@ def test_cmyk_becomes_rgb(tmp_path):
 def test_sixteen_bits_are_reduced_to_eight(tmp_path):
     Image.fromarray(np.array([[0, 257, 32896, 65535]], np.uint16)).save(tmp_path / "a.png")
     assert read_image(tmp_path / "a.png")[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected", "spread"),
+    [
+        (np.array([[1000, 1500, 2000]], np.uint16), [0, 128, 255], True),  # 12 bits
+        (np.array([[0, 8191, 16383]], np.uint16), [0, 127, 255], True),  # 14 bits
+        (np.array([[0, 0, 40000]], np.uint16), [0, 0, 155], False),
+        (np.array([[700, 700, 700]], np.uint16), [2, 2, 2], False),  # one grey has no range
+        (np.array([[-1000, 0, 1000]], np.int32), [0, 128, 255], True),
+        (np.array([[0.0, 0.5, 1.0]], np.float32), [0, 128, 255], False),
+        (np.array([[0.0, 0.2, 0.4]], np.float32), [0, 51, 102], False),
+        (np.array([[0.0, 100, 255]], np.float32), [0, 100, 255], False),
+        (np.array([[0.01, 0.02, 0.03]], np.float32), [0, 128, 255], True),
+        (np.array([[-5.0, 0, 5]], np.float32), [0, 128, 255], True),
+        (np.array([[np.nan, 2, 6]], np.float32), [0, 0, 255], True),
+        (np.array([[np.nan, np.nan, np.nan]], np.float32), [0, 0, 0], False),
+    ],
+)
+def test_deep_greys_are_spread_where_they_do_not_use_their_range(tmp_path, values, expected, spread):
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    assert np.abs(read_image(tmp_path / "a.tif")[0, :, 0].astype(int) - expected).max() <= 1
+    assert read_header(tmp_path / "a.tif").spread == spread
+
+
+def test_an_image_of_too_many_pixels_is_named_with_their_number(tmp_path, monkeypatch):
+    Image.new("L", (3000, 2000)).save(tmp_path / "scan.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4_000_000)
+    assert read_header(tmp_path / "scan.png").stored_size == (2000, 3000)  # Pillow warns of it, and reads it
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2_000_000)
+    for read in (read_header, read_image):
+        with pytest.raises(TooLargeError, match=r"scan\.png has 6 megapixels, and up to 4 are read: make it smaller"):
+            read(tmp_path / "scan.png")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_an_image_that_is_damaged_in_the_middle_is_found_though_its_end_is_there(tmp_path, write_image, suffix):
+    path = write_image(tmp_path / f"a{suffix}", (200, 150))
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 40] = b"\xff\xc1" * 20
+    path.write_bytes(content)
+    header = read_header(path)
+    assert (header.broken, header.truncated) == (True, False)
+    with pytest.raises(DataError, match=f"a{suffix} cannot be decoded"):
+        read_image(path)
 
 
 def test_transparency_is_laid_over_white(tmp_path):

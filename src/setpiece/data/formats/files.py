@@ -38,7 +38,7 @@ _TEXT_SUFFIXES = {".txt", ".json", ".xml", ".yaml", ".yml", ".csv", ".cache", ".
 
 def _suffixes() -> frozenset[str]:
     Image.init()
-    pictures = Image.OPEN.keys() - _NOT_PICTURES
+    pictures = Image.OPEN.keys() - _NOT_PICTURES | {"MPO"}  # which the reader of JPEG opens
     return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in pictures)
 
 
