@@ -88,5 +88,5 @@ def _check_pixels(boxes: np.ndarray, sizes: np.ndarray) -> str | None:
     return None
 
 
-def _share(found: np.ndarray) -> float:
-    return float(found.mean())
+def _share(found: np.ndarray | np.bool_) -> float:
+    return float(np.mean(found))

@@ -81,7 +81,9 @@ def _instances_files(root: Path) -> dict[str, tuple[Path, list[Path]]]:
 
 def _other_files(root: Path) -> dict[str, tuple[Path, list[Path]]]:
     """Files that are called after their split, as `train.json`, or lie alone in its folder."""
-    named = [(path.stem, path, []) for path in _json_files(root) if split_of(path.stem) and _is_coco(path)]
+    named: list[tuple[str, Path, list[Path]]] = [
+        (path.stem, path, []) for path in _json_files(root) if split_of(path.stem) and _is_coco(path)
+    ]
     if named:
         return _by_split(named, root)
     folders = [folder for folder in visible(root) if folder.is_dir() and split_of(folder.name)]

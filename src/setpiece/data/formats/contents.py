@@ -10,12 +10,13 @@ from setpiece.data.formats.files import files_under, is_image
 __all__ = ["contents"]
 
 SHOWN = 5
+LOOKED_AT = 10_000  # files, for who names a whole disk
 _ANNOTATIONS = {".json", ".xml", ".txt", ".yaml", ".yml", ".csv", ".data", ".names"}
 
 
 def contents(root: Path) -> str:
     """The files that may be annotations, and the folders with images, a few of each, with counts."""
-    files = files_under(root)
+    files = files_under(root, LOOKED_AT)
     notes = [str(path.relative_to(root)) for path in files if path.suffix.lower() in _ANNOTATIONS]
     images = Counter(str(path.parent.relative_to(root)) for path in files if is_image(path))
     parts = [f"{_count(number, 'image')} in {folder}/" for folder, number in images.most_common(SHOWN)]

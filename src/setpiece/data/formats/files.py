@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
@@ -69,13 +70,16 @@ def visible(folder: Path) -> list[Path]:
         raise DataError(f"Cannot open {folder}: {error.strerror}; check its permissions.") from error
 
 
-def files_under(folder: Path) -> list[Path]:
+def files_under(folder: Path, limit: int | None = None) -> list[Path]:
     """Every file in a folder and its subfolders, linked ones too, in sorted order; hidden ones are left out.
 
     A folder is read once, whichever way leads to it, and a link that leads out to a folder around it is not followed.
+
+    Args:
+        limit: at most so many files; all where None.
     """
     top = folder.resolve()
-    return sorted(_walk(folder, {top, *top.parents}))
+    return sorted(islice(_walk(folder, {top, *top.parents}), limit))
 
 
 def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
