@@ -388,7 +388,7 @@ def test_a_layout_that_is_not_recognised_is_told_with_what_there_is(write):
         {"a/1.jpg": None, "a/2.jpg": None, "b/3.png": None, "boxes.csv": "x", "export.json": "{}", "x.bin": ""}
     )
     with pytest.raises(
-        DataError, match=r"which holds 2 images in a/, 1 image in b/, a\.json, boxes\.csv, 1 other file; it needs "
+        DataError, match=r"which holds 2 images in a/, 1 image in b/, boxes\.csv, export\.json, 1 other file; it needs "
     ):
         available_splits(root)
 
