@@ -106,9 +106,10 @@ SQUARE = [10, 20, 30, 20, 30, 40, 10, 40]
     ],
 )
 def test_an_outline_without_a_box_has_the_box_around_it(write_coco, outline):
-    dataset = open_dataset(write_coco([{"segmentation": outline}]), "train")
-    assert dataset.examples[0].boxes_xyxy.tolist() == [[10, 20, 30, 40]]
-    assert dataset.defects.counts == {Defect.HULL_BOX: 1}
+    box = {"segmentation": outline, "bbox": [0, 0, 0, 0]}  # or none at all
+    dataset = open_dataset(write_coco([box], [{"segmentation": outline}]), "train")
+    assert [example.boxes_xyxy.tolist() for example in dataset.examples] == [[[10, 20, 30, 40]]] * 2
+    assert dataset.defects.counts == {Defect.HULL_BOX: 2}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -58,6 +61,26 @@ def test_deep_greys_are_spread_where_they_do_not_use_their_range(tmp_path, value
     Image.fromarray(values).save(tmp_path / "a.tif")
     assert np.abs(read_image(tmp_path / "a.tif")[0, :, 0].astype(int) - expected).max() <= 1
     assert read_header(tmp_path / "a.tif").spread == spread
+
+
+def png_of_sixteen_bits(pixels):
+    """A PNG file of RGB in 16 bits, which Pillow reads and does not write."""
+    height, width, _ = pixels.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    parts = {
+        b"IHDR": struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0),
+        b"IDAT": zlib.compress(rows),
+        b"IEND": b"",
+    }
+    chunks = (struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in parts.items())
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize(("greatest", "dark"), [(4095, True), (16383, True), (60000, False)])
+def test_deep_colours_that_become_nearly_black_are_found(tmp_path, greatest, dark):
+    (tmp_path / "a.png").write_bytes(png_of_sixteen_bits(np.linspace(0, greatest, 8 * 9 * 3).reshape(8, 9, 3)))
+    assert read_header(tmp_path / "a.png").dark == dark
+    assert read_image(tmp_path / "a.png").max() == greatest // 256
 
 
 def test_an_image_of_too_many_pixels_is_named_with_their_number(tmp_path, monkeypatch):

@@ -68,11 +68,11 @@ def test_coco_corners_are_refused(write_coco):
 
 
 def test_coco_fractions_are_refused(write_coco):
-    refused(write_coco(*sized(fractions(CORNERS))), "all boxes are smaller than a pixel; are they fractions")
+    refused(write_coco(*sized(fractions(CORNERS))), "the boxes are smaller than a pixel; are they fractions")
 
 
 def test_voc_fractions_are_refused(write_voc):
-    refused(write_voc(fractions(CORNERS)), "all boxes are smaller than a pixel; are they fractions")
+    refused(write_voc(fractions(CORNERS)), "the boxes are smaller than a pixel; are they fractions")
 
 
 def test_voc_sizes_are_refused(write_voc):

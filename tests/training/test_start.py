@@ -59,9 +59,7 @@ BOX = [10, 5, 20, 30]
 @pytest.mark.parametrize("boxes", [[[], []], [[[5, 5, 0, 0]], []]])
 def test_training_images_without_objects_are_refused(write, boxes):
     root = write("train", *boxes)
-    with pytest.raises(
-        DataError, match=r"No training image of .*data has an object to learn from; .*2 images"
-    ):
+    with pytest.raises(DataError, match=r"No training image of .*data has an object to learn from; .*2 images"):
         open_data(root)
 
 

@@ -79,6 +79,11 @@ class Defect(Enum):
         "deep grey images that do not use their range",
         "spread over 8 bits, the least value becoming 0 and the greatest 255",
     )
+    DARK = (
+        "colour image of 16 bits that does not use its range",
+        "colour images of 16 bits that do not use their range",
+        "nearly black as it is read; save it with 8 bits",
+    )
     FLOATING = (
         "image of floating-point values",
         "images of floating-point values",

@@ -33,6 +33,7 @@ _UNREADABLE = (
     *(OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, RuntimeError, MemoryError),
     *(struct.error, zlib.error, Image.DecompressionBombError),
 )
+DARK = 64  # of 255; colours up to here use a quarter of the range or less
 _ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xae\x42\x60\x82"}
 
 
@@ -59,6 +60,7 @@ class ImageHeader:
         truncated: whether its end is missing.
         broken: whether its end is there, and something before it cannot be decoded.
         spread: whether its values do not use their range, and are spread over 8 bits.
+        dark: whether it has colours of 16 bits that do not use their range, of which Pillow keeps the upper 8 alone.
     """
 
     stored_size: tuple[int, int]
@@ -69,6 +71,7 @@ class ImageHeader:
     truncated: bool
     broken: bool = False
     spread: bool = False
+    dark: bool = False
 
 
 def read_header(path: Path) -> ImageHeader:
@@ -85,10 +88,12 @@ def read_header(path: Path) -> ImageHeader:
         orientation = _orientation(image)
         upright = (width, height) if orientation >= 5 else (height, width)
         mode, transparent = image.mode, image.has_transparency_data
-        whole, spread = _check_pixels(image)
+        deep_colours = ";16" in str(image.tile) and not _is_deep(image)
+        whole, spread = _check_pixels(image, decode=deep_colours)
+        dark = deep_colours and whole and int(np.asarray(image.convert("RGB")).max()) < DARK
         ended = whole or _has_end(image, path)
     damage = not whole and not ended, not whole and ended
-    return ImageHeader((height, width), upright, orientation, mode, transparent, *damage, spread)
+    return ImageHeader((height, width), upright, orientation, mode, transparent, *damage, spread, dark)
 
 
 def read_image(path: str | Path, *, upright: bool = True) -> UInt8[np.ndarray, "H W 3"]:
@@ -149,12 +154,12 @@ def _orientation(image: Image.Image) -> int:
     return orientation if orientation in _TO_UPRIGHT else 1
 
 
-def _check_pixels(image: Image.Image) -> tuple[bool, bool]:
-    """Whether they can be decoded, and whether they are spread over 8 bits."""
+def _check_pixels(image: Image.Image, *, decode: bool) -> tuple[bool, bool]:
+    """Whether they can be decoded, and whether they are spread over 8 bits; `decode` leaves them in the image."""
     try:
         if _is_deep(image):
             return True, _eight_bits(image)[1]
-        if image.format == "PNG":
+        if image.format == "PNG" and not decode:
             image.verify()
         else:
             image.draft(None, (1, 1))  # a JPEG's smallest size, which reads all of the file

@@ -15,6 +15,7 @@ from setpiece.errors import DataError
 __all__ = ["check_numbers"]
 
 MOST = 0.5  # of the boxes, for a guess that needs most of them
+ALL = 0.98  # of the boxes, since some of any data set are wrong by themselves
 MANY = 0.3  # of the boxes, where all others agree with the guess
 FEW = 3  # fewer boxes may fit as corners by chance
 ROUNDING = 1.0  # pixel
@@ -60,7 +61,7 @@ def _check_fractions(boxes: np.ndarray, _: np.ndarray) -> str | None:
         )
     outside = ((boxes < -0.01) | (boxes > 1.01)).any(1)
     # Corners that were read as centre and sides: the sides are the right and bottom corner.
-    if len(boxes) >= FEW and _share(outside) > MANY and ((sides > centres) & (sides <= 1.01)).all():
+    if len(boxes) >= FEW and _share(outside) > MANY and _share(((sides > centres) & (sides <= 1.01)).all(1)) >= ALL:
         return (
             "many boxes stick out of their images, and all fit as corners; are they left, top, right, bottom? Write "
             "centre x, centre y, width and height."
@@ -70,17 +71,19 @@ def _check_fractions(boxes: np.ndarray, _: np.ndarray) -> str | None:
 
 def _check_pixels(boxes: np.ndarray, sizes: np.ndarray) -> str | None:
     sides = boxes[:, 2:] - boxes[:, :2]
-    if (np.abs(boxes) <= 2).all() and (sides <= 1).all() and (sides > 0).any() and (sizes > 8).all():
-        return "all boxes are smaller than a pixel; are they fractions of the image? Write pixels."
+    tiny = (np.abs(boxes) <= 2).all(1) & (sides <= 1).all(1) & (sizes > 8).all(1)
+    if _share(tiny) >= ALL and (sides > 0).any():
+        return "the boxes are smaller than a pixel; are they fractions of the image? Write pixels."
     if len(boxes) < FEW:
         return None
     as_corners = (sides > boxes[:, :2]) & (sides <= sizes + ROUNDING)
-    if _share((boxes[:, 2:] > sizes + ROUNDING).any(1)) > MANY and as_corners.all():
+    if _share((boxes[:, 2:] > sizes + ROUNDING).any(1)) > MANY and _share(as_corners.all(1)) >= ALL:
         return (
             "many boxes stick out of their images at the right or the bottom, and all fit as corners; are they left, "
             "top, right, bottom? Write left, top, width and height."
         )
-    if _share((sides <= 0).any(1)) > MOST and (boxes[:, :2] + boxes[:, 2:] <= sizes + ROUNDING).all():
+    as_sizes = boxes[:, :2] + boxes[:, 2:] <= sizes + ROUNDING
+    if _share((sides <= 0).any(1)) > MOST and _share(as_sizes.all(1)) >= ALL:
         return (
             "most boxes have their right side left of the left one, and all fit as sizes; are they left, top, width, "
             "height? Write corners."

@@ -87,6 +87,8 @@ def _once(image: AnnotatedImage, defects: Defects) -> list[AnnotatedBox]:
 
 def _note_colours(header: ImageHeader, image: AnnotatedImage, defects: Defects) -> None:
     name = image.path.name
+    if header.dark:
+        defects.add(Defect.DARK, name)
     if header.transparent:
         defects.add(Defect.TRANSPARENT, name)
     elif header.mode in ("1", "L"):

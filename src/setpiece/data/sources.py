@@ -123,7 +123,10 @@ def _as_it_is(part: AnnotatedSplit) -> AnnotatedSplit:
 
 def _below(root: Path, find: Callable[[Path], Readers]) -> Readers:
     """The data set in the only folder below that has one: archives are often unpacked one folder too deep."""
-    found = {folder: readers for folder in visible(root) if folder.is_dir() and (readers := find(folder))}
+    folders = [folder for folder in visible(root) if folder.is_dir()]
+    found = {folder: readers for folder in folders if (readers := find(folder))}
+    if not found and len(folders) == 1:
+        return _below(folders[0], find)
     if len(found) > 1:
         raise DataError(f"{root} holds several data sets: {', '.join(folder.name for folder in found)}; name one.")
     return {

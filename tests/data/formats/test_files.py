@@ -25,7 +25,7 @@ def test_what_pillow_opens_as_a_picture_is_an_image():
     assert not IMAGE_SUFFIXES & {".pdf", ".eps", ".ps", ".mpg", ".mpeg", ".h5", ".hdf", ".txt", ".json", ""}
 
 
-@pytest.mark.parametrize("name", ["._a.jpg", ".a.png", "a.txt", "Thumbs.db", "a"])
+@pytest.mark.parametrize("name", ["._a.jpg", ".a.png", "a.txt", "Thumbs.db", "a", "a.jpg:Zone.Identifier"])
 def test_hidden_files_and_others_are_no_images(tmp_path, name):
     assert not is_image(tmp_path / name)
 
@@ -78,6 +78,7 @@ def test_files_that_are_neither_images_nor_text_are_counted(write):
         ("a/b/1.JPG", "a/b/1.jpg"),
         ("A/b/1.jpg", "a/b/1.jpg"),
         ("a/b/1", "a/b/1.jpg"),
+        ("a/b%20c/1%C3%BC.jpg", "a/b c/1ü.jpg"),
         ("photo.v1.rf.ab12", "photo.v1.rf.ab12.jpg"),
         (unicodedata.normalize("NFC", "schlüssel.jpg"), unicodedata.normalize("NFD", "schlüssel.jpg")),
         (unicodedata.normalize("NFD", "schlüssel.JPG"), unicodedata.normalize("NFC", "schlüssel.jpg")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 
 import pytest
 
@@ -221,6 +222,19 @@ def test_yolo_reads_linked_folders_below_the_images(write):
     expect(root / "set", "train")
 
 
+def test_yolo_labels_are_found_in_another_case_and_unicode_form(write):
+    names = [unicodedata.normalize("NFD", "part_ü"), "part_2"]
+    root = write({f"train/images/{name}.jpg": None for name in names} | {"data.yaml": YAML})
+    write({f"train/labels/{unicodedata.normalize('NFC', name)}.TXT": yolo(name) for name in names})
+    expect(root, "train", names)
+
+
+def test_yolo_labels_that_are_called_otherwise_than_the_images_are_said(write):
+    root = write(files_of(NAMES["train"], "train/images/{}.jpg", **{"train/labels/{}_jpg.txt": yolo}))
+    write({"data.yaml": YAML})
+    assert open_dataset(root, "train").defects.counts == {Defect.UNUSED_LABELS: 4, Defect.EMPTY_IMAGE: 4}
+
+
 def test_yolo_says_which_files_it_does_not_read(write):
     root = write(
         files_of(NAMES["train"], "images/train/{}.jpg", **{"labels/train/{}.txt": yolo})
@@ -359,6 +373,11 @@ def test_a_data_set_one_folder_deeper_is_read_and_said(write, layout):
     assert dataset.defects.counts[Defect.NESTED] == 1
     assert "1 data set in a folder below: read there" in dataset.defects.summary()[0]
     assert {example.path.stem for example in dataset.examples} <= set(names)
+
+
+def test_folders_that_hold_one_folder_alone_are_gone_through(write):
+    root = write(files_of(NAMES["train"], "a/b/c/train/{}.jpg", **{"a/b/c/train/{}.xml": voc}))
+    expect(root, "train", classes=("bolt",))
 
 
 def test_several_data_sets_below_are_an_error_that_names_them(write):

@@ -259,7 +259,8 @@ def _box(annotation: dict[str, Any], name: str, path: Path, label: int) -> Annot
     box_xywh = annotation.get("bbox")
     crowd = bool(annotation.get("iscrowd"))
     notes = (Defect.CROWD,) if crowd else ()
-    if not box_xywh and (corners := hull(annotation.get("segmentation"))) is not None:
+    written = isinstance(box_xywh, list) and any(box_xywh)
+    if not written and (corners := hull(annotation.get("segmentation"))) is not None:
         notes = (*notes, Defect.HULL_BOX)
     else:
         corners = _corners(box_xywh, name, path)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from PIL import Image
 
@@ -18,6 +19,7 @@ from setpiece.errors import DataError
 __all__ = [
     "IMAGE_SUFFIXES",
     "NamedImage",
+    "composed",
     "files_under",
     "find_images",
     "has_images",
@@ -33,6 +35,7 @@ __all__ = [
 _NOT_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"}
 _SYSTEM_NAMES = {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 _SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini"}
+_DOWNLOADED = ":Zone.Identifier"  # Windows remembers so where a file came from
 # What stands beside images on purpose: annotations, and words about them.
 _TEXT_SUFFIXES = {".txt", ".json", ".xml", ".yaml", ".yml", ".csv", ".cache", ".md", ".names", ".data", ".html", ".log"}
 
@@ -48,7 +51,8 @@ IMAGE_SUFFIXES = _suffixes()
 
 def is_hidden(path: Path) -> bool:
     """Whether the system made the file or folder for itself, as `._a.jpg`, `__MACOSX` and `Thumbs.db`."""
-    return path.name.startswith(".") or path.name in _SYSTEM_NAMES or path.name.lower() in _SYSTEM_FILES
+    name = path.name
+    return name.startswith(".") or name in _SYSTEM_NAMES or name.lower() in _SYSTEM_FILES or name.endswith(_DOWNLOADED)
 
 
 def is_image(path: Path) -> bool:
@@ -172,7 +176,7 @@ class _Index:
     def __init__(self, folder: Path) -> None:
         self._files: dict[tuple[int, str], list[Path]] = {}
         for path in images_under(folder):
-            for key in enumerate((_composed(path.name), _lower(path.name), _lower(path.stem))):
+            for key in enumerate((composed(path.name), _lower(path.name), _lower(path.stem))):
                 self._files.setdefault(key, []).append(path)
 
     def fitting(self, name: str) -> list[Path]:
@@ -180,10 +184,12 @@ class _Index:
         parts = _parts(name)
         if not parts:
             return []
-        keys = [_composed(parts[-1]), _lower(parts[-1])]
+        keys = [composed(parts[-1]), _lower(parts[-1])]
         if PurePosixPath(keys[1]).suffix not in IMAGE_SUFFIXES:
             keys.append(keys[1])
         fitting = next((files for key in enumerate(keys) if (files := self._files.get(key))), [])
+        if not fitting and unquote(name) != name:  # as in an address: photo%201.jpg
+            return self.fitting(unquote(name))
         shared = [_shared(parts, path) for path in fitting]
         return [path for path, count in zip(fitting, shared, strict=True) if count == max(shared)]
 
@@ -198,12 +204,13 @@ def _parts(name: str) -> tuple[str, ...]:
     return PurePosixPath(name.replace("\\", "/")).parts
 
 
-def _composed(text: str) -> str:
+def composed(text: str) -> str:
+    """The one Unicode form in which names are compared: a Mac writes an umlaut as two characters."""
     return unicodedata.normalize("NFC", text)
 
 
 def _lower(text: str) -> str:
-    return _composed(text).casefold()
+    return composed(text).casefold()
 
 
 def _exists(path: Path, *, file: bool = False) -> bool:

@@ -21,7 +21,15 @@ from xml.etree.ElementTree import Element
 
 from setpiece.data.defects import Defect, Defects
 from setpiece.data.formats.annotations import AnnotatedBox, AnnotatedImage, AnnotatedSplit, read_text
-from setpiece.data.formats.files import IMAGE_SUFFIXES, files_under, find_images, is_image, note_other_files, visible
+from setpiece.data.formats.files import (
+    IMAGE_SUFFIXES,
+    composed,
+    files_under,
+    find_images,
+    is_image,
+    note_other_files,
+    visible,
+)
 from setpiece.data.formats.splits import Readers, split_of
 from setpiece.data.formats.xml import read_xml
 from setpiece.errors import DataError
@@ -88,11 +96,14 @@ def _names(name_list: Path) -> list[str]:
 def _listed(root: Path, names: Iterable[str]) -> dict[str, Path | None]:
     """Each listed image's name without suffix, and its XML file; None where there is none."""
     folder = next(path for path in visible(root) if path.name.lower() in _XML_FOLDERS)
+    xml = [path for path in files_under(folder) if path.suffix.lower() == ".xml"]
+    by_name = {composed(path.stem): path for path in xml}
+    by_name |= {composed(str(path.relative_to(folder).with_suffix(""))): path for path in xml}
     files: dict[str, Path | None] = {}
     for name in names:
         stem = name.rsplit(".", 1)[0] if f".{name.rsplit('.', 1)[-1].lower()}" in {".xml", *IMAGE_SUFFIXES} else name
-        ends = [stem, stem.rsplit("/", 1)[-1]]
-        files[stem] = next((path for end in ends if (path := folder / f"{end}.xml").is_file()), None)
+        ends = [composed(stem), composed(stem.rsplit("/", 1)[-1])]
+        files[stem] = next((by_name[end] for end in ends if end in by_name), None)
     return files
 
 

@@ -18,6 +18,7 @@ from setpiece.data.defects import Defect, Defects
 from setpiece.data.formats.annotations import AnnotatedBox, AnnotatedImage, AnnotatedSplit, read_text
 from setpiece.data.formats.files import (
     NamedImage,
+    composed,
     files_under,
     find_images,
     has_images,
@@ -124,8 +125,8 @@ def _read(config: Config, sources: list[Path], defects: Defects) -> AnnotatedSpl
     found: dict[Path, NamedImage] = {}
     for source in sources:
         found.update((image.path, image) for image in _images(source, config.root, defects))
-    folders_of = cache(partial(_label_folders, root=config.root))
-    label_files = {path: _label_file(path, folders_of(path.parent)) for path in sorted(found)}
+    labels_of = cache(partial(_label_files, root=config.root))
+    label_files = {path: _label_file(path, labels_of(path.parent)) for path in sorted(found)}
     images = [
         AnnotatedImage(
             image_id, path, None, _boxes(labels, label_of_id, config), normalised=True, notes=found[path].notes
@@ -133,7 +134,8 @@ def _read(config: Config, sources: list[Path], defects: Defects) -> AnnotatedSpl
         for image_id, (path, labels) in enumerate(label_files.items(), start=1)
     ]
     if all(source.is_dir() for source in sources):
-        _note_unused_labels(label_files, defects)
+        folders = [labels for home in sorted({path.parent for path in found}) for labels in labels_of(home)]
+        _note_unused_labels(label_files, folders, defects)
     return AnnotatedSplit(config.path, tuple(class_of_id.values()), tuple(class_of_id), images, defects)
 
 
@@ -167,22 +169,26 @@ def _label_folders(folder: Path, root: Path) -> list[Path]:
     return [*found, folder]
 
 
-def _label_file(image: Path, folders: list[Path]) -> Path | None:
-    candidates = (folder / f"{image.stem}.txt" for folder in folders)
-    return next((path for path in candidates if path.is_file()), None)
+def _label_files(folder: Path, root: Path) -> list[dict[str, Path]]:
+    """The text files of each folder where labels may be, by their names without suffix."""
+    return [
+        {composed(path.stem): path for path in visible(place) if path.suffix.lower() == ".txt"}
+        for place in _label_folders(folder, root)
+    ]
 
 
-def _note_unused_labels(label_files: dict[Path, Path | None], defects: Defects) -> None:
-    """Count the label files that belong to no image: the image is gone, or cannot be read."""
-    stems = {path.stem for path in label_files}
-    for folder in sorted({path.parent for path in label_files.values() if path is not None}):
-        for path in visible(folder):
-            if (
-                path.suffix == ".txt"
-                and path.stem not in stems
-                and path.stem not in ("classes", "train", "val", "test")
-            ):
-                defects.add(Defect.UNUSED_LABELS, str(path))
+def _label_file(image: Path, places: list[dict[str, Path]]) -> Path | None:
+    name = composed(image.stem)
+    return next((files[name] for files in places if name in files), None)
+
+
+def _note_unused_labels(used: dict[Path, Path | None], places: list[dict[str, Path]], defects: Defects) -> None:
+    """Count the label files that belong to no image: the image is gone, or is called otherwise, or cannot be read."""
+    read = set(used.values())
+    beside = {path.parent for path in used}
+    for path in sorted({path for files in places for path in files.values()} - read - {None}):
+        if path.parent not in beside and path.stem not in ("classes", "train", "val", "test"):
+            defects.add(Defect.UNUSED_LABELS, str(path))
 
 
 def _boxes(path: Path | None, label_of_id: dict[int, int], config: Config) -> list[AnnotatedBox]:
