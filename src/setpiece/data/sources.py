@@ -12,6 +12,7 @@ from setpiece.data.dataset import Dataset, Example
 from setpiece.data.defects import Defect
 from setpiece.data.formats import coco, voc, yolo
 from setpiece.data.formats.annotations import AnnotatedSplit
+from setpiece.data.formats.coco_files import ROBOFLOW_FILE
 from setpiece.data.formats.contents import contents
 from setpiece.data.formats.files import visible
 from setpiece.data.formats.splits import SPLITS, Readers, divide
@@ -98,7 +99,7 @@ def _readers(root: Path) -> Readers:
         if readers := find(root) or _below(root, find):
             return readers
     raise DataError(
-        f"No data set is recognised in {root}, which holds {contents(root)}; it needs train/{coco.ROBOFLOW_FILE} (COCO "
+        f"No data set is recognised in {root}, which holds {contents(root)}; it needs train/{ROBOFLOW_FILE} (COCO "
         "as Roboflow exports it), annotations/instances_train.json or one COCO file beside images (COCO), data.yaml, "
         "obj.data or classes.txt with images and labels (YOLO), or Annotations with JPEGImages, or XML files beside "
         "their images (Pascal VOC)."

@@ -123,6 +123,19 @@ def test_of_two_images_one_is_held_out_and_of_one_none(write, count):
     assert available_splits(root) == (("train", "valid") if count > 1 else ("train",))
 
 
+@pytest.mark.parametrize("layout", ["coco", "instances", "yolo", "voc"])
+def test_beside_a_folder_that_is_called_train_nobody_means_another(write, layout):
+    files = {"data.yaml": YAML} if layout == "yolo" else {}
+    for folder, names in (("old_train", ["part_8"]), ("train", NAMES["train"]), ("train_old", ["part_9"])):
+        files |= {
+            "coco": files_of(names, f"{folder}/{{}}.jpg") | {f"{folder}/_annotations.coco.json": coco(names)},
+            "instances": files_of(names, f"{folder}/{{}}.jpg") | {f"annotations/instances_{folder}.json": coco(names)},
+            "yolo": files_of(names, f"images/{folder}/{{}}.jpg", **{f"labels/{folder}/{{}}.txt": yolo}),
+            "voc": files_of(names, f"{folder}/{{}}.jpg", **{f"{folder}/{{}}.xml": voc}),
+        }[layout]
+    expect(write(files), "train", classes=("bolt",) if layout == "voc" else CLASSES)
+
+
 def test_two_coco_files_without_a_split_are_an_error_that_names_both(write):
     root = write({"a.json": coco(["part_1"]), "b.json": coco(["part_2"]), "images/part_1.jpg": None})
     with pytest.raises(DataError, match=r"a\.json and b\.json are annotation files, and neither is named"):

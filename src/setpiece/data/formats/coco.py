@@ -1,13 +1,4 @@
-"""COCO annotation files, in Roboflow's folders, in COCO's own, and alone.
-
-```
-train/_annotations.coco.json     the images beside it           (Roboflow; also valid/ or val/, test/)
-annotations/instances_train2017.json   the images in train2017/, images/train2017/, train/, images/ ...   (COCO)
-annotations/instances_default.json, result.json   the images in images/default/, images/, ...   (one file, no split)
-```
-
-Names of splits may be spelt in any way that `split_of` knows.
-"""
+"""COCO annotation files -> annotations. `coco_files` says where they and their images are."""
 
 from __future__ import annotations
 
@@ -26,16 +17,13 @@ from setpiece.data.formats.annotations import (
     check_unique_classes,
     read_text,
 )
-from setpiece.data.formats.files import find_images, visible
+from setpiece.data.formats.coco_files import LISTS, split_files, whole_file
+from setpiece.data.formats.files import find_images
 from setpiece.data.formats.outlines import hull
-from setpiece.data.formats.splits import SPLITS, Readers, split_of
+from setpiece.data.formats.splits import SPLITS, Readers
 from setpiece.errors import DataError
 
-__all__ = ["ROBOFLOW_FILE", "find_splits", "find_whole", "read_coco"]
-
-ROBOFLOW_FILE = "_annotations.coco.json"
-_INSTANCES = "instances_"
-_LISTS = ("images", "annotations", "categories")
+__all__ = ["find_splits", "find_whole", "read_coco"]
 
 
 def find_splits(root: Path) -> Readers:
@@ -44,7 +32,7 @@ def find_splits(root: Path) -> Readers:
     Raises:
         DataError: two files annotate one split.
     """
-    files = _roboflow_files(root) or _instances_files(root) or _other_files(root)
+    files = split_files(root)
     # Every split has the classes of the train split; without one, those of the first split that exists.
     ordered = [files[split][0] for split in SPLITS if split in files]
     return {split: partial(read_coco, file, folders, ordered) for split, (file, folders) in files.items()}
@@ -56,84 +44,8 @@ def find_whole(root: Path) -> AnnotatedSplit | None:
     Raises:
         DataError: there are several such files, or the one is malformed.
     """
-    found = [path for path in _json_files(root) if _is_coco(path)]
-    if not found:
-        return None
-    if len(found) > 1:
-        raise DataError(
-            f"{found[0]} and {found[1].name} are annotation files, and neither is named after a split; rename them to "
-            "instances_train.json and instances_valid.json, or keep one."
-        )
-    stem = found[0].stem.removeprefix(_INSTANCES)
-    folders = [root / "images" / stem, root / stem, root / "images", root / "data", found[0].parent, root]
-    return read_coco(found[0], folders, found)
-
-
-def _roboflow_files(root: Path) -> dict[str, tuple[Path, list[Path]]]:
-    folders = [folder for folder in visible(root) if (folder / ROBOFLOW_FILE).is_file()]
-    return _by_split([(folder.name, folder / ROBOFLOW_FILE, [folder]) for folder in folders])
-
-
-def _instances_files(root: Path) -> dict[str, tuple[Path, list[Path]]]:
-    named = [path for path in _json_files(root) if path.stem.lower().startswith(_INSTANCES)]
-    return _by_split([(path.stem[len(_INSTANCES) :], path, []) for path in named], root)
-
-
-def _other_files(root: Path) -> dict[str, tuple[Path, list[Path]]]:
-    """Files that are called after their split, as `train.json`, or lie alone in its folder."""
-    named: list[tuple[str, Path, list[Path]]] = [
-        (path.stem, path, []) for path in _json_files(root) if split_of(path.stem) and _is_coco(path)
-    ]
-    if named:
-        return _by_split(named, root)
-    folders = [folder for folder in visible(root) if folder.is_dir() and split_of(folder.name)]
-    alone = [(folder, [path for path in _json_files(folder) if _is_coco(path)]) for folder in folders]
-    return _by_split([(folder.name, files[0], [folder]) for folder, files in alone if len(files) == 1])
-
-
-def _json_files(root: Path) -> list[Path]:
-    """Those in the folder itself, and in its folder for annotations."""
-    here = visible(root)
-    folders = [folder for folder in here if folder.name.lower() in ("annotations", "annotation") and folder.is_dir()]
-    files = [*here, *(path for folder in folders for path in visible(folder))]
-    return [path for path in files if path.suffix.lower() == ".json" and path.is_file()]
-
-
-def _is_coco(path: Path) -> bool:
-    try:
-        text = read_text(path)
-    except DataError:
-        return False
-    return all(f'"{key}"' in text for key in _LISTS)
-
-
-def _by_split(
-    files: list[tuple[str, Path, list[Path]]], root: Path | None = None
-) -> dict[str, tuple[Path, list[Path]]]:
-    """(name of a split, annotation file, image folders) -> the same by split; the usual folders where a root is given.
-
-    Raises:
-        DataError: two files annotate one split.
-    """
-    by_split: dict[str, tuple[Path, list[Path]]] = {}
-    for name, path, folders in files:
-        split = split_of(name)
-        if split is None:
-            continue
-        if split in by_split:
-            first = by_split[split][0]
-            second = path.name if path.parent == first.parent else path
-            raise DataError(f"Both {first} and {second} annotate the split {split!r}; keep one of them.")
-        by_split[split] = path, folders if root is None else _usual_folders(root, name, split)
-    return by_split
-
-
-def _usual_folders(root: Path, name: str, split: str) -> list[Path]:
-    """Where the images of a split may be: a folder of its name, then one named after the split in another way."""
-    homes = [root, root / "images", root / "data"]
-    alike = [folder for home in homes for folder in visible(home) if folder.is_dir() and split_of(folder.name) == split]
-    exact = [root / name, root / "images" / name]
-    return [*exact, *alike, root / split, root / "images" / split, root / "images", root / "data", root]
+    found = whole_file(root)
+    return None if found is None else read_coco(found[0], found[1], [found[0]])
 
 
 def read_coco(path: Path, folders: list[Path], files: list[Path]) -> AnnotatedSplit:
@@ -165,7 +77,7 @@ def _load(path: Path) -> dict[str, Any]:
         coco = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not valid JSON ({error}); export it again.") from error
-    for key in _LISTS:
+    for key in LISTS:
         if not isinstance(coco, dict) or not _is_list_of_objects(coco.get(key)):
             raise DataError(f"{path} is not a COCO annotation file: it has no list of objects named {key!r}.")
     return coco

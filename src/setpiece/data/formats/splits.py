@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from setpiece.data.defects import Defect, Defects
 from setpiece.data.formats.annotations import AnnotatedImage, AnnotatedSplit
 
-__all__ = ["SPLITS", "Readers", "divide", "split_of"]
+__all__ = ["SPLITS", "Readers", "divide", "is_plain", "named_after", "split_of"]
 
 SPLITS = ("train", "valid", "test")
 Readers = dict[str, Callable[[], AnnotatedSplit]]
@@ -34,6 +34,17 @@ def split_of(name: str) -> str | None:
     words = {word.rstrip("0123456789") for word in re.split(r"[\W_]+", name.lower())}
     named = [split for split, spellings in _WORDS.items() if words & spellings]
     return named[0] if len(named) == 1 else None
+
+
+def named_after(split: str, paths: Iterable[Path]) -> list[Path]:
+    """The files or folders that are named after a split; where one is called just so, as `train`, no `old_train`."""
+    named = [path for path in paths if split_of(path.name) == split]
+    return [path for path in named if is_plain(path.name)] or named
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name is that of a split and nothing else, but for digits: `Train`, `val2017`."""
+    return any(name.lower().rstrip("0123456789") in spellings for spellings in _WORDS.values())
 
 
 def divide(whole: AnnotatedSplit) -> dict[str, AnnotatedSplit]:

@@ -30,7 +30,7 @@ from setpiece.data.formats.files import (
     note_other_files,
     visible,
 )
-from setpiece.data.formats.splits import Readers, split_of
+from setpiece.data.formats.splits import Readers, is_plain, named_after, split_of
 from setpiece.data.formats.xml import read_xml
 from setpiece.errors import DataError
 
@@ -52,14 +52,16 @@ def find_splits(root: Path) -> Readers:
         listed = {split: _listed(root, _names(path)) for split, path in lists.items()}
         images = next((f for f in visible(root) if f.name.lower() in _IMAGE_FOLDERS), root)
         return {split: partial(read_voc, path, listed[split], listed, [images]) for split, path in lists.items()}
-    in_folders: dict[str, dict[str, Path | None]] = {}
+    in_folders: dict[tuple[str, bool], dict[str, Path | None]] = {}
     for path in _xml_files(root):
         name = path.relative_to(root).with_suffix("")
-        if split := next((split for part in name.parts[:-1] if (split := split_of(part))), None):
-            in_folders.setdefault(split, {})[str(name)] = path
+        if part := next((part for part in name.parts[:-1] if split_of(part)), None):
+            in_folders.setdefault((split_of(part) or "", is_plain(part)), {})[str(name)] = path
+    # Beside `train` nobody means `old_train`.
+    by_split = {split: in_folders.get((split, True)) or in_folders[split, False] for split, _ in in_folders}
     return {
-        split: partial(read_voc, root, files, in_folders, _image_folders(root, split))
-        for split, files in in_folders.items()
+        split: partial(read_voc, root, files, by_split, _image_folders(root, split))
+        for split, files in by_split.items()
     }
 
 
@@ -121,7 +123,7 @@ def _is_voc(path: Path) -> bool:
 
 
 def _image_folders(root: Path, split: str) -> list[Path]:
-    return [*(path for path in visible(root) if path.is_dir() and split_of(path.name) == split), root]
+    return [*(path for path in named_after(split, visible(root)) if path.is_dir()), root]
 
 
 def read_voc(

@@ -27,7 +27,7 @@ from setpiece.data.formats.files import (
     note_other_files,
     visible,
 )
-from setpiece.data.formats.splits import SPLITS, Readers, split_of
+from setpiece.data.formats.splits import SPLITS, Readers, named_after
 from setpiece.data.formats.yolo_config import Config, find_config
 from setpiece.errors import DataError
 
@@ -94,8 +94,8 @@ def _usual(root: Path, split: str) -> list[Path]:
     """`images/train`, else `train/images`, else `train`; however they are spelt."""
     folders = [folder for folder in visible(root) if folder.is_dir()]
     homes = [folder for folder in folders if folder.name.lower() in _IMAGE_FOLDERS]
-    own = [folder for folder in folders if split_of(folder.name) == split]
-    below = [folder for home in homes for folder in visible(home) if split_of(folder.name) == split]
+    own = named_after(split, folders)
+    below = [folder for home in homes for folder in named_after(split, visible(home))]
     inside = [folder for home in own for folder in visible(home) if folder.name.lower() in _IMAGE_FOLDERS]
     return next(([folder] for folder in [*below, *inside, *own] if folder.is_dir() and _has_images(folder)), [])
 
