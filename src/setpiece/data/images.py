@@ -88,7 +88,7 @@ def read_header(path: Path) -> ImageHeader:
         orientation = _orientation(image)
         upright = (width, height) if orientation >= 5 else (height, width)
         mode, transparent = image.mode, image.has_transparency_data
-        deep_colours = ";16" in str(image.tile) and not _is_deep(image)
+        deep_colours = ";16" in str(getattr(image, "tile", "")) and not _is_deep(image)
         whole, spread = _check_pixels(image, decode=deep_colours)
         dark = deep_colours and whole and int(np.asarray(image.convert("RGB")).max()) < DARK
         ended = whole or _has_end(image, path)
