@@ -41,6 +41,12 @@ class Defect(Enum):
         "left out; to use it, make it smaller and scale its boxes, or cut it up",
     )
     UNANNOTATED_IMAGE = ("image without its annotation file", "images without their annotation files", "left out")
+    UNLISTED_IMAGE = ("image that no annotation file lists", "images that no annotation file lists", "left out")
+    REPEATED_IMAGE = (
+        "image that is listed twice",
+        "images that are listed twice",
+        "read once, with the annotations of both",
+    )
     ZERO_SIZE_BOX = ("box of zero or negative size", "boxes of zero or negative size", "dropped")
     NOT_FINITE_BOX = (
         "box with a coordinate that is not a number",

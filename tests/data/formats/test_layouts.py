@@ -212,6 +212,7 @@ def test_yolo_with_a_list_of_classes_and_folders_of_splits_has_these(write):
         ("train/imgs/{}.jpg", "train/labels/{}.txt"),
         ("imgs/train/{}.jpg", "labels/train/{}.txt"),
         ("train/{}.jpg", "train/{}.txt"),
+        ("train/{}.jpg", "train/labels/{}.txt"),
         ("train/Images/{}.jpg", "train/Labels/{}.txt"),
         ("train/photos/line 1/{}.jpg", "train/labels/line 1/{}.txt"),
         ("images/train/images/{}.jpg", "images/train/labels/{}.txt"),
@@ -428,6 +429,39 @@ def test_a_layout_that_is_not_recognised_is_told_with_what_there_is(write):
 def test_an_empty_folder_is_told(tmp_path):
     with pytest.raises(DataError, match="which holds nothing; it needs"):
         available_splits(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "folder"),
+    [
+        ("train/_annotations.coco.json", "train"),
+        ("train/_annotations.coco.json", "train/images"),
+        ("annotations/instances_train.json", "images/train"),
+        ("result.json", "images"),
+    ],
+)
+def test_images_that_the_coco_file_of_a_folder_does_not_list_are_said(write, annotations, folder):
+    names = NAMES["train"][:1]  # one, so that nothing is divided
+    root = write(files_of(names, f"{folder}/{{}}.jpg") | {annotations: coco(names)})
+    write({f"{folder}/x.jpg": None, f"{folder}/y.heic": "", f"{folder}/._z.jpg": ""})
+    counts = open_dataset(root, "train").defects.counts
+    assert counts.items() >= {Defect.UNLISTED_IMAGE: 1, Defect.OTHER_FILE: 1}.items()
+
+
+def test_images_of_other_splits_in_one_folder_are_not_said(write):
+    files = {f"annotations/instances_{split}.json": coco(NAMES[split]) for split in ("train", "valid")}
+    root = write(files | files_of(NAMES["train"] + NAMES["valid"], "images/{}.jpg"))
+    for split in ("train", "valid"):
+        assert expect(root, split).defects.counts == {}
+
+
+def test_a_coco_image_that_is_listed_twice_is_read_once_with_all_its_boxes(write):
+    content = json.loads(coco(["part_1", "part_1"]))
+    content["annotations"] = [content["annotations"][index] for index in (0, 2, 3)]  # one is there twice
+    root = write({"train/part_1.jpg": None, "train/_annotations.coco.json": json.dumps(content)})
+    dataset = expect(root, "train", ["part_1"])
+    assert dataset.defects.counts == {Defect.REPEATED_IMAGE: 1, Defect.DUPLICATE_BOX: 1}
+    assert [image["id"] for image in dataset.to_coco()["images"]] == [0]
 
 
 PARENT = [{"id": 1, "name": "bolt", "supercategory": "part"}, {"id": 2, "name": "part", "supercategory": "none"}]

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from setpiece.data.defects import Defect
+from setpiece.data.defects import Defect, Defects
 from setpiece.data.formats.annotations import (
     AnnotatedBox,
     AnnotatedImage,
@@ -18,9 +18,9 @@ from setpiece.data.formats.annotations import (
     read_text,
 )
 from setpiece.data.formats.coco_files import LISTS, split_files, whole_file
-from setpiece.data.formats.files import find_images
+from setpiece.data.formats.files import find_images, note_beside
 from setpiece.data.formats.outlines import hull
-from setpiece.data.formats.splits import SPLITS, Readers
+from setpiece.data.formats.splits import SPLITS, Readers, split_of
 from setpiece.errors import DataError
 
 __all__ = ["find_splits", "find_whole", "read_coco"]
@@ -64,12 +64,23 @@ def read_coco(path: Path, folders: list[Path], files: list[Path]) -> AnnotatedSp
     class_of_id = _classes(coco if reference == path else _load(reference), files)
     _check_same_ids(coco, path, class_of_id, reference)
     label_of_id = {category_id: label for label, category_id in enumerate(class_of_id)}
-    images = _images(coco, path, folders)
+    defects = Defects()
+    images = _images(coco, path, folders, defects)
     for annotation in coco["annotations"]:
         image, name = _place(annotation, path, images)
         label = _label(annotation, coco, path, label_of_id, reference)
         image.boxes.append(_box(annotation, name, path, label))
-    return AnnotatedSplit(path, tuple(class_of_id.values()), tuple(class_of_id), list(images.values()))
+    read = {image.image_id: image for image in images.values()}
+    own = [image.path for image in read.values() if len(files) == 1 or _is_of_one_split(image.path.parent, path)]
+    note_beside(own, Defect.UNLISTED_IMAGE, defects)
+    return AnnotatedSplit(path, tuple(class_of_id.values()), tuple(class_of_id), list(read.values()), defects)
+
+
+def _is_of_one_split(folder: Path, annotations: Path) -> bool:
+    """Whether a folder has images of one split alone, so that the annotation file should list them all."""
+    return (
+        folder.is_relative_to(annotations.parent) if split_of(annotations.parent.name) else bool(split_of(folder.name))
+    )
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -126,8 +137,10 @@ def _check_same_ids(coco: dict[str, Any], path: Path, class_of_id: dict[int, str
             )
 
 
-def _images(coco: dict[str, Any], path: Path, folders: list[Path]) -> dict[int, AnnotatedImage]:
+def _images(coco: dict[str, Any], path: Path, folders: list[Path], defects: Defects) -> dict[int, AnnotatedImage]:
+    """By their ids; two ids of one file have the same record."""
     images: dict[int, AnnotatedImage] = {}
+    of_file: dict[Path, AnnotatedImage] = {}
     for image in coco["images"]:
         if type(image.get("id")) is not int or not isinstance(image.get("file_name"), str):
             name = image.get("file_name") or repr(image.get("id"))
@@ -139,7 +152,10 @@ def _images(coco: dict[str, Any], path: Path, folders: list[Path]) -> dict[int, 
             raise DataError(f"{path} declares two images of id {image_id}, the second {name}; ids must be unique.")
         height, width = image.get("height"), image.get("width")
         size = (height, width) if type(height) is int and type(width) is int else None
-        images[image_id] = AnnotatedImage(image_id, file.path, size, [], notes=file.notes)
+        if file.path in of_file:
+            defects.add(Defect.REPEATED_IMAGE, name)
+        record = AnnotatedImage(image_id, file.path, size, [], notes=file.notes)
+        images[image_id] = of_file.setdefault(file.path, record)
     return images
 
 

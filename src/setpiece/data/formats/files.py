@@ -27,6 +27,7 @@ __all__ = [
     "is_hidden",
     "is_image",
     "locate",
+    "note_beside",
     "note_other_files",
     "visible",
 ]
@@ -112,6 +113,16 @@ def note_other_files(files: Iterable[Path], defects: Defects) -> None:
     for path in files:
         if not is_image(path) and path.suffix.lower() not in _TEXT_SUFFIXES:
             defects.add(Defect.OTHER_FILE, str(path))
+
+
+def note_beside(read: Iterable[Path], kind: Defect, defects: Defects) -> None:
+    """Count what lies beside the images that are read: as a kind of defect the images, and the files that are none."""
+    known = set(read)
+    beside = [path for folder in sorted({path.parent for path in known}) for path in visible(folder) if path.is_file()]
+    note_other_files(beside, defects)
+    for path in beside:
+        if is_image(path) and path not in known:
+            defects.add(kind, str(path))
 
 
 def locate(entry: str, bases: Sequence[Path]) -> Path | None:

@@ -21,15 +21,7 @@ from xml.etree.ElementTree import Element
 
 from setpiece.data.defects import Defect, Defects
 from setpiece.data.formats.annotations import AnnotatedBox, AnnotatedImage, AnnotatedSplit, read_text
-from setpiece.data.formats.files import (
-    IMAGE_SUFFIXES,
-    composed,
-    files_under,
-    find_images,
-    is_image,
-    note_other_files,
-    visible,
-)
+from setpiece.data.formats.files import IMAGE_SUFFIXES, composed, files_under, find_images, note_beside, visible
 from setpiece.data.formats.splits import Readers, is_plain, named_after, split_of
 from setpiece.data.formats.xml import read_xml
 from setpiece.errors import DataError
@@ -159,18 +151,8 @@ def read_voc(
         size, boxes = _size(tree), _boxes(tree, xml, label_of_class)
         images.append(AnnotatedImage(image_id, found.path, size, boxes, notes=notes))
     if source.is_dir():
-        _note_files_without_xml(images, defects)
+        note_beside((image.path for image in images), Defect.UNANNOTATED_IMAGE, defects)
     return AnnotatedSplit(source, tuple(classes), tuple(range(1, len(classes) + 1)), images, defects)
-
-
-def _note_files_without_xml(images: list[AnnotatedImage], defects: Defects) -> None:
-    """Count what lies beside the images of a split and is not annotated."""
-    read = {image.path for image in images}
-    beside = [path for folder in sorted({path.parent for path in read}) for path in visible(folder) if path.is_file()]
-    note_other_files(beside, defects)
-    for path in beside:
-        if is_image(path) and path not in read:
-            defects.add(Defect.UNANNOTATED_IMAGE, str(path))
 
 
 def _class(item: Element, path: Path) -> str:

@@ -166,7 +166,8 @@ def _label_folders(folder: Path, root: Path) -> list[Path]:
         for labels in visible(place)
         if labels.name.lower() in ("labels", "label") and (candidate := labels.joinpath(*after)).is_dir()
     ]
-    return [*found, folder]
+    inside_it = [labels for labels in visible(folder) if labels.name.lower() == "labels" and labels.is_dir()]
+    return [*found, *inside_it, folder]
 
 
 def _label_files(folder: Path, root: Path) -> list[dict[str, Path]]:
