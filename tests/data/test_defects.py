@@ -70,6 +70,7 @@ def test_images_that_cannot_be_used_are_left_out_and_counted(write_coco):
     }
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_images_that_are_broken_inside_or_too_large_are_left_out_and_counted(write_coco, write_image, monkeypatch):
     root = write_coco([[1, 2, 3, 4]], [[1, 2, 3, 4]], [[1, 2, 3, 4]])
     broken = bytearray((root / "train" / "1.jpg").read_bytes())

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import io
 import struct
 import zlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from setpiece.data import read_image
@@ -83,6 +88,7 @@ def test_deep_colours_that_become_nearly_black_are_found(tmp_path, greatest, dar
     assert read_image(tmp_path / "a.png").max() == greatest // 256
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # as the module itself has it
 def test_an_image_of_too_many_pixels_is_named_with_their_number(tmp_path, monkeypatch):
     Image.new("L", (3000, 2000)).save(tmp_path / "scan.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4_000_000)
@@ -169,3 +175,32 @@ def test_what_is_no_image_is_named(tmp_path, content):
 def test_a_missing_image_is_named(tmp_path):
     with pytest.raises(DataError, match=r"gone\.jpg does not exist"):
         read_image(tmp_path / "gone.jpg")
+
+
+def encoded(suffix, mode):
+    noise = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).convert(mode).save(file, Image.registered_extensions()[suffix])
+    return file.getvalue()
+
+
+WHOLE = [encoded(*kind) for kind in ((".jpg", "RGB"), (".png", "RGB"), (".png", "P"), (".tif", "F"), (".bmp", "RGB"))]
+WHOLE += [encoded(*kind) for kind in ((".gif", "P"), (".webp", "RGB"), (".tif", "RGB"), (".tif", "L"), (".jp2", "RGB"))]
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(WHOLE), st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=8)), max_size=3))
+def test_a_damaged_file_that_is_not_found_when_it_is_checked_can_be_decoded(content, damages):
+    damaged = bytearray(content)
+    for place, inserted in damages:
+        start = int(place * len(content))
+        damaged[start : start + len(inserted)] = inserted
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "a.jpg")
+        path.write_bytes(damaged)
+        try:
+            header = read_header(path)
+        except DataError:
+            return
+        if not header.truncated and not header.broken:
+            assert read_image(path, upright=False).shape == (*header.stored_size, 3)

@@ -31,8 +31,10 @@ _TO_UPRIGHT = {
 # What Pillow's readers raise on files that are damaged, in whichever place.
 _UNREADABLE = (
     *(OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, RuntimeError, MemoryError),
-    *(struct.error, zlib.error, Image.DecompressionBombError),
+    *(struct.error, zlib.error, Image.DecompressionBombError, Warning),
 )
+# What Pillow warns of is decoded or it is not; then we say so. Large images are read, odd metadata are not used.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 DARK = 64  # of 255; colours up to here use a quarter of the range or less
 _ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xae\x42\x60\x82"}
 
@@ -130,9 +132,7 @@ def read_image(path: str | Path, *, upright: bool = True) -> UInt8[np.ndarray, "
 
 def _open(path: Path) -> Image.Image:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large, and still read
-            return Image.open(path)
+        return Image.open(path)
     except FileNotFoundError as error:
         raise DataError(f"The image {path} does not exist.") from error
     except Image.DecompressionBombError as error:

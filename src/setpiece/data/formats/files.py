@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
@@ -155,17 +156,16 @@ def find_images(names: Sequence[str], folders: Sequence[Path]) -> list[NamedImag
     several do, or if another name leads to the same file, none is: a wrong image is worse than a missing one.
     """
     folder = next((folder for folder in folders if any(_exists(folder / name, file=True) for name in names)), None)
+    index_of = cache(_Index)  # of a folder, once a name is missing in it
     if folder is None:
-        folder = next((folder for folder in folders if any(map(_Index(folder).fitting, names))), folders[0])
-    index: _Index | None = None
+        folder = next((folder for folder in folders if any(map(index_of(folder).fitting, names))), folders[0])
     found: list[tuple[Path, list[Path]]] = []  # as written, and the files that fit where that does not exist
     for name in names:
         path = folder / name
         if _exists(path, file=True):
             found.append((path, []))
         else:
-            index = index or _Index(folder)
-            found.append((path, index.fitting(name)))
+            found.append((path, index_of(folder).fitting(name)))
     of_name = dict(zip(names, found, strict=True))  # a name that is there twice is one claim
     claims = Counter(fitting[0] if len(fitting) == 1 else path for path, fitting in of_name.values())
     return [_decide(name, path, fits, claims) for name, (path, fits) in zip(names, found, strict=True)]
