@@ -342,6 +342,14 @@ def test_voc_without_lists_and_splits_is_divided(write, image, xml):
     assert sorted(e.path.stem for part in parts for e in part.examples) == sorted(names)
 
 
+def test_a_voc_list_that_is_named_after_no_split_says_which_images_are_meant(write):
+    names = [f"part_{number}" for number in range(20)]
+    root = write(files_of([*names, "part_x"], "JPEGImages/{}.jpg", **{"Annotations/{}.xml": voc}))
+    write({"ImageSets/Main/default.txt": "\n".join(names), "Annotations/spare.xml": "<annotation>&</annotation>"})
+    parts = [open_dataset(root, split) for split in ("train", "valid")]
+    assert sorted(e.path.stem for part in parts for e in part.examples) == sorted(names)
+
+
 def test_voc_files_that_no_list_names_stop_nothing(write):
     root = write(
         files_of(NAMES["train"], "JPEGImages/{}.jpg", **{"Annotations/{}.xml": voc})

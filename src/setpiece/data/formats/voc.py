@@ -63,9 +63,14 @@ def find_whole(root: Path) -> AnnotatedSplit | None:
     Raises:
         DataError: an annotation file is malformed.
     """
-    files: dict[str, Path | None] = {str(path.relative_to(root).with_suffix("")): path for path in _xml_files(root)}
+    found = _xml_files(root)
+    lists = [path for path in visible(root / "ImageSets" / "Main") if path.suffix.lower() == ".txt"]
+    source = root
+    files: dict[str, Path | None] = {str(path.relative_to(root).with_suffix("")): path for path in found}
+    if found and len(lists) == 1:  # one list of all images, as default.txt
+        source, files = lists[0], _listed(root, _names(lists[0]))
     images = [folder for folder in visible(root) if folder.name.lower() in _IMAGE_FOLDERS]
-    return read_voc(root, files, {"": files}, [*images, root]) if files else None
+    return read_voc(source, files, {"": files}, [*images, root]) if found else None
 
 
 def _lists(root: Path) -> dict[str, Path]:
@@ -89,7 +94,7 @@ def _names(name_list: Path) -> list[str]:
 
 def _listed(root: Path, names: Iterable[str]) -> dict[str, Path | None]:
     """Each listed image's name without suffix, and its XML file; None where there is none."""
-    folder = next(path for path in visible(root) if path.name.lower() in _XML_FOLDERS)
+    folder = next((path for path in visible(root) if path.name.lower() in _XML_FOLDERS), root)
     xml = [path for path in files_under(folder) if path.suffix.lower() == ".xml"]
     by_name = {composed(path.stem): path for path in xml}
     by_name |= {composed(str(path.relative_to(folder).with_suffix(""))): path for path in xml}
