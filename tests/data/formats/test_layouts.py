@@ -249,6 +249,12 @@ def test_yolo_labels_that_are_called_otherwise_than_the_images_are_said(write):
     assert open_dataset(root, "train").defects.counts == {Defect.UNUSED_LABELS: 4, Defect.EMPTY_IMAGE: 4}
 
 
+def test_yolo_labels_of_a_folder_of_images_that_is_gone_are_said(write):
+    root = write(files_of(["part_1"], "images/train/a/{}.jpg", **{"labels/train/a/{}.txt": yolo}))
+    write({"labels/train/b/part_2.txt": yolo("part_2"), "data.yaml": YAML})
+    assert expect(root, "train", ["part_1"]).defects.counts == {Defect.UNUSED_LABELS: 1}
+
+
 def test_yolo_says_which_files_it_does_not_read(write):
     root = write(
         files_of(NAMES["train"], "images/train/{}.jpg", **{"labels/train/{}.txt": yolo})

@@ -11,6 +11,7 @@ hull box is taken. An image without a label file is background. Images are numbe
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache, partial
 from pathlib import Path
 
@@ -134,7 +135,7 @@ def _read(config: Config, sources: list[Path], defects: Defects) -> AnnotatedSpl
         for image_id, (path, labels) in enumerate(label_files.items(), start=1)
     ]
     if all(source.is_dir() for source in sources):
-        folders = [labels for home in sorted({path.parent for path in found}) for labels in labels_of(home)]
+        folders = {folder for source in sources for folder in _label_folders(source, config.root)}.difference(sources)
         _note_unused_labels(label_files, folders, defects)
     return AnnotatedSplit(config.path, tuple(class_of_id.values()), tuple(class_of_id), images, defects)
 
@@ -183,12 +184,11 @@ def _label_file(image: Path, places: list[dict[str, Path]]) -> Path | None:
     return next((files[name] for files in places if name in files), None)
 
 
-def _note_unused_labels(used: dict[Path, Path | None], places: list[dict[str, Path]], defects: Defects) -> None:
+def _note_unused_labels(used: dict[Path, Path | None], folders: Iterable[Path], defects: Defects) -> None:
     """Count the label files that belong to no image: the image is gone, or is called otherwise, or cannot be read."""
-    read = set(used.values())
-    beside = {path.parent for path in used}
-    for path in sorted({path for files in places for path in files.values()} - read - {None}):
-        if path.parent not in beside and path.stem not in ("classes", "train", "val", "test"):
+    files = {path for folder in folders for path in files_under(folder) if path.suffix.lower() == ".txt"}
+    for path in sorted(files - set(used.values())):
+        if path.stem not in ("classes", "train", "val", "test"):
             defects.add(Defect.UNUSED_LABELS, str(path))
 
 
