@@ -29,8 +29,8 @@ import numpy as np
 from PIL import Image
 
 from setpiece.data.dataset import Example
-from setpiece.data.formats.annotations import IMAGE_SUFFIXES
-from setpiece.data.formats.coco import ROBOFLOW_FILE
+from setpiece.data.formats.coco_files import ROBOFLOW_FILE
+from setpiece.data.formats.files import IMAGE_SUFFIXES
 from setpiece.data.images import read_image
 from setpiece.data.sources import open_dataset
 from setpiece.errors import DataError, SetpieceError

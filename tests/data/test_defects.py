@@ -14,6 +14,7 @@ from setpiece.data import open_dataset
 from setpiece.data.defects import Defect, Defects
 from setpiece.data.formats.annotations import AnnotatedBox, AnnotatedImage
 from setpiece.data.repair import _inside
+from setpiece.errors import DataError
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,57 @@ def test_images_that_cannot_be_used_are_left_out_and_counted(write_coco):
     }
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_images_that_are_broken_inside_or_too_large_are_left_out_and_counted(write_coco, write_image, monkeypatch):
+    root = write_coco([[1, 2, 3, 4]], [[1, 2, 3, 4]], [[1, 2, 3, 4]])
+    broken = bytearray((root / "train" / "1.jpg").read_bytes())
+    broken[len(broken) // 2 : len(broken) // 2 + 40] = b"\xff\xc1" * 20
+    (root / "train" / "1.jpg").write_bytes(broken)
+    write_image(root / "train" / "2.jpg", (640, 480))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100_000)
+    dataset = open_dataset(root, "train")
+    assert [example.image_id for example in dataset.examples] == [10]
+    assert dataset.defects.counts == {Defect.BROKEN_IMAGE: 1, Defect.TOO_LARGE_IMAGE: 1}
+    assert "make it smaller and scale its boxes" in dataset.defects.summary()[1]
+
+
+def test_boxes_that_are_there_twice_are_kept_once_and_counted(write_coco):
+    twice = {"bbox": [5, 5, 9, 9], "category_id": 2}
+    categories = [{"id": 1, "name": "cup"}, {"id": 2, "name": "fork"}]
+    root = write_coco([[5, 5, 9, 9], twice, twice, twice, [5, 5, 9, 9.5]], [[5, 5, 9, 9]], categories=categories)
+    dataset = open_dataset(root, "train")
+    assert [example.labels.tolist() for example in dataset.examples] == [[0, 1, 0], [0]]
+    assert dataset.defects.counts == {Defect.DUPLICATE_BOX: 2}
+
+
+SQUARE = [10, 20, 30, 20, 30, 40, 10, 40]
+
+
+@pytest.mark.parametrize(
+    "outline",
+    [
+        [SQUARE],
+        SQUARE,
+        [SQUARE[:6], [10, 40, 20, 30, 12, 30]],
+        {"size": [48, 64], "counts": [10 * 48 + 20, *[20, 28] * 19, 20, 33 * 48 + 8]},
+        {"size": [48, 64], "counts": "d?d0l00000000000000000000000000000000000000\\b1"},
+    ],
+)
+def test_an_outline_without_a_box_has_the_box_around_it(write_coco, outline):
+    box = {"segmentation": outline, "bbox": [0, 0, 0, 0]}  # or none at all
+    dataset = open_dataset(write_coco([box], [{"segmentation": outline}]), "train")
+    assert [example.boxes_xyxy.tolist() for example in dataset.examples] == [[[10, 20, 30, 40]]] * 2
+    assert dataset.defects.counts == {Defect.HULL_BOX: 2}
+
+
+@pytest.mark.parametrize(
+    "outline", [[], None, [[1, 2, 3]], [["a"] * 6], {"counts": [5]}, {"size": [9, 9], "counts": "~"}, {"size": [9, 9]}]
+)
+def test_an_outline_that_cannot_be_understood_is_no_box(write_coco, outline):
+    with pytest.raises(DataError, match="annotation 0 has the bbox None"):
+        open_dataset(write_coco([{"segmentation": outline}]), "train")
+
+
 def test_images_without_objects_are_kept_and_counted(write_coco):
     dataset = open_dataset(write_coco([], [[5, 5, 0, 0]], [[1, 2, 3, 4]]), "train")
     assert [example.boxes_xyxy.shape for example in dataset.examples] == [(0, 4), (0, 4), (1, 4)]
@@ -101,6 +153,17 @@ def test_images_in_other_colours_are_counted(write_coco, mode, kind):
     root = write_coco([[1, 2, 3, 4]])
     with (root / "train" / "0.jpg").open("wb") as file:
         Image.new(mode, (64, 48)).save(file, "PNG")
+    assert open_dataset(root, "train").defects.counts == {kind: 1}
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [(np.uint16(1000), Defect.SPREAD), (np.uint16(40000), Defect.SIXTEEN_BIT), (np.float32(1), Defect.FLOATING)],
+)
+def test_deep_greys_are_counted_with_their_rule(write_coco, values, kind):
+    root = write_coco([[1, 2, 3, 4]])
+    with (root / "train" / "0.jpg").open("wb") as file:
+        Image.fromarray(np.linspace(0, values, 64 * 48).reshape(48, 64).astype(values.dtype)).save(file, "TIFF")
     assert open_dataset(root, "train").defects.counts == {kind: 1}
 
 

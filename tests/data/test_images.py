@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+import io
+import struct
+import zlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from setpiece.data import read_image
-from setpiece.data.images import read_header
+from setpiece.data.images import TooLargeError, read_header
 from setpiece.errors import DataError
 
 # Red left of green, over two rows of blue.
@@ -35,6 +43,73 @@ def test_cmyk_becomes_rgb(tmp_path):
 def test_sixteen_bits_are_reduced_to_eight(tmp_path):
     Image.fromarray(np.array([[0, 257, 32896, 65535]], np.uint16)).save(tmp_path / "a.png")
     assert read_image(tmp_path / "a.png")[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected", "spread"),
+    [
+        (np.array([[1000, 1500, 2000]], np.uint16), [0, 128, 255], True),  # 12 bits
+        (np.array([[0, 8191, 16383]], np.uint16), [0, 127, 255], True),  # 14 bits
+        (np.array([[0, 0, 40000]], np.uint16), [0, 0, 155], False),
+        (np.array([[700, 700, 700]], np.uint16), [2, 2, 2], False),  # one grey has no range
+        (np.array([[-1000, 0, 1000]], np.int32), [0, 128, 255], True),
+        (np.array([[0.0, 0.5, 1.0]], np.float32), [0, 128, 255], False),
+        (np.array([[0.0, 0.2, 0.4]], np.float32), [0, 51, 102], False),
+        (np.array([[0.0, 100, 255]], np.float32), [0, 100, 255], False),
+        (np.array([[0.01, 0.02, 0.03]], np.float32), [0, 128, 255], True),
+        (np.array([[-5.0, 0, 5]], np.float32), [0, 128, 255], True),
+        (np.array([[np.nan, 2, 6]], np.float32), [0, 0, 255], True),
+        (np.array([[np.nan, np.nan, np.nan]], np.float32), [0, 0, 0], False),
+    ],
+)
+def test_deep_greys_are_spread_where_they_do_not_use_their_range(tmp_path, values, expected, spread):
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    assert np.abs(read_image(tmp_path / "a.tif")[0, :, 0].astype(int) - expected).max() <= 1
+    assert read_header(tmp_path / "a.tif").spread == spread
+
+
+def png_of_sixteen_bits(pixels):
+    """A PNG file of RGB in 16 bits, which Pillow reads and does not write."""
+    height, width, _ = pixels.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    parts = {
+        b"IHDR": struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0),
+        b"IDAT": zlib.compress(rows),
+        b"IEND": b"",
+    }
+    chunks = (struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in parts.items())
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize(("greatest", "dark"), [(4095, True), (16383, True), (60000, False)])
+def test_deep_colours_that_become_nearly_black_are_found(tmp_path, greatest, dark):
+    (tmp_path / "a.png").write_bytes(png_of_sixteen_bits(np.linspace(0, greatest, 8 * 9 * 3).reshape(8, 9, 3)))
+    assert read_header(tmp_path / "a.png").dark == dark
+    assert read_image(tmp_path / "a.png").max() == greatest // 256
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # as the module itself has it
+def test_an_image_of_too_many_pixels_is_named_with_their_number(tmp_path, monkeypatch):
+    Image.new("L", (3000, 2000)).save(tmp_path / "scan.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4_000_000)
+    assert read_header(tmp_path / "scan.png").stored_size == (2000, 3000)  # Pillow warns of it, and reads it
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2_000_000)
+    for read in (read_header, read_image):
+        with pytest.raises(TooLargeError, match=r"scan\.png has 6 megapixels, and up to 4 are read: make it smaller"):
+            read(tmp_path / "scan.png")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_an_image_that_is_damaged_in_the_middle_is_found_though_its_end_is_there(tmp_path, write_image, suffix):
+    path = write_image(tmp_path / f"a{suffix}", (200, 150))
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 40] = b"\xff\xc1" * 20
+    path.write_bytes(content)
+    header = read_header(path)
+    assert (header.broken, header.truncated) == (True, False)
+    with pytest.raises(DataError, match=f"a{suffix} cannot be decoded"):
+        read_image(path)
 
 
 def test_transparency_is_laid_over_white(tmp_path):
@@ -100,3 +175,32 @@ def test_what_is_no_image_is_named(tmp_path, content):
 def test_a_missing_image_is_named(tmp_path):
     with pytest.raises(DataError, match=r"gone\.jpg does not exist"):
         read_image(tmp_path / "gone.jpg")
+
+
+def encoded(suffix, mode):
+    noise = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).convert(mode).save(file, Image.registered_extensions()[suffix])
+    return file.getvalue()
+
+
+WHOLE = [encoded(*kind) for kind in ((".jpg", "RGB"), (".png", "RGB"), (".png", "P"), (".tif", "F"), (".bmp", "RGB"))]
+WHOLE += [encoded(*kind) for kind in ((".gif", "P"), (".webp", "RGB"), (".tif", "RGB"), (".tif", "L"), (".jp2", "RGB"))]
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(WHOLE), st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=8)), max_size=3))
+def test_a_damaged_file_that_is_not_found_when_it_is_checked_can_be_decoded(content, damages):
+    damaged = bytearray(content)
+    for place, inserted in damages:
+        start = int(place * len(content))
+        damaged[start : start + len(inserted)] = inserted
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "a.jpg")
+        path.write_bytes(damaged)
+        try:
+            header = read_header(path)
+        except DataError:
+            return
+        if not header.truncated and not header.broken:
+            assert read_image(path, upright=False).shape == (*header.stored_size, 3)

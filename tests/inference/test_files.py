@@ -45,6 +45,12 @@ def test_images_are_found_as_files_in_folders_and_by_globs(write, tmp_path):
     assert names(find_images(["photos", "photos/a.jpg", "./photos/*.jpg"])) == ["photos/a.jpg", "photos/b.PNG"]
 
 
+def test_files_of_the_system_in_a_folder_are_no_images(write, tmp_path):
+    write("photos/a.jpg")
+    (tmp_path / "photos" / "._a.jpg").write_bytes(b"\0\5\26\7")
+    assert names(find_images(["photos"])) == ["photos/a.jpg"]
+
+
 @pytest.mark.parametrize("source", ["nowhere.jpg", "nothing/*.jpg", "empty"])
 def test_a_source_without_images_is_named(tmp_path, monkeypatch, source):
     monkeypatch.chdir(tmp_path)

@@ -87,7 +87,13 @@ def test_what_the_user_leaves_open_is_decided_and_said_and_nothing_else():
     assert (config, fitted.model.num_queries, weighted.weights, sentences) == (given, 120, None, [])
 
 
-def test_learned_queries_are_left_alone():
+def test_learned_queries_are_left_alone_and_it_is_said_where_they_are_too_few():
     data = dataset([example([0] * 80)])
     config, fitted, _, sentences = fit_to_data(resolve("d", "detr-tiny"), create("detr-tiny", data.classes), data)
-    assert (config.queries, fitted.model.num_queries, sentences) == (None, 60, [])
+    assert (config.queries, fitted.model.num_queries) == (None, 60)
+    assert sentences == [
+        "There are up to 80 objects in an image, and 60 queries, each of which finds one: the others of such an image "
+        "are not learned."
+    ]
+    few = dataset([example([0] * 60)])
+    assert fit_to_data(resolve("d", "detr-tiny"), create("detr-tiny", few.classes), few)[3] == []

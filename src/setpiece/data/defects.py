@@ -12,10 +12,41 @@ __all__ = ["Defect", "Defects"]
 class Defect(Enum):
     """A kind of defect: what it is in the singular and the plural, and the rule that is applied to it."""
 
+    NESTED = ("data set in a folder below", "data sets in a folder below", "read there")
+    NO_SPLIT = (
+        "image in no split",
+        "images in no split",
+        "about one in five is held out as valid, by its file's name",
+    )
+    OTHER_FOLDER = ("path that leads to no image", "paths that lead to no image", "the usual folder is read")
+    OTHER_NAME = (
+        "image under another name than annotated",
+        "images under other names than annotated",
+        "found by the end of the name, in another case or Unicode form, or without a suffix",
+    )
+    AMBIGUOUS_NAME = (
+        "annotated name that does not say which file is meant",
+        "annotated names that do not say which file is meant",
+        "taken for missing",
+    )
+    OTHER_FILE = ("file that is not read as an image", "files that are not read as images", "left out")
+    UNUSED_LABELS = ("label file without its image", "label files without their images", "left out")
     MISSING_IMAGE = ("missing image", "missing images", "left out")
     UNREADABLE_IMAGE = ("unreadable image", "unreadable images", "left out")
     TRUNCATED_IMAGE = ("truncated image", "truncated images", "left out")
+    BROKEN_IMAGE = ("image that is broken inside", "images that are broken inside", "left out")
+    TOO_LARGE_IMAGE = (
+        "image of too many pixels",
+        "images of too many pixels",
+        "left out; to use it, make it smaller and scale its boxes, or cut it up",
+    )
     UNANNOTATED_IMAGE = ("image without its annotation file", "images without their annotation files", "left out")
+    UNLISTED_IMAGE = ("image that no annotation file lists", "images that no annotation file lists", "left out")
+    REPEATED_IMAGE = (
+        "image that is listed twice",
+        "images that are listed twice",
+        "read once, with the annotations of both",
+    )
     ZERO_SIZE_BOX = ("box of zero or negative size", "boxes of zero or negative size", "dropped")
     NOT_FINITE_BOX = (
         "box with a coordinate that is not a number",
@@ -24,6 +55,8 @@ class Defect(Enum):
     )
     OUTSIDE_BOX = ("box wholly outside its image", "boxes wholly outside their images", "dropped")
     CLIPPED_BOX = ("box partly outside its image", "boxes partly outside their images", "clipped to the image")
+    DUPLICATE_BOX = ("box that is there twice", "boxes that are there twice", "one is kept")
+    HULL_BOX = ("outline without a box", "outlines without boxes", "the box around it is taken")
     CROWD = ("crowd annotation", "crowd annotations", "kept for evaluation, left out of training")
     DIFFICULT = ("object marked difficult", "objects marked difficult", "treated as crowd: left out of training")
     EMPTY_IMAGE = ("image without objects", "images without objects", "kept as background")
@@ -47,6 +80,21 @@ class Defect(Enum):
     PALETTE = ("palette image", "palette images", "converted to RGB")
     TRANSPARENT = ("image with transparency", "images with transparency", "laid over white")
     SIXTEEN_BIT = ("16-bit image", "16-bit images", "reduced to 8 bits, 65535 becoming 255")
+    SPREAD = (
+        "deep grey image that does not use its range",
+        "deep grey images that do not use their range",
+        "spread over 8 bits, the least value becoming 0 and the greatest 255",
+    )
+    DARK = (
+        "colour image of 16 bits that does not use its range",
+        "colour images of 16 bits that do not use their range",
+        "nearly black as it is read; save it with 8 bits",
+    )
+    FLOATING = (
+        "image of floating-point values",
+        "images of floating-point values",
+        "reduced to 8 bits, the end of their range (1 or 255) becoming 255",
+    )
     OTHER_COLOURS = ("image in other colours than RGB", "images in other colours than RGB", "converted to RGB")
 
     def __init__(self, singular: str, plural: str, rule: str) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+import struct
+import warnings
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +16,7 @@ from PIL import ExifTags, Image
 
 from setpiece.errors import DataError
 
-__all__ = ["ImageHeader", "read_header", "read_image"]
+__all__ = ["ImageHeader", "TooLargeError", "read_header", "read_image"]
 
 # The seven EXIF orientations other than 1, each with the operation that undoes it.
 _TO_UPRIGHT = {
@@ -24,8 +28,25 @@ _TO_UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
-_JPEG_END = b"\xff\xd9"
+# What Pillow's readers raise on files that are damaged, in whichever place.
+_UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, RuntimeError, MemoryError),
+    *(struct.error, zlib.error, Image.DecompressionBombError, Warning),
+)
+# What Pillow warns of is decoded or it is not; then we say so. Large images are read, odd metadata are not used.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+DARK = 64  # of 255; colours up to here use a quarter of the range or less
+_ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xae\x42\x60\x82"}
+
+
+class TooLargeError(DataError):
+    """An image has more pixels than Pillow reads; `size` says how many."""
+
+    def __init__(self, path: Path, error: Image.DecompressionBombError) -> None:
+        pixels = re.search(r"\d+", str(error))
+        self.size = f"{int(pixels[0]) / 1e6:.0f} megapixels" if pixels else "too many pixels"
+        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+        super().__init__(f"The image {path} has {self.size}, and up to {limit:.0f} are read: make it smaller.")
 
 
 @dataclass(frozen=True)
@@ -39,6 +60,9 @@ class ImageHeader:
         mode: Pillow's mode, as "RGB", "L", "P", "RGBA", "I;16" or "CMYK".
         transparent: whether it has an alpha channel or a transparent colour.
         truncated: whether its end is missing.
+        broken: whether its end is there, and something before it cannot be decoded.
+        spread: whether its values do not use their range, and are spread over 8 bits.
+        dark: whether it has colours of 16 bits that do not use their range, of which Pillow keeps the upper 8 alone.
     """
 
     stored_size: tuple[int, int]
@@ -47,15 +71,18 @@ class ImageHeader:
     mode: str
     transparent: bool
     truncated: bool
+    broken: bool = False
+    spread: bool = False
+    dark: bool = False
 
 
 def read_header(path: Path) -> ImageHeader:
-    """Size, orientation and mode of an image file, and whether its end is there, mostly without decoding it.
+    """Size, orientation and mode of an image file, and whether it can be decoded, as cheaply as that is known.
 
-    A JPEG is decoded only if it does not end as a JPEG does, a PNG has its checksums verified, and any other
-    format is decoded.
+    A JPEG is decoded at an eighth of its size, a PNG has its checksums verified, and any other format is decoded.
 
     Raises:
+        TooLargeError: it has more pixels than Pillow reads.
         DataError: the file is missing or is no image.
     """
     with _open(path) as image:
@@ -63,14 +90,21 @@ def read_header(path: Path) -> ImageHeader:
         orientation = _orientation(image)
         upright = (width, height) if orientation >= 5 else (height, width)
         mode, transparent = image.mode, image.has_transparency_data
-        return ImageHeader((height, width), upright, orientation, mode, transparent, not _is_whole(image, path))
+        deep_colours = ";16" in str(getattr(image, "tile", "")) and not _is_deep(image)
+        whole, spread = _check_pixels(image, decode=deep_colours)
+        dark = deep_colours and whole and int(np.asarray(image.convert("RGB")).max()) < DARK
+        ended = whole or _has_end(image, path)
+    damage = not whole and not ended, not whole and ended
+    return ImageHeader((height, width), upright, orientation, mode, transparent, *damage, spread, dark)
 
 
 def read_image(path: str | Path, *, upright: bool = True) -> UInt8[np.ndarray, "H W 3"]:
     """An image file as RGB.
 
     Greyscale, palette and CMYK images are converted, transparency is laid over white (as image viewers show
-    it), and 16-bit values are reduced linearly to 8 bits (65535 becomes 255). Of an animation, the first frame.
+    it), and 16-bit values are reduced linearly to 8 bits (65535 becomes 255). Deeper greys whose values do not use
+    their range are spread over 8 bits: 12 bits in a file of 16, or the floating-point values of a measurement. Of an
+    animation, the first frame.
 
     Args:
         path: any format that Pillow reads.
@@ -101,6 +135,8 @@ def _open(path: Path) -> Image.Image:
         return Image.open(path)
     except FileNotFoundError as error:
         raise DataError(f"The image {path} does not exist.") from error
+    except Image.DecompressionBombError as error:
+        raise TooLargeError(path, error) from error
     except _UNREADABLE as error:
         raise DataError(
             f"{path} cannot be read as an image; is it another kind of file with an image's name?"
@@ -118,17 +154,24 @@ def _orientation(image: Image.Image) -> int:
     return orientation if orientation in _TO_UPRIGHT else 1
 
 
-def _is_whole(image: Image.Image, path: Path) -> bool:
-    if image.format in ("JPEG", "MPO") and _tail(path).endswith(_JPEG_END):
-        return True
+def _check_pixels(image: Image.Image, *, decode: bool) -> tuple[bool, bool]:
+    """Whether they can be decoded, and whether they are spread over 8 bits; `decode` leaves them in the image."""
     try:
-        if image.format == "PNG":
+        if _is_deep(image):
+            return True, _eight_bits(image)[1]
+        if image.format == "PNG" and not decode:
             image.verify()
         else:
+            image.draft(None, (1, 1))  # a JPEG's smallest size, which reads all of the file
             image.load()
     except _UNREADABLE:
-        return False
-    return True
+        return False, False
+    return True, False
+
+
+def _has_end(image: Image.Image, path: Path) -> bool:
+    end = _ENDS.get(image.format or "")
+    return end is not None and _tail(path).endswith(end)
 
 
 def _tail(path: Path) -> bytes:
@@ -137,10 +180,35 @@ def _tail(path: Path) -> bytes:
         return file.read().rstrip(b"\0\r\n")  # some writers pad
 
 
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode.startswith("I") or image.mode == "F"
+
+
+def _eight_bits(image: Image.Image) -> tuple[UInt8[np.ndarray, "H W"], bool]:
+    """Greys of more than 8 bits in 8, and whether they were spread.
+
+    Values that reach above a quarter of a usual range, up to 65535, or of floats up to 1 or 255, use it. Others, as 12
+    bits, are spread from the least to the greatest.
+    """
+    values = np.asarray(image).astype(np.float64)
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    tops = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0,)
+    if low == high:  # one grey
+        top, used = next((top for top in tops if high <= top), high), True
+    else:
+        top = next((top for top in tops if top / 4 < high <= top), high)
+        used = low >= 0 and top in tops
+    spread = values * (255 / top) if used else (values - low) * (255 / (high - low))
+    return np.clip(np.floor(spread + (0.5 if image.mode == "F" or not used else 1e-9)), 0, 255).astype(
+        np.uint8
+    ), not used
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255
-        pixels = np.asarray(image).clip(0, 65535) // 257
-        return Image.fromarray(pixels.astype(np.uint8)).convert("RGB")
+    if _is_deep(image):
+        return Image.fromarray(_eight_bits(image)[0]).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")

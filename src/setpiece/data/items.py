@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.utils.data
 from jaxtyping import Float32, Int64, UInt8
@@ -19,12 +22,14 @@ from setpiece.data.dataset import Dataset, Example
 from setpiece.data.images import read_image
 from setpiece.data.resize import FitSize
 from setpiece.data.sampler import Key, stable_seed
+from setpiece.errors import DataError
 from setpiece.records import InputSize
 from setpiece.setloss.boxes import xyxy_to_cxcywh
 
-__all__ = ["EvalImages", "Item", "Orientations", "TrainImages", "oriented"]
+__all__ = ["EvalImages", "Item", "Orientations", "TrainImages", "oriented", "read_example"]
 
 CACHE_LIMIT = 2 * 2**30  # bytes; the same on every machine, so that equal seeds give equal items
+GREY = 128  # in the place of an image whose file broke
 DETAIL = 1.5  # augmentation enlarges parts of an image by about this factor; kept images are larger so that none blurs
 
 Transform = Callable[[tv_tensors.Image, dict[str, Tensor]], tuple[Tensor, dict[str, Tensor]]]
@@ -92,19 +97,18 @@ class TrainImages(torch.utils.data.Dataset[Item]):
 
         Returns:
             Whether the images were kept.
-
-        Raises:
-            DataError: an image cannot be decoded.
         """
         size = sum(3 * height * width for height, width in map(self._kept_size, self.examples))
         if size > (CACHE_LIMIT if limit is None else limit):
             return False
-        images = []
+        images, examples = [], []
         for example in self.examples:
-            images.append(F.resize(_decode(example), list(self._kept_size(example)), antialias=True))
+            image, shown = _decode(example)
+            images.append(F.resize(image, list(self._kept_size(example)), antialias=True))
+            examples.append(shown)
             if progress is not None:
                 progress(len(images), len(self.examples))
-        self._cache = images
+        self._cache, self.examples = images, tuple(examples)
         return True
 
     def _kept_size(self, example: Example) -> tuple[int, int]:
@@ -120,7 +124,7 @@ class TrainImages(torch.utils.data.Dataset[Item]):
         if size not in self._transforms:
             self._transforms[size] = self.augmentation(size)
         example = self.examples[index]
-        image = self._cache[index] if self._cache else _decode(example)
+        image, example = (self._cache[index], example) if self._cache else _decode(example)
         with torch.random.fork_rng(devices=[]):
             # Not torch.manual_seed, which would seed the accelerator's generators too.
             torch.default_generator.manual_seed(stable_seed(self.seed, epoch, index, *([copy] if copy else [])))
@@ -143,8 +147,8 @@ class EvalImages(torch.utils.data.Dataset[Item]):
         return len(self.examples)
 
     def __getitem__(self, index: int) -> Item:
-        example = self.examples[index]
-        return _item(example, _decode(example), self.transform)
+        image, example = _decode(self.examples[index])
+        return _item(example, image, self.transform)
 
 
 def oriented(item: Item, orientations: Orientations) -> Item:
@@ -164,9 +168,30 @@ def oriented(item: Item, orientations: Orientations) -> Item:
     return replace(item, image=image, boxes_cxcywh=torch.stack([x, y, width, height], 1))
 
 
-def _decode(example: Example) -> UInt8[Tensor, "3 H W"]:
-    pixels = read_image(example.path, upright=example.upright)
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+def read_example(example: Example) -> tuple[UInt8[np.ndarray, "H W 3"], Example]:
+    """An image of a data set, and the example; grey and without objects where the file broke since it was checked.
+
+    What a run has learned must not be lost to one file. It is said once.
+    """
+    try:
+        return read_image(example.path, upright=example.upright), example
+    except DataError as error:
+        _warn(str(error))
+    nothing = np.zeros(0, np.bool_)
+    empty = replace(
+        example, boxes_xyxy=example.boxes_xyxy[:0], labels=example.labels[:0], crowd=nothing, areas=example.areas[:0]
+    )
+    return np.full((example.height, example.width, 3), GREY, np.uint8), empty
+
+
+@cache
+def _warn(message: str) -> None:
+    logging.getLogger(__name__).warning("%s It could be read before; a grey image takes its place.", message)
+
+
+def _decode(example: Example) -> tuple[UInt8[Tensor, "3 H W"], Example]:
+    pixels, example = read_example(example)
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous(), example
 
 
 def _item(example: Example, image: Tensor, transform: Transform) -> Item:

@@ -9,35 +9,55 @@ import numpy as np
 from setpiece.data.dataset import Example
 from setpiece.data.defects import Defect, Defects
 from setpiece.data.formats.annotations import AnnotatedBox, AnnotatedImage
-from setpiece.data.images import ImageHeader, read_header
+from setpiece.data.images import ImageHeader, TooLargeError, read_header
 from setpiece.errors import DataError
 
-__all__ = ["repair"]
+__all__ = ["inspect", "repair"]
 
 # Tolerance in pixels, because coordinates in text are rounded: a box must be larger, or further outside, to count.
 NEGLIGIBLE = 0.01
 
 
-def repair(image: AnnotatedImage, defects: Defects) -> Example | None:
+def inspect(image: AnnotatedImage) -> ImageHeader | tuple[Defect, str]:
+    """What an image file says of itself; why it has to be left out where it cannot be used, with an example to show."""
+    where = str(image.path)
+    if not image.path.is_file():
+        return Defect.MISSING_IMAGE, where
+    try:
+        header = read_header(image.path)
+    except TooLargeError as error:
+        return Defect.TOO_LARGE_IMAGE, f"{where}, {error.size}"
+    except DataError:
+        return Defect.UNREADABLE_IMAGE, where
+    if header.truncated or header.broken:
+        return Defect.BROKEN_IMAGE if header.broken else Defect.TRUNCATED_IMAGE, where
+    return header
+
+
+def repair(image: AnnotatedImage, header: ImageHeader | tuple[Defect, str], defects: Defects) -> Example | None:
     """Check one image and its boxes against the file; None where the image has to be left out.
 
-    The file is opened, not decoded, unless it seems truncated. Where its size is not the declared one, the
-    file's size is used, and boxes are read as pixels of the file.
+    Where the file's size is not the declared one, the file's size is used, and boxes are read as pixels of the file.
 
     Args:
+        header: what `inspect` found.
         defects: counts what is found.
     """
-    header = _readable_header(image, defects)
-    if header is None:
+    for kind, example in image.notes:
+        defects.add(kind, example)
+    if not isinstance(header, ImageHeader):
+        defects.add(*header)
         return None
     _note_colours(header, image, defects)
     upright = _is_upright(header, image, defects)
     height, width = header.upright_size if upright else header.stored_size
     _note_size(height, width, image, defects)
 
-    kept = [
-        (box, box_xyxy) for box in image.boxes if (box_xyxy := _inside(box, image, height, width, defects)) is not None
-    ]
+    boxes = _once(image, defects)
+    kept = [(box, box_xyxy) for box in boxes if (box_xyxy := _inside(box, image, height, width, defects)) is not None]
+    for box, _ in kept:
+        for kind in box.notes:
+            defects.add(kind, f"{image.path.name}, {box.name}")
     if not kept:
         defects.add(Defect.EMPTY_IMAGE, image.path.name)
     boxes_xyxy = np.array([box_xyxy for _, box_xyxy in kept], np.float32).reshape(-1, 4)
@@ -56,29 +76,29 @@ def repair(image: AnnotatedImage, defects: Defects) -> Example | None:
     )
 
 
-def _readable_header(image: AnnotatedImage, defects: Defects) -> ImageHeader | None:
-    if not image.path.is_file():
-        defects.add(Defect.MISSING_IMAGE, str(image.path))
-        return None
-    try:
-        header = read_header(image.path)
-    except DataError:
-        defects.add(Defect.UNREADABLE_IMAGE, str(image.path))
-        return None
-    if header.truncated:
-        defects.add(Defect.TRUNCATED_IMAGE, str(image.path))
-        return None
-    return header
+def _once(image: AnnotatedImage, defects: Defects) -> list[AnnotatedBox]:
+    """The boxes without those that repeat another one of the same class, corner by corner."""
+    kept: dict[tuple[object, ...], AnnotatedBox] = {}
+    for box in image.boxes:
+        if kept.setdefault((box.label, box.corners, box.crowd), box) is not box:
+            defects.add(Defect.DUPLICATE_BOX, _where(box, image))
+    return list(kept.values())
 
 
 def _note_colours(header: ImageHeader, image: AnnotatedImage, defects: Defects) -> None:
     name = image.path.name
+    if header.dark:
+        defects.add(Defect.DARK, name)
     if header.transparent:
         defects.add(Defect.TRANSPARENT, name)
     elif header.mode in ("1", "L"):
         defects.add(Defect.GREYSCALE, name)
     elif header.mode == "P":
         defects.add(Defect.PALETTE, name)
+    elif header.spread:
+        defects.add(Defect.SPREAD, name)
+    elif header.mode == "F":
+        defects.add(Defect.FLOATING, name)
     elif header.mode.startswith("I"):
         defects.add(Defect.SIXTEEN_BIT, name)
     elif header.mode != "RGB":

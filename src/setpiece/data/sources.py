@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from setpiece.data.dataset import Dataset, Example
+from setpiece.data.defects import Defect
 from setpiece.data.formats import coco, voc, yolo
 from setpiece.data.formats.annotations import AnnotatedSplit
-from setpiece.data.repair import repair
+from setpiece.data.formats.coco_files import ROBOFLOW_FILE
+from setpiece.data.formats.contents import contents
+from setpiece.data.formats.files import visible
+from setpiece.data.formats.splits import SPLITS, Readers, divide
+from setpiece.data.numbers import check_numbers
+from setpiece.data.repair import inspect, repair
 from setpiece.errors import DataError, UsageError
 
-__all__ = ["Dataset", "Example", "available_splits", "open_dataset"]
+__all__ = ["Dataset", "Example", "available_splits", "open_dataset", "read_split"]
 
-SPLITS = ("train", "valid", "test")
+LAYOUTS = (coco, yolo, voc)
 
 
 def open_dataset(root: str | Path, split: str) -> Dataset:
@@ -21,6 +30,8 @@ def open_dataset(root: str | Path, split: str) -> Dataset:
 
     Defects of boxes and images do not stop it: each has a rule and is counted in `Dataset.defects`. Errors of
     the annotation files do, because nobody could say what was meant.
+
+    A data set without splits is divided: about one image in five is held out as "valid", chosen by its file's name.
 
     Args:
         root: the folder of the data set.
@@ -30,6 +41,19 @@ def open_dataset(root: str | Path, split: str) -> Dataset:
         UsageError: the folder does not exist or is a file, or does not have the split.
         DataError: no layout is recognised, an annotation file is malformed, or no image can be read.
     """
+    dataset = read_split(root, split)
+    if not dataset.examples:
+        raise DataError(f"The split {dataset.split!r} of {root} lists no image.")
+    return dataset
+
+
+def read_split(root: str | Path, split: str) -> Dataset:
+    """The same as `open_dataset`, but a split that lists no images is read, too.
+
+    Raises:
+        UsageError: see `open_dataset`.
+        DataError: likewise; also where images are listed, and none can be read.
+    """
     root = Path(root)
     readers = _readers(root)
     name = {"val": "valid"}.get(split, split)
@@ -37,10 +61,18 @@ def open_dataset(root: str | Path, split: str) -> Dataset:
         have = ", ".join(_in_order(readers))
         raise UsageError(f"The data set {root} has no split {split!r}; it has: {have}.")
     annotated = readers[name]()
-    examples = tuple(example for image in annotated.images if (example := repair(image, annotated.defects)) is not None)
-    if not examples:
-        detail = " ".join(annotated.defects.summary()) or "it lists none"
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding leaves Python to other threads
+        headers = list(pool.map(inspect, annotated.images))
+    read = [
+        (image, example)
+        for image, header in zip(annotated.images, headers, strict=True)
+        if (example := repair(image, header, annotated.defects)) is not None
+    ]
+    if annotated.images and not read:
+        detail = " ".join(annotated.defects.summary())
         raise DataError(f"{annotated.source} leads to no image that can be read: {detail}.")
+    check_numbers(annotated, read)
+    examples = tuple(example for _, example in read)
     return Dataset(root, name, annotated.classes, annotated.category_ids, examples, annotated.defects)
 
 
@@ -54,19 +86,56 @@ def available_splits(root: str | Path) -> tuple[str, ...]:
     return _in_order(_readers(Path(root)))
 
 
-def _in_order(readers: dict[str, Callable[[], AnnotatedSplit]]) -> tuple[str, ...]:
+def _in_order(readers: Readers) -> tuple[str, ...]:
     return tuple(split for split in SPLITS if split in readers)
 
 
-def _readers(root: Path) -> dict[str, Callable[[], AnnotatedSplit]]:
+def _readers(root: Path) -> Readers:
     if not root.exists():
         raise UsageError(f"The data set folder {root} does not exist.")
     if not root.is_dir():
         raise UsageError(f"{root} is a file; give the folder that holds the data set.")
-    for layout in (coco, yolo, voc):
-        if readers := layout.find_splits(root):
+    for find in (_split, _divided):
+        if readers := find(root) or _below(root, find):
             return readers
     raise DataError(
-        f"No data set is recognised in {root}; it needs train/{coco.ROBOFLOW_FILE} (COCO as Roboflow exports it), "
-        "annotations/instances_train.json (COCO), data.yaml (YOLO), or ImageSets/Main/train.txt (Pascal VOC)."
+        f"No data set is recognised in {root}, which holds {contents(root)}; it needs train/{ROBOFLOW_FILE} (COCO "
+        "as Roboflow exports it), annotations/instances_train.json or one COCO file beside images (COCO), data.yaml, "
+        "obj.data or classes.txt with images and labels (YOLO), or Annotations with JPEGImages, or XML files beside "
+        "their images (Pascal VOC)."
     )
+
+
+def _split(root: Path) -> Readers:
+    return next((readers for layout in LAYOUTS if (readers := layout.find_splits(root))), {})
+
+
+def _divided(root: Path) -> Readers:
+    """The two parts of a data set without splits."""
+    for layout in LAYOUTS:
+        if (whole := layout.find_whole(root)) is not None:
+            return {split: partial(_as_it_is, part) for split, part in divide(whole).items()}
+    return {}
+
+
+def _as_it_is(part: AnnotatedSplit) -> AnnotatedSplit:
+    return part
+
+
+def _below(root: Path, find: Callable[[Path], Readers]) -> Readers:
+    """The data set in the only folder below that has one: archives are often unpacked one folder too deep."""
+    folders = [folder for folder in visible(root) if folder.is_dir()]
+    found = {folder: readers for folder in folders if (readers := find(folder))}
+    if not found and len(folders) == 1:
+        return _below(folders[0], find)
+    if len(found) > 1:
+        raise DataError(f"{root} holds several data sets: {', '.join(folder.name for folder in found)}; name one.")
+    return {
+        split: partial(_noted, reader, folder) for folder, readers in found.items() for split, reader in readers.items()
+    }
+
+
+def _noted(reader: Callable[[], AnnotatedSplit], folder: Path) -> AnnotatedSplit:
+    annotated = reader()
+    annotated.defects.add(Defect.NESTED, str(folder))
+    return annotated

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from glob import glob
 from pathlib import Path
 
-from setpiece.data.formats.annotations import IMAGE_SUFFIXES
+from setpiece.data.formats.files import is_image
 from setpiece.errors import UsageError
 
 __all__ = ["find_images"]
@@ -22,7 +22,7 @@ def find_images(sources: Sequence[str]) -> list[Path]:
     for source in sources:
         path = Path(source)
         if path.is_dir():
-            here = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+            here = sorted(file for file in path.iterdir() if is_image(file))
         elif path.is_file():
             here = [path]
         else:

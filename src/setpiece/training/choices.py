@@ -71,11 +71,15 @@ def common_aspect(dataset: Dataset, orientations: Orientations) -> float:
 
 def choose_queries(dataset: Dataset, fewest: int) -> tuple[int, str]:
     """Queries for the densest image, with half as many to spare; a multiple of 50, at least `fewest`."""
-    densest = max((len(_labels(example)) for example in dataset.examples), default=0)
+    densest = _densest(dataset)
     wanted = -(-densest * 3 // 2 // 50) * 50
     if wanted <= fewest:
         return fewest, f"at most {densest} objects in an image"
     return wanted, f"up to {densest} objects in an image"
+
+
+def _densest(dataset: Dataset) -> int:
+    return max((len(_labels(example)) for example in dataset.examples), default=0)
 
 
 def choose_weights(dataset: Dataset) -> Float64[np.ndarray, " N"]:
@@ -127,4 +131,9 @@ def fit_to_data(
     if config.augmentation == "canvas" and aspect != 1:
         reasons.append(f"a canvas {aspect:.2f} times as high as wide (as all images are)")
     sentences = [f"Chosen by the data: {', '.join(reasons)}."] if reasons else []
+    if _densest(dataset) > queries:
+        sentences.append(
+            f"There are up to {_densest(dataset)} objects in an image, and {queries} queries, each of which finds one: "
+            "the others of such an image are not learned."
+        )
     return config.model_copy(update=chosen), checkpoint, dataset, sentences

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from types import TracebackType
 
@@ -84,10 +85,10 @@ class Display:
             seconds: of training done.
             best: whether its AP is the highest so far.
         """
-        self.say(
-            f"epoch {epoch:3d}  {duration(seconds):>12}  AP {metrics.AP:.3f}  AP50 {metrics.AP50:.3f}"
-            f"{'  best so far' if best else ''}"
-        )
+        measured = f"AP {metrics.AP:.3f}  AP50 {metrics.AP50:.3f}{'  best so far' if best else ''}"
+        if math.isnan(metrics.AP):
+            measured = "nothing to measure"
+        self.say(f"epoch {epoch:3d}  {duration(seconds):>12}  {measured}")
 
 
 def duration(seconds: float) -> str:

@@ -242,7 +242,7 @@ class Trainer:
             gather=gather_object,
         )
         best = None if self.best is None else self.best.metrics
-        if best is None or best.AP < metrics.AP:
+        if best is None or not best.AP >= metrics.AP:  # so that without objects, where AP is NaN, the latest is best
             self.best = TrainingResult(self.folder.best, self._copy(), metrics)
             self._save_checkpoint(self.folder.best, metrics)
         self._save_checkpoint(self.folder.last, metrics)

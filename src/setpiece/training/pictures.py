@@ -12,7 +12,7 @@ from PIL import Image
 
 from setpiece.atomic import write_whole
 from setpiece.data.dataset import Dataset, Example
-from setpiece.data.images import read_image
+from setpiece.data.items import read_example
 from setpiece.evaluation import beside
 from setpiece.inference.predictor import Predictor
 
@@ -30,7 +30,7 @@ def write_pictures(predictor: Predictor, dataset: Dataset, folder: Path) -> None
     shown = replace(dataset, examples=chosen)
     for example, (_, found) in zip(chosen, predictor.detect(shown, threshold=THRESHOLD), strict=True):
         picture = beside(
-            read_image(example.path, upright=example.upright),
+            read_example(example)[0],
             truth_of(example, dataset.classes),
             found,
         )

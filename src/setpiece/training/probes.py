@@ -15,7 +15,7 @@ from torch import Tensor
 from setpiece.atomic import write_whole
 from setpiece.data.batching import EvalImages, Item, collate
 from setpiece.data.dataset import Example
-from setpiece.data.images import read_image
+from setpiece.data.items import read_example
 from setpiece.inference.predictor import Predictor
 from setpiece.records import TERMS
 from setpiece.runs.recording import Probe
@@ -70,7 +70,7 @@ class Probes:
     def write_pictures(self, folder: Path) -> None:
         """Write each as a small JPEG."""
         for number, example in enumerate(self.examples):
-            picture = Image.fromarray(read_image(example.path, upright=example.upright))
+            picture = Image.fromarray(read_example(example)[0])
             picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
             save = partial(picture.save, format="JPEG", quality=80)
             write_whole(probe_picture(folder, number), save)

@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 
 from setpiece.data.dataset import Dataset
-from setpiece.data.sources import available_splits, open_dataset
+from setpiece.data.sources import available_splits, open_dataset, read_split
+from setpiece.errors import DataError
 from setpiece.model.checkpoint import Checkpoint, create, with_classes
 from setpiece.model.zoo import load_head_start
 from setpiece.runs.layout import RunFolder
@@ -53,13 +54,19 @@ def start_training(
 def open_data(folder: Path) -> tuple[Dataset, Dataset | None]:
     """The images to train on, and those to evaluate on: the split "valid", or else "test", or else None.
 
+    A split that lists no image counts as none.
+
     Raises:
         UsageError: there is no such folder.
-        DataError: there is no data set, or it cannot be read.
+        DataError: there is no data set, or it cannot be read, or there is nothing to learn in it.
     """
     splits = available_splits(folder)
-    held_out = next((split for split in ("valid", "test") if split in splits), None)
-    return open_dataset(folder, "train"), open_dataset(folder, held_out) if held_out else None
+    dataset = open_dataset(folder, "train")
+    if all(example.crowd.all() for example in dataset.examples):
+        found = "; ".join(dataset.defects.summary())
+        raise DataError(f"No training image of {folder} has an object to learn from; check its annotations ({found}).")
+    held_out = (read_split(folder, split) for split in ("valid", "test") if split in splits)
+    return dataset, next((part for part in held_out if part.examples), None)
 
 
 def starting_checkpoint(

@@ -116,4 +116,9 @@ def _say_defects(dataset: Dataset, valid: Dataset | None, display: Display) -> N
         for line in part.defects.summary():
             display.say(f"{part.root.name}/{part.split}: {line}")
     if valid is None:
-        display.say(f"{dataset.root} has no valid and no test split: nothing will be evaluated.")
+        display.say(f"{dataset.root} has no images in a valid or test split: nothing will be evaluated.")
+    elif all(example.crowd.all() for example in valid.examples):
+        display.say(
+            f"{valid.root.name}/{valid.split} has no objects: there is nothing to measure, and the latest checkpoint "
+            "will count as the best."
+        )

@@ -5,20 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from setpiece.data.defects import Defects
+from setpiece.data.defects import Defect, Defects
 from setpiece.errors import DataError
 
 __all__ = [
-    "IMAGE_SUFFIXES",
     "AnnotatedBox",
     "AnnotatedImage",
     "AnnotatedSplit",
     "check_unique_classes",
-    "images_under",
     "read_text",
 ]
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".mpo"})
 
 
 @dataclass(frozen=True)
@@ -31,6 +27,7 @@ class AnnotatedBox:
         label: index into the classes of the split.
         crowd: kept for evaluation, left out of training.
         area: the annotation's own area in square pixels, None where it has none.
+        notes: what is counted if the box is read.
     """
 
     name: str
@@ -38,6 +35,7 @@ class AnnotatedBox:
     label: int
     crowd: bool = False
     area: float | None = None
+    notes: tuple[Defect, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,7 @@ class AnnotatedImage:
     Attributes:
         size: (height, width) that the annotations declare, None where they declare none.
         normalised: whether the boxes are fractions of the upright image (YOLO), not pixels.
+        notes: what its reader noticed, each with an example to show.
     """
 
     image_id: int
@@ -54,6 +53,7 @@ class AnnotatedImage:
     size: tuple[int, int] | None
     boxes: list[AnnotatedBox]
     normalised: bool = False
+    notes: tuple[tuple[Defect, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,6 @@ def read_text(path: Path) -> str:
         raise DataError(f"Cannot open {path}: {error.strerror}; check the path and its permissions.") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text; is it really an annotation file?") from error
-
-
-def images_under(folder: Path) -> list[Path]:
-    """Every image file in a folder and its subfolders, in sorted order."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
 
 
 def check_unique_classes(classes: tuple[str, ...], source: Path) -> None:

@@ -1,17 +1,10 @@
-"""COCO annotation files, in Roboflow's folders and in COCO's own.
-
-```
-train/_annotations.coco.json     the images beside it           (Roboflow; also valid/ or val/, test/)
-annotations/instances_train2017.json   the images in train2017/, images/train2017/, train/, images/ ...   (COCO)
-```
-"""
+"""COCO annotation files -> annotations. `coco_files` says where they and their images are."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,72 +17,70 @@ from setpiece.data.formats.annotations import (
     check_unique_classes,
     read_text,
 )
+from setpiece.data.formats.coco_files import LISTS, split_files, whole_file
+from setpiece.data.formats.files import find_images, note_beside
+from setpiece.data.formats.outlines import hull
+from setpiece.data.formats.splits import SPLITS, Readers, split_of
 from setpiece.errors import DataError
 
-__all__ = ["ROBOFLOW_FILE", "find_splits", "read_coco"]
-
-ROBOFLOW_FILE = "_annotations.coco.json"
-_INSTANCES = re.compile(r"instances_((train|valid|val|test)\d*)\.json")
+__all__ = ["find_splits", "find_whole", "read_coco"]
 
 
-def find_splits(root: Path) -> dict[str, Callable[[], AnnotatedSplit]]:
-    """The splits of a COCO data set, each with its reader; empty if the folder has another layout."""
-    files = _roboflow_files(root) or _instances_files(root)
-    if not files:
-        return {}
+def find_splits(root: Path) -> Readers:
+    """The splits of a COCO data set, each with its reader; empty if the folder has another layout.
+
+    Raises:
+        DataError: two files annotate one split.
+    """
+    files = split_files(root)
     # Every split has the classes of the train split; without one, those of the first split that exists.
-    reference = next(files[split][0] for split in ("train", "valid", "test") if split in files)
-    return {split: partial(read_coco, file, folders, reference) for split, (file, folders) in files.items()}
+    ordered = [files[split][0] for split in SPLITS if split in files]
+    return {split: partial(read_coco, file, folders, ordered) for split, (file, folders) in files.items()}
 
 
-def _roboflow_files(root: Path) -> dict[str, tuple[Path, list[Path]]]:
-    names = {"train": "train", "val": "valid", "valid": "valid", "test": "test"}
-    return {
-        split: (root / name / ROBOFLOW_FILE, [root / name])
-        for name, split in names.items()
-        if (root / name / ROBOFLOW_FILE).is_file()
-    }
+def find_whole(root: Path) -> AnnotatedSplit | None:
+    """The one annotation file of a data set without splits, read; None if the folder has another layout.
+
+    Raises:
+        DataError: there are several such files, or the one is malformed.
+    """
+    found = whole_file(root)
+    return None if found is None else read_coco(found[0], found[1], [found[0]])
 
 
-def _instances_files(root: Path) -> dict[str, tuple[Path, list[Path]]]:
-    files: dict[str, tuple[Path, list[Path]]] = {}
-    for path in sorted(root.glob("annotations/instances_*.json")):
-        if not (found := _INSTANCES.fullmatch(path.name)):
-            continue
-        split = {"val": "valid"}.get(found[2], found[2])
-        if split in files:
-            raise DataError(
-                f"Both {files[split][0].name} and {path.name} in {path.parent} annotate the split {split!r}; "
-                "keep one of them."
-            )
-        names = [found[1], f"images/{found[1]}", found[2], f"images/{found[2]}", split, f"images/{split}", "images", ""]
-        files[split] = (path, [root / name for name in names])
-    return files
-
-
-def read_coco(path: Path, folders: list[Path], reference: Path) -> AnnotatedSplit:
+def read_coco(path: Path, folders: list[Path], files: list[Path]) -> AnnotatedSplit:
     """One COCO annotation file.
 
     Args:
         folders: where the images may be.
-        reference: the annotation file that decides the classes: all its categories, less an unused root
-            category (one without annotations that is another category's supercategory).
+        files: the annotation files of all splits. The first decides the classes: all its categories, less an unused
+            root category (one that no file annotates, and that is another category's supercategory).
 
     Raises:
         DataError: the file is malformed, or refers to an image or a category that is not declared.
     """
     coco = _load(path)
-    class_of_id = _classes(coco if reference == path else _load(reference), reference)
+    reference = files[0]
+    class_of_id = _classes(coco if reference == path else _load(reference), files)
     _check_same_ids(coco, path, class_of_id, reference)
     label_of_id = {category_id: label for label, category_id in enumerate(class_of_id)}
-    images = _images(coco, path, folders)
     defects = Defects()
+    images = _images(coco, path, folders, defects)
     for annotation in coco["annotations"]:
-        image, box = _box(annotation, path, images, label_of_id)
-        image.boxes.append(box)
-        if box.crowd:
-            defects.add(Defect.CROWD, f"{image.path.name}, {box.name}")
-    return AnnotatedSplit(path, tuple(class_of_id.values()), tuple(class_of_id), list(images.values()), defects)
+        image, name = _place(annotation, path, images)
+        label = _label(annotation, coco, path, label_of_id, reference)
+        image.boxes.append(_box(annotation, name, path, label))
+    read = {image.image_id: image for image in images.values()}
+    own = [image.path for image in read.values() if len(files) == 1 or _is_of_one_split(image.path.parent, path)]
+    note_beside(own, Defect.UNLISTED_IMAGE, defects)
+    return AnnotatedSplit(path, tuple(class_of_id.values()), tuple(class_of_id), list(read.values()), defects)
+
+
+def _is_of_one_split(folder: Path, annotations: Path) -> bool:
+    """Whether a folder has images of one split alone, so that the annotation file should list them all."""
+    return (
+        folder.is_relative_to(annotations.parent) if split_of(annotations.parent.name) else bool(split_of(folder.name))
+    )
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -97,7 +88,7 @@ def _load(path: Path) -> dict[str, Any]:
         coco = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not valid JSON ({error}); export it again.") from error
-    for key in ("images", "annotations", "categories"):
+    for key in LISTS:
         if not isinstance(coco, dict) or not _is_list_of_objects(coco.get(key)):
             raise DataError(f"{path} is not a COCO annotation file: it has no list of objects named {key!r}.")
     return coco
@@ -107,21 +98,29 @@ def _is_list_of_objects(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
-def _classes(coco: dict[str, Any], path: Path) -> dict[int, str]:
-    """Category id -> name, in the order of the file, less an unused root category."""
+def _classes(coco: dict[str, Any], files: list[Path]) -> dict[int, str]:
+    """Category id -> name, in the order of the first file, less an unused root category."""
+    path, *others = files
     categories = coco["categories"]
     for category in categories:
         if type(category.get("id")) is not int or not isinstance(category.get("name"), str):
             raise DataError(f"{path}: the category {category} needs an integer id and a name.")
-    used = {used_id for item in coco["annotations"] if type(used_id := item.get("category_id")) is int}
-    kept = [category for category in categories if category["id"] in used or not _is_parent(category, categories)]
+    used = set(_used(coco))
+    if any(category["id"] not in used and _is_parent(category, categories) for category in categories):
+        used.update(used_id for other in others for used_id in _used(_load(other)))
     class_of_id: dict[int, str] = {}
-    for category in kept:
+    for category in categories:
+        if category["id"] not in used and _is_parent(category, categories):
+            continue
         if category["id"] in class_of_id:
             raise DataError(f"{path} declares two categories of id {category['id']}; give each its own.")
         class_of_id[category["id"]] = category["name"]
     check_unique_classes(tuple(class_of_id.values()), path)
     return class_of_id
+
+
+def _used(coco: dict[str, Any]) -> Iterator[int]:
+    return (used_id for item in coco["annotations"] if type(used_id := item.get("category_id")) is int)
 
 
 def _is_parent(category: dict[str, Any], categories: list[dict[str, Any]]) -> bool:
@@ -138,50 +137,79 @@ def _check_same_ids(coco: dict[str, Any], path: Path, class_of_id: dict[int, str
             )
 
 
-def _images(coco: dict[str, Any], path: Path, folders: list[Path]) -> dict[int, AnnotatedImage]:
+def _images(coco: dict[str, Any], path: Path, folders: list[Path], defects: Defects) -> dict[int, AnnotatedImage]:
+    """By their ids; two ids of one file have the same record."""
     images: dict[int, AnnotatedImage] = {}
-    folder = _image_folder(coco, folders)
+    of_file: dict[Path, AnnotatedImage] = {}
     for image in coco["images"]:
-        image_id, name = image.get("id"), image.get("file_name")
-        if type(image_id) is not int or not isinstance(name, str):
-            raise DataError(f"{path}: the image {name or image_id!r} needs an integer id and a file_name.")
+        if type(image.get("id")) is not int or not isinstance(image.get("file_name"), str):
+            name = image.get("file_name") or repr(image.get("id"))
+            raise DataError(f"{path}: the image {name} needs an integer id and a file_name.")
+    found = find_images([image["file_name"] for image in coco["images"]], folders)
+    for image, file in zip(coco["images"], found, strict=True):
+        image_id, name = image["id"], image["file_name"]
         if image_id in images:
             raise DataError(f"{path} declares two images of id {image_id}, the second {name}; ids must be unique.")
         height, width = image.get("height"), image.get("width")
         size = (height, width) if type(height) is int and type(width) is int else None
-        images[image_id] = AnnotatedImage(image_id, folder / name, size, [])
+        if file.path in of_file:
+            defects.add(Defect.REPEATED_IMAGE, name)
+        record = AnnotatedImage(image_id, file.path, size, [], notes=file.notes)
+        images[image_id] = of_file.setdefault(file.path, record)
     return images
 
 
-def _image_folder(coco: dict[str, Any], folders: list[Path]) -> Path:
-    """The first folder that has an image of the list, and the first of all if none has."""
-    names = [str(image.get("file_name")) for image in coco["images"]]
-    return next((folder for folder in folders if any((folder / name).is_file() for name in names)), folders[0])
-
-
-def _box(
-    annotation: dict[str, Any], path: Path, images: dict[int, AnnotatedImage], label_of_id: dict[int, int]
-) -> tuple[AnnotatedImage, AnnotatedBox]:
-    name = f"annotation {annotation.get('id')}"
-    image_id, category_id = annotation.get("image_id"), annotation.get("category_id")
+def _place(annotation: dict[str, Any], path: Path, images: dict[int, AnnotatedImage]) -> tuple[AnnotatedImage, str]:
+    """The image of an annotation, and what a person finds the annotation by."""
+    name, image_id = f"annotation {annotation.get('id')}", annotation.get("image_id")
     if type(image_id) is not int or image_id not in images:
         raise DataError(f"{path}: {name} is for the image {image_id!r}, which the file does not declare.")
-    if type(category_id) is not int or category_id not in label_of_id:
-        raise DataError(f"{path}: {name} has the category {category_id!r}, which is not among the declared classes.")
+    return images[image_id], name
+
+
+def _label(
+    annotation: dict[str, Any], coco: dict[str, Any], path: Path, label_of_id: dict[int, int], reference: Path
+) -> int:
+    category_id = annotation.get("category_id")
+    if type(category_id) is int and category_id in label_of_id:
+        return label_of_id[category_id]
+    where = f"{path}: annotation {annotation.get('id')}"
+    own = next((item.get("name") for item in coco["categories"] if item.get("id") == category_id), None)
+    if own is not None and reference != path:
+        raise DataError(
+            f"{where} is of the class {own!r}, which {reference} does not declare: add the class there, or remove what "
+            "is annotated with it."
+        )
+    raise DataError(f"{where} has the category {category_id!r}, which is not among the declared classes.")
+
+
+def _box(annotation: dict[str, Any], name: str, path: Path, label: int) -> AnnotatedBox:
     box_xywh = annotation.get("bbox")
+    crowd = bool(annotation.get("iscrowd"))
+    notes = (Defect.CROWD,) if crowd else ()
+    written = isinstance(box_xywh, list) and any(box_xywh)
+    if not written and (corners := hull(annotation.get("segmentation"))) is not None:
+        notes = (*notes, Defect.HULL_BOX)
+    else:
+        corners = _corners(box_xywh, name, path)
+    return AnnotatedBox(name, corners, label, crowd, _area(annotation.get("area")), notes)
+
+
+def _corners(box_xywh: Any, name: str, path: Path) -> tuple[float, float, float, float]:
     try:
         if not isinstance(box_xywh, list):
             raise TypeError("not a list")
         left, top, width, height = map(_coordinate, box_xywh)
     except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"{path}: {name} has the bbox {box_xywh!r}, where [x, y, width, height] is due.") from error
-    return images[image_id], AnnotatedBox(
-        name=name,
-        corners=(left, top, left + width, top + height),
-        label=label_of_id[category_id],
-        crowd=bool(annotation.get("iscrowd")),
-        area=_area(annotation.get("area")),
-    )
+        raise DataError(
+            f"{path}: {name} has the bbox {_short(box_xywh)}, where [x, y, width, height] is due."
+        ) from error
+    return left, top, left + width, top + height
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]} …"
 
 
 def _coordinate(value: Any) -> float:
@@ -189,4 +217,7 @@ def _coordinate(value: Any) -> float:
 
 
 def _area(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) and value > 0 else None
+    try:
+        return float(value) if isinstance(value, int | float) and math.isfinite(value) and value > 0 else None
+    except OverflowError:
+        return None

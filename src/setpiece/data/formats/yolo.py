@@ -1,4 +1,4 @@
-"""YOLO folders: a `data.yaml` with the class names, and one text file of normalised boxes per image.
+"""YOLO folders: the class names, and one text file of normalised boxes per image.
 
 ```
 images/train/a.jpg   labels/train/a.txt        or        train/images/a.jpg   train/labels/a.txt
@@ -6,158 +6,217 @@ images/train/a.jpg   labels/train/a.txt        or        train/images/a.jpg   tr
 
 A line is `class centre_x centre_y width height`, or `class x1 y1 x2 y2 x3 y3 ...`, a polygon, of which the
 hull box is taken. An image without a label file is background. Images are numbered from 1 in sorted order.
+`yolo_config` says where the names and the splits are written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from itertools import chain
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Iterable
+from functools import cache, partial
+from pathlib import Path
 
-import yaml
-
-from setpiece.data.formats.annotations import (
-    IMAGE_SUFFIXES,
-    AnnotatedBox,
-    AnnotatedImage,
-    AnnotatedSplit,
-    check_unique_classes,
-    images_under,
-    read_text,
+from setpiece.data.defects import Defect, Defects
+from setpiece.data.formats.annotations import AnnotatedBox, AnnotatedImage, AnnotatedSplit, read_text
+from setpiece.data.formats.files import (
+    NamedImage,
+    composed,
+    files_under,
+    find_images,
+    has_images,
+    is_image,
+    locate,
+    note_other_files,
+    visible,
 )
+from setpiece.data.formats.splits import SPLITS, Readers, named_after
+from setpiece.data.formats.yolo_config import Config, find_config
 from setpiece.errors import DataError
 
-__all__ = ["find_splits", "read_yolo"]
+__all__ = ["find_splits", "find_whole"]
+
+_IMAGE_FOLDERS = {"images", "imgs", "image", "img", "jpegimages", "pictures", "photos"}
 
 
-_KEYS = {"train": ("train",), "valid": ("val", "valid"), "test": ("test",)}
-
-
-def find_splits(root: Path) -> dict[str, Callable[[], AnnotatedSplit]]:
+def find_splits(root: Path) -> Readers:
     """The splits of a YOLO data set, each with its reader; empty if the folder has another layout.
 
     Raises:
-        DataError: `data.yaml` is malformed, or none of its image folders exists.
+        DataError: the file with the names is malformed.
     """
-    path = next((path for name in ("data.yaml", "data.yml") if (path := root / name).is_file()), None)
-    if path is None:
+    config = find_config(root)
+    if config is None:
         return {}
-    config = _load(path)
-    splits: dict[str, Callable[[], AnnotatedSplit]] = {
-        split: partial(read_yolo, path, config, sources)
-        for split, keys in _KEYS.items()
-        if (sources := _sources(path, config, keys))
+    sources = {split: _sources(config, split) for split in SPLITS}
+    # A path that leads nowhere is an error where it matters. Many files name test images that nobody has.
+    named = {split for split in ("train", "valid") if config.paths.get(split)}
+    if not any(sources.values()):
+        return {}
+    return {
+        split: partial(_read_split, config, split, sources[split])
+        for split in SPLITS
+        if sources[split] or split in named
     }
-    if not splits:
-        raise DataError(f"{path} names no folder of images that exists; put images/train beside it, or correct it.")
-    return splits
 
 
-def read_yolo(path: Path, config: dict[str, Any], sources: list[Path]) -> AnnotatedSplit:
-    """One split: the images under its folders and lists, and the label file of each.
+def find_whole(root: Path) -> AnnotatedSplit | None:
+    """All images of a data set without splits, read; None if the folder has another layout.
+
+    Raises:
+        DataError: there are no images where the file with the names says.
+    """
+    config = find_config(root)
+    if config is None:
+        return None
+    folders = [folder for folder in visible(root) if folder.name.lower() in _IMAGE_FOLDERS]
+    source = next((folder for folder in [*folders, root] if has_images(folder)), None)
+    if source is not None and not config.paths:
+        return _read(config, [source], Defects())
+    if config.only_names:
+        return None
+    key, entries = next(iter(config.paths.values()), ("", []))
+    where = f" (`{key}` names {', '.join(entries)})" if key else ""
+    raise DataError(
+        f"{config.path} names no folder of images that exists{where}; put images/train beside it, or correct it."
+    )
+
+
+def _sources(config: Config, split: str) -> list[Path]:
+    """The folders and image lists of a split that exist: those that are named, else the usual ones."""
+    _, entries = config.paths.get(split, ("", []))
+    named = [source for entry in entries if (source := locate(entry, config.bases))]
+    return [source for source in named if _has_images(source)] or _usual(config.root, split)
+
+
+def _has_images(source: Path) -> bool:
+    return has_images(source) if source.is_dir() else source.is_file()
+
+
+def _usual(root: Path, split: str) -> list[Path]:
+    """`images/train`, else `train/images`, else `train`; however they are spelt."""
+    folders = [folder for folder in visible(root) if folder.is_dir()]
+    homes = [folder for folder in folders if folder.name.lower() in _IMAGE_FOLDERS]
+    own = named_after(split, folders)
+    below = [folder for home in homes for folder in named_after(split, visible(home))]
+    inside = [folder for home in own for folder in visible(home) if folder.name.lower() in _IMAGE_FOLDERS]
+    return next(([folder] for folder in [*below, *inside, *own] if folder.is_dir() and _has_images(folder)), [])
+
+
+def _read_split(config: Config, split: str, sources: list[Path]) -> AnnotatedSplit:
+    key, entries = config.paths.get(split, ("", []))
+    defects = Defects()
+    places = {entry: locate(entry, config.bases) for entry in entries}
+    empty = {entry: place for entry, place in places.items() if place is None or not _has_images(place)}
+    for entry, place in empty.items():
+        if not sources or len(empty) < len(places):
+            what = "which does not exist" if place is None else f"and {place} holds no image"
+            hint = "" if split == "train" else "; without this line, training does without evaluation"
+            raise DataError(f"{config.path}: `{key}` names {entry}, {what}: correct the path{hint}.")
+        defects.add(Defect.OTHER_FOLDER, f"`{key}` names {entry}, and {sources[0]} is read")
+    return _read(config, sources, defects)
+
+
+def _read(config: Config, sources: list[Path], defects: Defects) -> AnnotatedSplit:
+    """The images under folders and in lists, and the label file of each.
 
     Raises:
         DataError: the class names or a label file are malformed, or a class id is not declared.
     """
-    class_of_id = _classes(path, config)
+    class_of_id = config.class_of_id()
     label_of_id = {class_id: label for label, class_id in enumerate(class_of_id)}
+    found: dict[Path, NamedImage] = {}
+    for source in sources:
+        found.update((image.path, image) for image in _images(source, config.root, defects))
+    labels_of = cache(partial(_label_files, root=config.root))
+    label_files = {path: _label_file(path, labels_of(path.parent)) for path in sorted(found)}
     images = [
-        AnnotatedImage(image_id, image, None, _boxes(_label_file(image), label_of_id, path), normalised=True)
-        for image_id, image in enumerate(sorted(set(chain.from_iterable(map(_images, sources)))), start=1)
+        AnnotatedImage(
+            image_id, path, None, _boxes(labels, label_of_id, config), normalised=True, notes=found[path].notes
+        )
+        for image_id, (path, labels) in enumerate(label_files.items(), start=1)
     ]
-    return AnnotatedSplit(path, tuple(class_of_id.values()), tuple(class_of_id), images)
+    if all(source.is_dir() for source in sources):
+        folders = {folder for source in sources for folder in _label_folders(source, config.root)}.difference(sources)
+        _note_unused_labels(label_files, folders, defects)
+    return AnnotatedSplit(config.path, tuple(class_of_id.values()), tuple(class_of_id), images, defects)
 
 
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        # The base loader leaves every scalar a string, so that a class called `no` or `1.0` keeps its name.
-        config = yaml.load(read_text(path), Loader=yaml.BaseLoader)
-    except yaml.YAMLError as error:
-        raise DataError(f"{path} is not valid YAML ({' '.join(str(error).split())}).") from error
-    if not isinstance(config, dict) or not isinstance(config.get("names"), list | dict):
-        raise DataError(f"{path} is not a YOLO data set's description: it has no `names`, the list of the classes.")
-    return config
-
-
-def _classes(path: Path, config: dict[str, Any]) -> dict[int, str]:
-    names = config["names"]
-    try:
-        class_of_id = {
-            int(key): str(name) for key, name in (names.items() if isinstance(names, dict) else enumerate(names))
-        }
-        declared = int(config.get("nc", len(names)))
-    except ValueError as error:
-        raise DataError(f"{path}: `nc` and the keys of `names` have to be integers.") from error
-    if declared != len(names):
-        raise DataError(f"{path} declares nc: {declared} but names {len(names)} classes; correct one of them.")
-    check_unique_classes(tuple(class_of_id.values()), path)
-    return class_of_id
-
-
-def _sources(path: Path, config: dict[str, Any], keys: tuple[str, ...]) -> list[Path]:
-    """The folders and image lists of a split that exist: those that the yaml names, else the usual ones."""
-    named: str | list[Any] = next((config[key] for key in keys if config.get(key)), [])
-    bases = [path.parent / str(config.get("path", "")), path.parent]
-    entries = [named] if isinstance(named, str) else named
-    found = [source for entry in entries if (source := _locate(str(entry), bases))]
-    usual = chain.from_iterable((f"images/{key}", f"{key}/images") for key in keys)
-    return found or [folder for name in usual if (folder := path.parent / name).is_dir()]
-
-
-def _locate(entry: str, bases: list[Path]) -> Path | None:
-    """The path of an entry: as written, or the longest end of it that exists, because data sets are moved."""
-    parts = PurePosixPath(entry.replace("\\", "/")).parts
-    endings = ["/".join(parts[start:]) for start in range(len(parts))]
-    # A folder called images may hold all splits, so `images` counts only if it is the whole entry.
-    candidates = [entry, *(ending for ending in endings if ending != "images")]
-    return next((path for name in candidates for base in bases if (path := base / name).exists()), None)
-
-
-def _images(source: Path) -> list[Path]:
+def _images(source: Path, root: Path, defects: Defects) -> list[NamedImage]:
     if source.is_dir():
-        return images_under(source)
-    if source.suffix.lower() in IMAGE_SUFFIXES:
-        return [source]
+        files = files_under(source)
+        note_other_files(files, defects)
+        return [NamedImage(path) for path in files if is_image(path)]
+    if is_image(source):
+        return [NamedImage(source)]
     lines = [line.strip() for line in read_text(source).splitlines() if line.strip()]
-    return [_locate(line, [source.parent]) or source.parent / line for line in lines]
+    return find_images(lines, [source.parent, root]) if lines else []
 
 
-def _label_file(image: Path) -> Path:
-    """`.../images/.../a.jpg` -> `.../labels/.../a.txt`, or the file beside the image where that does not exist."""
-    parts = list(image.with_suffix(".txt").parts)
-    if "images" in parts:
-        parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
-    in_labels = Path(*parts)
-    return in_labels if in_labels.is_file() else image.with_suffix(".txt")
+def _label_folders(folder: Path, root: Path) -> list[Path]:
+    """Where the label files of a folder of images may be: `labels` in the place of one of its folders, else beside.
+
+    The folder called images is replaced first, then the others, the innermost first.
+    """
+    inside = folder.relative_to(root).parts if folder.is_relative_to(root) else folder.parts
+    before = folder.parts[: len(folder.parts) - len(inside)]
+    order = sorted(range(len(inside)), key=lambda place: (inside[place].lower() not in _IMAGE_FOLDERS, -place))
+    places = [Path(*before, *inside[:place]) for place in order]
+    rest = [inside[place + 1 :] for place in order]
+    found = [
+        candidate
+        for place, after in zip(places, rest, strict=True)
+        for labels in visible(place)
+        if labels.name.lower() in ("labels", "label") and (candidate := labels.joinpath(*after)).is_dir()
+    ]
+    inside_it = [labels for labels in visible(folder) if labels.name.lower() == "labels" and labels.is_dir()]
+    return [*found, *inside_it, folder]
 
 
-def _boxes(path: Path, label_of_id: dict[int, int], declared_in: Path) -> list[AnnotatedBox]:
-    if not path.is_file():
+def _label_files(folder: Path, root: Path) -> list[dict[str, Path]]:
+    """The text files of each folder where labels may be, by their names without suffix."""
+    return [
+        {composed(path.stem): path for path in visible(place) if path.suffix.lower() == ".txt"}
+        for place in _label_folders(folder, root)
+    ]
+
+
+def _label_file(image: Path, places: list[dict[str, Path]]) -> Path | None:
+    name = composed(image.stem)
+    return next((files[name] for files in places if name in files), None)
+
+
+def _note_unused_labels(used: dict[Path, Path | None], folders: Iterable[Path], defects: Defects) -> None:
+    """Count the label files that belong to no image: the image is gone, or is called otherwise, or cannot be read."""
+    files = {path for folder in folders for path in files_under(folder) if path.suffix.lower() == ".txt"}
+    for path in sorted(files - set(used.values())):
+        if path.stem not in ("classes", "train", "val", "test"):
+            defects.add(Defect.UNUSED_LABELS, str(path))
+
+
+def _boxes(path: Path | None, label_of_id: dict[int, int], config: Config) -> list[AnnotatedBox]:
+    if path is None:
         return []
     boxes = []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         try:
-            class_id, corners = _parse(line)
+            class_id, corners = _parse(line, config.keypoints)
         except (ValueError, OverflowError) as error:
             raise DataError(
                 f"{path}, line {number}: {line.strip()[:60]!r} is neither `class cx cy w h` nor a polygon."
             ) from error
         if class_id not in label_of_id:
-            raise DataError(f"{path}, line {number}: class {class_id} is not among the names of {declared_in}.")
+            raise DataError(f"{path}, line {number}: class {class_id} is not among the names of {config.path}.")
         boxes.append(AnnotatedBox(f"line {number}", corners, label_of_id[class_id]))
     return boxes
 
 
-def _parse(line: str) -> tuple[int, tuple[float, float, float, float]]:
+def _parse(line: str, keypoints: int) -> tuple[int, tuple[float, float, float, float]]:
     class_id, *numbers = map(float, line.split())
     if class_id != int(class_id):
         raise ValueError("a class id is an integer")
-    if len(numbers) == 4:
-        x, y, width, height = numbers
+    if len(numbers) == 4 or (keypoints and len(numbers) == 4 + keypoints):
+        x, y, width, height = numbers[:4]
         return int(class_id), (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
     if len(numbers) < 6 or len(numbers) % 2:
         raise ValueError("a polygon has three points or more")

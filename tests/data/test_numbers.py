@@ -1,0 +1,111 @@
+"""Numbers that are written in another way than the layout has it are refused: all boxes of a split tell, not one."""
+
+from __future__ import annotations
+
+import pytest
+
+from setpiece.data import open_dataset
+from setpiece.errors import DataError
+
+CORNERS = [[[20, 10, 50, 40], [5, 6, 20, 30]], [[30, 20, 60, 44]], [[40, 25, 63, 47], [2, 30, 20, 45]]]  # of 64x48
+
+
+@pytest.fixture
+def write_voc(tmp_path, write_image):
+    """Write images with corners as given, one list per image, without lists of names."""
+
+    def write(boxes_of_image):
+        for number, boxes in enumerate(boxes_of_image):
+            write_image(tmp_path / "train" / f"{number}.jpg")
+            objects = "".join(
+                "<object><name>cell</name><bndbox>"
+                + "".join(f"<{s}>{v}</{s}>" for s, v in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True))
+                + "</bndbox></object>"
+                for box in boxes
+            )
+            (tmp_path / "train" / f"{number}.xml").write_text(f"<annotation>{objects}</annotation>")
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def write_yolo(tmp_path, write_image):
+    """Write images with lines of four numbers as given, one list per image."""
+
+    def write(boxes_of_image):
+        (tmp_path / "data.yaml").write_text("names: [cell]\n")
+        for number, boxes in enumerate(boxes_of_image):
+            write_image(tmp_path / "train" / "images" / f"{number}.jpg")
+            labels = tmp_path / "train" / "labels" / f"{number}.txt"
+            labels.parent.mkdir(exist_ok=True)
+            labels.write_text("".join(f"0 {' '.join(map(str, box))}\n" for box in boxes))
+        return tmp_path
+
+    return write
+
+
+def fractions(boxes_of_image):
+    return [[[x / 64, y / 48, z / 64, w / 48] for x, y, z, w in boxes] for boxes in boxes_of_image]
+
+
+def sized(boxes_of_image):
+    """left, top, width, height of corners."""
+    return [[[x, y, z - x, w - y] for x, y, z, w in boxes] for boxes in boxes_of_image]
+
+
+def centred(boxes_of_image):
+    return [[[(x + z) / 2, (y + w) / 2, z - x, w - y] for x, y, z, w in boxes] for boxes in boxes_of_image]
+
+
+def refused(root, message):
+    with pytest.raises(DataError, match=message):
+        open_dataset(root, "train")
+
+
+def test_coco_corners_are_refused(write_coco):
+    refused(write_coco(*CORNERS), "many boxes stick out .* all fit as corners; are they left, top, right, bottom")
+
+
+def test_coco_fractions_are_refused(write_coco):
+    refused(write_coco(*sized(fractions(CORNERS))), "the boxes are smaller than a pixel; are they fractions")
+
+
+def test_voc_fractions_are_refused(write_voc):
+    refused(write_voc(fractions(CORNERS)), "the boxes are smaller than a pixel; are they fractions")
+
+
+def test_voc_sizes_are_refused(write_voc):
+    small = [[[30, 20, 10, 12], [40, 30, 8, 9]], [[20, 25, 12, 8]], [[50, 35, 10, 10]]]
+    refused(write_voc(small), "most boxes have their right side left of the left one, and all fit as sizes")
+
+
+def test_yolo_pixels_are_refused(write_yolo):
+    refused(write_yolo(centred(CORNERS)), "most boxes lie outside their images.* are they in pixels")
+
+
+def test_yolo_corners_are_refused(write_yolo):
+    refused(write_yolo(fractions(CORNERS)), "many boxes stick out .* all fit as corners; are they left, top, right, bo")
+
+
+def test_right_numbers_are_read_in_every_layout(write_coco, write_voc, write_yolo):
+    for write, boxes in ((write_voc, CORNERS), (write_yolo, centred(fractions(CORNERS)))):
+        assert [len(e.labels) for e in open_dataset(write(boxes), "train").examples] == [2, 1, 2]
+    root = write_coco(*sized(CORNERS))
+    assert [len(e.labels) for e in open_dataset(root, "train").examples] == [2, 1, 2]
+
+
+@pytest.mark.parametrize("odd", [[40, 30, 60, 40], [0.1, 0.1, 0.5, 0.5], [-5, -5, 90, 90], [500, 500, 9, 9]])
+def test_one_odd_box_among_others_is_no_reason_to_refuse(write_coco, odd):
+    open_dataset(write_coco([odd, [1, 2, 30, 20], [30, 20, 10, 12]], [[40, 30, 8, 9]]), "train")
+
+
+def test_boxes_that_were_drawn_on_a_larger_image_are_no_corners(write_coco, write_image):
+    root = write_coco(*sized(CORNERS), [[10, 5, 30, 30]])
+    for path in (root / "train").glob("*.jpg"):
+        write_image(path, (32, 24))
+    open_dataset(root, "train")
+
+
+def test_objects_in_the_corner_of_small_images_are_no_fractions(write_coco):
+    open_dataset(write_coco([[0, 0, 1, 1]], [[3, 4, 1, 1]]), "train")
