@@ -35,6 +35,7 @@ from setpiece.training.start import starting_checkpoint
 from setpiece.training.train import train
 
 SETTINGS = {
+    "augmentation_strength": 1.0,
     "orientations": "mirrored",
     "balance": False,
     "queries": 100,

@@ -61,8 +61,9 @@ def test_a_checkpoint_is_not_trained_from_scratch():
 
 def test_sprint_has_a_recipe_for_each_of_its_origins():
     fine_tuned, scratch = resolve("cells", "sprint-n"), resolve("cells", "sprint-n", pretrained=False)
-    assert fine_tuned.learning_rate < scratch.learning_rate
-    assert resolve("cells", "run", create("sprint-n", ["a"])).learning_rate == fine_tuned.learning_rate
+    assert fine_tuned.augmentation_strength < scratch.augmentation_strength
+    own = resolve("cells", "run", create("sprint-n", ["a"]))
+    assert own.augmentation_strength == fine_tuned.augmentation_strength
 
 
 def test_a_model_without_a_checkpoint_is_a_preset():

@@ -68,7 +68,12 @@ def train(
     run = RunFolder(output)
     orientations = cast(Orientations, config.orientations)  # no longer "auto"
     size = checkpoint.size.scaled(config.train_scale)
-    on_canvas = partial(RandomCanvas, margin=checkpoint.mean, aspect=common_aspect(dataset, orientations))
+    on_canvas = partial(
+        RandomCanvas,
+        strength=config.augmentation_strength,
+        margin=checkpoint.mean,
+        aspect=common_aspect(dataset, orientations),
+    )
     augmentation = on_canvas if config.augmentation == "canvas" else train_transform
     images = TrainImages(dataset, size, seed=config.seed, augmentation=augmentation, orientations=orientations)
     with display:

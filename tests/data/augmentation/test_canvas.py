@@ -55,6 +55,23 @@ def test_colours_change_but_grey_stays_grey():
         assert not torch.allclose(colours.matrix, torch.eye(3), atol=0.05)
 
 
+def test_a_weaker_augmentation_changes_size_and_colours_less_and_one_of_no_strength_not_at_all():
+    def changes(strength):
+        torch.manual_seed(0)
+        sides, colours = [], []
+        for _ in range(30):
+            transform = RandomCanvas(InputSize(128, 128), strength=strength)
+            _, target = transform(*scene_with_a_rectangle(128, 128, (54, 54, 74, 74)))
+            sides += [side for box in (target["boxes"][:, 2:] - target["boxes"][:, :2]).tolist() for side in box]
+            colours.append((random_colouring(strength).matrix - torch.eye(3)).abs().max().item())
+        return max(abs(side - 20) for side in sides), sum(colours) / len(colours)
+
+    (none, no_colour), (half, half_colour), (full, full_colour) = map(changes, (0, 0.5, 1))
+    assert none == 0 < half < full
+    assert no_colour == pytest.approx(0, abs=1e-6)
+    assert 0 < half_colour < 0.8 * full_colour
+
+
 def test_a_third_of_a_turn_of_hue_takes_red_to_green_and_a_whole_one_back():
     red, green = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0])
     torch.testing.assert_close(turn_hue(2 * math.pi / 3) @ red, green, atol=1e-6, rtol=0)

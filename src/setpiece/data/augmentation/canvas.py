@@ -68,6 +68,7 @@ class RandomCanvas:
         size: the input size of the model.
         scales: the smallest and the largest scale, above 0, drawn log-uniformly; at 1 the image's longer side is S.
         stretch: the largest ratio between the scales of width and height, at least 1.
+        strength: power of all factors: of the scales, of the stretch and of the colours'. At 0 the image is only moved.
         margin: colour (RGB in [0, 1]) of the part of the canvas that the image does not cover. With the mean that
             normalisation subtracts, this part becomes 0, like the padding in evaluation.
         aspect: height of the canvas over its width, rounded so that the shorter side is a multiple of 32 pixels. With
@@ -80,14 +81,16 @@ class RandomCanvas:
         *,
         scales: tuple[float, float] = (0.6, 1.5),
         stretch: float = 1.2,
+        strength: float = 1.0,
         margin: tuple[float, float, float] = (0.5, 0.5, 0.5),
         aspect: float = 1.0,
     ) -> None:
         self.side = size.longest
         shorter = min(self.side, STRIDE * math.ceil(self.side * min(aspect, 1 / aspect) / STRIDE))
         self.height, self.width = (shorter, self.side) if aspect < 1 else (self.side, shorter)
-        self.scales = scales
-        self.stretch = stretch
+        self.scales = scales[0] ** strength, scales[1] ** strength
+        self.stretch = stretch**strength
+        self.strength = strength
         self.margin = (255 * torch.tensor(margin)).round().byte()[:, None, None]
 
     def __call__(
@@ -104,7 +107,7 @@ class RandomCanvas:
         skew = math.exp(uniform(-0.5, 0.5) * math.log(self.stretch))
         rows = _random_span(height, scale * skew, self.height)
         columns = _random_span(width, scale / skew, self.width)
-        canvas = self._draw(image.as_subclass(Tensor), rows, columns, random_colouring())
+        canvas = self._draw(image.as_subclass(Tensor), rows, columns, random_colouring(self.strength))
         x, y = target["boxes"].as_subclass(Tensor).view(-1, 2, 2).unbind(2)  # (N, 2) each
         x, y = columns.move(x).clamp_(0, self.width), rows.move(y).clamp_(0, self.height)
         boxes_xyxy = torch.stack([x, y], 2).flatten(1)
@@ -128,21 +131,22 @@ def _random_span(length: int, scale: float, side: int) -> Span:
     return Span(below(length - used + 1), used, below(side - drawn + 1), drawn)
 
 
-def random_colouring() -> Colouring:
+def random_colouring(strength: float = 1.0) -> Colouring:
     """Random brightness, contrast, saturation and hue.
 
         x' = b (c (s I + (1 - s) 1 lᵀ) R_θ x + (1 - c) m),
 
     with brightness b in [7/8, 9/8], contrast c and saturation s in [1/2, 3/2], hue θ within 18 degrees (the ranges
-    of SSD), l the luma weights, R_θ the rotation about the grey axis, and m mid-grey. Torchvision's four
-    adjustments, whose hue goes through HSV, take ten times as long.
+    of SSD), l the luma weights, R_θ the rotation about the grey axis, and m mid-grey. `strength` is a power of b, c and
+    s, and a factor of θ. Torchvision's four adjustments, whose hue goes through HSV, take ten times as long.
 
     References:
         Liu et al. 2016, SSD: Single Shot MultiBox Detector (arXiv 1512.02325).
     """
-    brightness, contrast, saturation = uniform(7 / 8, 9 / 8), uniform(0.5, 1.5), uniform(0.5, 1.5)
+    ranges = (7 / 8, 9 / 8), (0.5, 1.5), (0.5, 1.5)
+    brightness, contrast, saturation = (uniform(*each) ** strength for each in ranges)
     saturate = saturation * IDENTITY + (1 - saturation) * LUMA.expand(3, 3)
-    matrix = brightness * contrast * saturate @ turn_hue(math.radians(uniform(-18.0, 18.0)))
+    matrix = brightness * contrast * saturate @ turn_hue(strength * math.radians(uniform(-18.0, 18.0)))
     return Colouring(matrix, brightness * (1 - contrast) * 127.5)
 
 
