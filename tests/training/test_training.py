@@ -253,17 +253,19 @@ def test_without_images_to_evaluate_on_the_last_checkpoint_is_the_result(scenes,
 def test_images_start_small_and_grow_to_the_share_of_the_input_size_that_the_recipe_names(
     scenes, tmp_path, monkeypatch
 ):
-    sides = []
+    sides, strengths = [], set()
 
-    def spy(size, margin, aspect):
+    def spy(size, *, strength, **others):
         sides.append(size.longest)
-        return RandomCanvas(size, margin=margin, aspect=aspect)
+        strengths.add(strength)
+        return RandomCanvas(size, strength=strength, **others)
 
     monkeypatch.setattr(train, "RandomCanvas", spy)
     settings = SETTINGS | {"size": 150, "evaluations": 1}
     config = resolve(scenes, "sprint-n", epochs=1, train_scale=0.85, first_scale=0.5, **settings)
     assert start_training(config, tmp_path / "run").checkpoint.size.longest == 150
     assert sides == [64, 96, 128]
+    assert strengths == {config.augmentation_strength}
 
 
 def test_a_checkpoint_keeps_its_backbone(scenes, uninterrupted):

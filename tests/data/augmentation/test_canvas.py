@@ -66,7 +66,7 @@ def test_a_weaker_augmentation_changes_size_and_colours_less_and_one_of_no_stren
             colours.append((random_colouring(strength).matrix - torch.eye(3)).abs().max().item())
         return max(abs(side - 20) for side in sides), sum(colours) / len(colours)
 
-    (none, no_colour), (half, half_colour), (full, full_colour) = map(changes, (0, 0.5, 1))
+    (none, no_colour), (half, half_colour), (full, full_colour) = map(changes, (0.0, 0.5, 1.0))
     assert none == 0 < half < full
     assert no_colour == pytest.approx(0, abs=1e-6)
     assert 0 < half_colour < 0.8 * full_colour
