@@ -12,7 +12,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-from setpiece.model.checkpoint import create, with_classes
+from setpiece.model.checkpoint import create
 from setpiece.model.zoo import head_starts, load_head_start
 
 CLASSES = ["ace", "king", "queen"]
@@ -25,7 +25,7 @@ def main() -> None:
     options = parser.parse_args()
     ways: dict[str, Callable[[], object]] = {
         "new weights": lambda: create(options.model, CLASSES),
-        "packaged weights": lambda: with_classes(load_head_start(options.model), CLASSES, None),
+        "packaged weights": lambda: load_head_start(options.model, CLASSES),
     }
     milliseconds: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(options.repeats):

@@ -1,6 +1,7 @@
 import shutil
 
 import pytest
+import torch
 
 from setpiece.errors import WeightsError
 from setpiece.model import zoo
@@ -13,6 +14,13 @@ def test_a_packaged_file_is_the_one_that_its_entry_describes(preset):
     checkpoint = load_head_start(preset)
     assert (checkpoint.preset, checkpoint.classes, checkpoint.size) == (preset, ("object",), presets()[preset].size)
     assert all(tensor.isfinite().all() for tensor in checkpoint.model.state_dict().values())
+
+
+def test_every_class_to_be_trained_on_starts_as_an_object():
+    start, ready = load_head_start("sprint-n"), load_head_start("sprint-n", ["ace", "object"])
+    assert ready.classes == ("ace", "object")
+    for head, new in zip(start.model.class_heads, ready.model.class_heads, strict=True):
+        torch.testing.assert_close(new.weight, head.weight.expand(2, -1))
 
 
 def test_all_packaged_files_together_are_small():

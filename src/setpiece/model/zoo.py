@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -41,8 +42,12 @@ def head_starts() -> dict[str, HeadStart]:
     }
 
 
-def load_head_start(preset: str) -> Checkpoint:
-    """The packaged weights of a preset, as a checkpoint with the one class "object" and the preset's input size.
+def load_head_start(preset: str, classes: Sequence[str] = ("object",)) -> Checkpoint:
+    """The packaged weights of a preset, as a checkpoint with the preset's input size.
+
+    Args:
+        preset: its name.
+        classes: to be trained on. Each starts as an object of no class in particular.
 
     Raises:
         WeightsError: the file is not the one that was packaged.
@@ -50,4 +55,6 @@ def load_head_start(preset: str) -> Checkpoint:
     start = head_starts()[preset]
     if not start.file.is_file() or hashlib.sha256(start.file.read_bytes()).hexdigest() != start.sha256:
         raise WeightsError(f"{start.file} is missing or was changed: install setpiece again, or train from scratch.")
-    return replace(load(start.file), size=presets()[preset].size)
+    checkpoint = load(start.file)
+    checkpoint.model.change_classes([None] * len(classes))
+    return replace(checkpoint, size=presets()[preset].size, classes=tuple(classes))

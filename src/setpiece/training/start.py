@@ -90,7 +90,7 @@ def starting_checkpoint(
     else:
         origin = origin_of(config.model, config.backbone, pretrained=config.pretrained)
         if origin == "head start":
-            start = with_classes(load_head_start(config.model), classes, None)
+            start = load_head_start(config.model, classes)
         else:
             imagenet = origin == "ImageNet" and not resumed
             start = create(config.model, classes, backbone=config.backbone, pretrained_backbone=imagenet)
