@@ -52,16 +52,18 @@ def test_a_recipe_without_muon_has_adamw_alone():
     assert [type(o) for o in make_optimisers(network, resolve("-", "detr-tiny"))] == [torch.optim.AdamW]
 
 
-def test_vectors_are_not_decayed_and_the_cnn_has_its_own_rate():
+def test_vectors_are_not_decayed_and_the_cnn_and_the_class_heads_have_their_own_rates():
     network = create("sprint-n", ["a", "b"]).model
-    config = resolve("-", "sprint-n", learning_rate=1e-3, backbone_learning_rate=1e-4, weight_decay=0.3)
-    optimisers = make_optimisers(network, config)
+    rates = {"learning_rate": 1e-3, "backbone_learning_rate": 1e-4, "class_head_rate": 4}
+    optimisers = make_optimisers(network, resolve("-", "sprint-n", weight_decay=0.3, **rates))
     in_backbone = {id(parameter) for parameter in network.backbone.parameters()}
+    in_heads = {id(parameter) for parameter in network.class_head_parameters()}
     for group in (group for optimiser in optimisers for group in optimiser.param_groups):
         assert {p.ndim > 1 for p in group["params"]} == {group["weight_decay"] == 0.3}
         assert {id(p) in in_backbone for p in group["params"]} == {group["lr"] == 1e-4}
+        assert {id(p) in in_heads for p in group["params"]} == {group["lr"] == 4e-3}
     scale_learning_rates(optimisers, 0.5)
-    assert {group["lr"] for optimiser in optimisers for group in optimiser.param_groups} == {5e-4, 5e-5}
+    assert {group["lr"] for optimiser in optimisers for group in optimiser.param_groups} == {2e-3, 5e-4, 5e-5}
 
 
 @given(seed=st.integers(0, 1000), rows=st.integers(1, 40), more=st.integers(0, 60))

@@ -48,7 +48,8 @@ class Recipe(BaseModel):
 
     Attributes:
         batch_size: images per step over all processes.
-        learning_rate: after warm-up, of everything but the CNN.
+        learning_rate: after warm-up, of everything but the class heads and the CNN.
+        class_head_rate: the learning rate of the class heads, as a multiple of `learning_rate`.
         backbone_learning_rate: of the CNN. Where the user gives `learning_rate` alone, the ratio of the two stays.
         weight_decay: of matrices and convolutions only.
         clip_norm: the largest norm of the gradient; a larger gradient is scaled down to it.
@@ -73,6 +74,7 @@ class Recipe(BaseModel):
 
     batch_size: PositiveInt
     learning_rate: PositiveFloat
+    class_head_rate: PositiveFloat = 1.0
     backbone_learning_rate: NonNegativeFloat
     weight_decay: NonNegativeFloat
     clip_norm: PositiveFloat
@@ -123,6 +125,7 @@ def sprint_recipe() -> Recipe:
     return Recipe(
         batch_size=8,
         learning_rate=2.5e-3,
+        class_head_rate=4.0,
         backbone_learning_rate=2.5e-3,
         weight_decay=0.05,
         clip_norm=1.0,

@@ -27,23 +27,30 @@ def make_optimisers(
 ) -> list[torch.optim.Optimizer]:
     """Make AdamW for all parameters, or Muon for the matrices within the network and AdamW for the rest.
 
-    The CNN has its own learning rate. Only matrices and convolutions are decayed: vectors (biases, norms) do not
-    multiply, so a small norm does not regularise them. Muon leaves class heads to AdamW, as Jordan et al. do, and also
-    grouped convolutions and matrices with few rows or columns, such as the four sides of a box.
+    The CNN and the class heads have learning rates of their own. Only matrices and convolutions are decayed: vectors
+    (biases, norms) do not multiply, so a small norm does not regularise them. Muon leaves class heads to AdamW, as
+    Jordan et al. do, and also grouped convolutions and matrices with few rows or columns, such as the four sides of a
+    box.
 
     Args:
         model: what is trained.
         config: `optimiser`, the learning rates, weight decay and beta2.
         threads: for Muon.
     """
-    for_adamw = {id(m.weight) for m in model.modules() if isinstance(m, nn.Conv2d) and m.groups > 1}
-    for_adamw |= {id(parameter) for parameter in model.class_head_parameters()}
+    heads = {id(parameter) for parameter in model.class_head_parameters()}
+    for_adamw = heads | {id(m.weight) for m in model.modules() if isinstance(m, nn.Conv2d) and m.groups > 1}
+    rates = {
+        "rest": config.learning_rate,
+        "class heads": config.learning_rate * config.class_head_rate,
+        "CNN": config.backbone_learning_rate,
+    }
     muon: list[dict[str, Any]] = []
     adamw: list[dict[str, Any]] = []
-    for in_backbone, rate in ((False, config.learning_rate), (True, config.backbone_learning_rate)):
+    for part, rate in rates.items():
         members: dict[str, list[Tensor]] = {"within": [], "other": [], "vector": []}
         for name, parameter in model.named_parameters():
-            if parameter.requires_grad and name.startswith("backbone.") == in_backbone:
+            of = "class heads" if id(parameter) in heads else "CNN" if name.startswith("backbone.") else "rest"
+            if parameter.requires_grad and of == part:
                 members[_kind(parameter, for_adamw)].append(parameter)
         for kind, group in members.items():
             trained_by = muon if kind == "within" and config.optimiser == "muon" else adamw

@@ -74,7 +74,7 @@ class Stepper:
 
     @property
     def learning_rate(self) -> float:
-        """Of the latest step, for everything but the CNN."""
+        """Of the latest step, for everything but the class heads and the CNN."""
         return self.optimisers[-1].param_groups[0]["lr"]
 
     def step(self, batch: Batch, step: int, progress: float) -> Step:
