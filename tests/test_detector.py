@@ -98,12 +98,21 @@ def test_a_threshold_that_is_no_confidence_is_an_error(detector, images, thresho
 
 
 @pytest.mark.parametrize(
-    ("shape", "kind"), [((4, 4), "uint8"), ((4, 4, 4), "uint8"), ((4, 4, 3), "float32"), ((0, 4, 3), "uint8")]
+    ("image", "described"),
+    [
+        (np.zeros((4, 4, 3), np.float32), r"not 4 x 4 x 3 of float32\. Multiply values in \[0, 1\] by 255"),
+        (np.zeros((0, 4, 3), np.uint8), "not 0 x 4 x 3 of uint8"),
+        (np.zeros((4, 4, 2), np.uint8), "not 4 x 4 x 2 of uint8"),
+        (np.zeros((3, 4, 6), np.uint8), r"not 3 x 4 x 6 of uint8\. Put the channels last"),
+        (np.zeros((4, 4, 3), np.int64), "not 4 x 4 x 3 of int64"),
+        (torch.zeros(4, 6, 3, dtype=torch.uint8), "1 or 3 .RGB. x height x width, .* not 4 x 6 x 3 of torch.uint8"),
+        (torch.full((3, 4, 6), 2.0), "not from 2 to 2: was it normalised"),
+        (torch.full((3, 4, 6), torch.nan), "not from nan to nan"),
+    ],
 )
-def test_an_array_that_is_no_image_is_described(detector, shape, kind):
-    described = f"not {'x'.join(map(str, shape))} {kind}"
+def test_what_is_no_image_is_described(detector, image, described):
     with pytest.raises(UsageError, match=described):
-        detector.predict(np.zeros(shape, kind))
+        detector.predict(image)
 
 
 def test_a_file_that_is_no_image_is_named(detector, tmp_path):

@@ -7,6 +7,7 @@ MAIN_PATH = """
 import sys
 from pathlib import Path
 from setpiece import Detector
+from setpiece.errors import UsageError
 
 scenes, output = Path(sys.argv[1]), Path(sys.argv[2])
 detector = Detector.load("sprint-n")
@@ -15,6 +16,13 @@ assert metrics == detector.evaluate(scenes), metrics
 image = next(scenes.glob("valid/*.png"))
 assert len(detector.predict(str(image), threshold=0)) > 0
 truth = {"labels": [1], "boxes_xyxy": [[12, 30, 90, 110]]}
+for no_image in (None, 7, [None], [image, b"bytes"]):
+    try:
+        detector.predict(no_image)
+    except UsageError as error:
+        assert "is no image: give a path" in str(error), error
+    else:
+        raise AssertionError(no_image)
 explanation = detector.explain(str(image), truth)
 assert explanation.pairs
 explanation.to_html(output / "report.html")

@@ -118,7 +118,9 @@ class Detector:
         """Detect objects in one image or in several.
 
         Args:
-            images: a path, a PIL image, or an array HWC RGB uint8; or several of them: a list, a generator.
+            images: a path, a PIL image, an array HWC RGB uint8, or a tensor CHW; see `inference.preprocess.to_pixels`.
+                Or several of them: a list, a generator, an array or a tensor with one more dimension. Each is detected
+                in as if it were alone.
             threshold: the least confidence that is returned, in [0, 1].
 
         Returns:
@@ -126,10 +128,11 @@ class Detector:
 
         Raises:
             DataError: an image cannot be read.
-            UsageError: the threshold is outside [0, 1], or this is a preset that has not been trained.
+            UsageError: something is no image, the threshold is outside [0, 1], or this is a preset that has not been
+                trained.
         """
         predictor = self.predictor()
-        if isinstance(images, Picture):
+        if isinstance(images, Picture) and getattr(images, "ndim", 3) != 4:
             return next(predictor.predict([images], threshold=threshold))
         return list(predictor.predict(images, threshold=threshold))
 

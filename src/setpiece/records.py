@@ -103,6 +103,16 @@ class InputSize:
         scale = fraction * min(self.shortest / min(height, width), self.longest / max(height, width))
         return max(1, round(height * scale)), max(1, round(width * scale))
 
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of an image once resized and padded by itself, to multiples of the stride.
+
+        Example:
+            >>> InputSize(256, 256).padded(480, 600)
+            (224, 256)
+        """
+        fitted = self.fit(height, width)
+        return -(-fitted[0] // STRIDE) * STRIDE, -(-fitted[1] // STRIDE) * STRIDE
+
     def with_shortest(self, shortest: int) -> InputSize:
         """Another limit of the shorter side, and that of the longer side in proportion.
 

@@ -276,6 +276,15 @@ def test_evaluation_shows_every_image_once_in_order(dataset, workers):
     assert batches[0].targets.count.tolist() == [1, 0]
 
 
+def test_an_evaluation_batch_has_images_of_one_padded_size(write_coco, write_image):
+    root = write_coco(*[[[0, 0, 8, 8]]] * 5)
+    for number, size in enumerate([(64, 30), (30, 64), (64, 29), (64, 64), (64, 28)]):  # width, height
+        write_image(root / "train" / f"{number}.jpg", size)
+    batches = list(eval_loader(open_dataset(root, "train"), InputSize(64, 64), MEAN, STD, batch_size=2))
+    assert [batch.image_ids.tolist() for batch in batches] == [[10, 12], [14], [11], [13]]
+    assert [tuple(batch.images.pixels.shape[2:]) for batch in batches] == [(32, 64), (32, 64), (64, 32), (64, 64)]
+
+
 def test_processes_share_an_evaluation(dataset):
     shares = [
         [image_id for batch in loader for image_id in batch.image_ids.tolist()]

@@ -7,6 +7,7 @@ from PIL import Image
 
 from setpiece.detector import Detector
 from setpiece.inference.predictor import Predictor
+from setpiece.inference.preprocess import to_pixels
 from setpiece.model.checkpoint import create
 
 from ..colours import IMAGES, measuring, paint
@@ -57,6 +58,55 @@ def test_a_file_a_pil_image_and_an_array_are_one_picture(tmp_path):
     of_file, of_image, of_array = detector.predict([str(tmp_path / "a.png"), Image.fromarray(picture()), picture()])
     for found in (of_image, of_array):
         np.testing.assert_array_equal(found.xyxy, of_file.xyxy)
+
+
+def test_an_image_is_the_same_pixels_however_it_comes():
+    pixels = picture()
+    as_tensor = torch.from_numpy(pixels).permute(2, 0, 1)
+    seen_from_behind = np.ascontiguousarray(pixels[::-1, :, ::-1])[::-1, :, ::-1]
+    opaque = np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])
+    for same in (Image.fromarray(pixels), as_tensor, as_tensor / 255, seen_from_behind, opaque):
+        np.testing.assert_array_equal(to_pixels(same), pixels)
+    grey = pixels[..., 0]
+    for same in (grey, grey[..., None], torch.from_numpy(grey.copy())[None], grey.astype(np.uint16) * 257):
+        np.testing.assert_array_equal(to_pixels(same), np.dstack([grey] * 3))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "LA", "1", "CMYK", "I;16", "F"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_file_and_what_pillow_reads_from_it_are_one_picture(tmp_path, mode, orientation):
+    """Of every mode, turned or not: a person who opens a photo before predicting sees the boxes where they are."""
+    image = Image.fromarray(picture()).convert("RGB" if mode in ("I;16", "F") else mode)
+    if mode in ("I;16", "F"):
+        image = Image.fromarray(picture()[..., 1].astype(np.uint16 if mode == "I;16" else np.float32) * 200)
+    if image.mode in ("RGBA", "LA"):
+        image.putalpha(Image.fromarray(picture()[..., 1]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / "a.tif", exif=exif)
+    with Image.open(tmp_path / "a.tif") as opened:
+        np.testing.assert_array_equal(to_pixels(opened), to_pixels(tmp_path / "a.tif"))
+
+
+def test_an_array_or_a_tensor_with_one_more_dimension_is_several_images():
+    detector = Detector("measuring", measuring())
+    pixels = np.stack([picture(), picture()[:, ::-1]])
+    alone = detector.predict(list(pixels))
+    for several in (pixels, torch.from_numpy(pixels).permute(0, 3, 1, 2)):
+        for found, expected in zip(detector.predict(several), alone, strict=True):
+            np.testing.assert_array_equal(found.xyxy, expected.xyxy)
+
+
+@pytest.mark.parametrize("preset", ["sprint-n", "detr-tiny"])
+def test_what_is_found_in_an_image_does_not_depend_on_those_beside_it(preset):
+    torch.manual_seed(0)
+    detector = Detector("random", create(preset, ["a"], shortest=128))
+    random = np.random.default_rng(0)
+    sizes = [(40, 128), (128, 40), (128, 128), (50, 128), (90, 90), (30, 128)]
+    pictures = [random.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
+    for image, together in zip(pictures, detector.predict(pictures, threshold=0.0), strict=True):
+        alone = detector.predict(image, threshold=0.0)
+        np.testing.assert_allclose(together.confidence, alone.confidence, atol=1e-5)
 
 
 def test_several_pictures_come_as_a_list_a_tuple_or_a_generator():

@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader
 
 from setpiece.data.dataset import Dataset
 from setpiece.data.items import EvalImages, Item, Orientations, TrainImages
@@ -25,6 +25,7 @@ __all__ = [
     "Item",
     "Orientations",
     "TrainImages",
+    "alike",
     "collate",
     "eval_loader",
     "load_ahead",
@@ -60,6 +61,26 @@ def pad_images(
         padding=padding,
         original_sizes=torch.tensor(original_sizes),
     )
+
+
+def alike(sizes: Sequence[tuple[int, int]], size: InputSize) -> list[list[int]]:
+    """The indices of images in groups of one padded size, in the order of their first images.
+
+    Padding is not wholly inert: convolutions carry what is beside it across the border. In a batch of such a group no
+    image has more of it than it would have alone, so what is found in an image does not depend on those beside it.
+
+    Args:
+        sizes: (height, width) of each image before it is resized.
+        size: the input size of the model.
+
+    Example:
+        >>> alike([(480, 640), (640, 480), (460, 640)], InputSize(256, 256))
+        [[0, 2], [1]]
+    """
+    groups: dict[tuple[int, int], list[int]] = {}
+    for index, (height, width) in enumerate(sizes):
+        groups.setdefault(size.padded(height, width), []).append(index)
+    return list(groups.values())
 
 
 def collate(items: Sequence[Item], mean: Colour, std: Colour) -> Batch:
@@ -131,7 +152,9 @@ def eval_loader(
     rank: int = 0,
     world_size: int = 1,
 ) -> DataLoader[Item]:
-    """Every image once, resized for evaluation, in order. With several processes each takes every `world_size`-th one.
+    """Every image once, resized for evaluation, in batches of one padded size, see `alike`.
+
+    With several processes each takes every `world_size`-th image.
 
     Args:
         size: the input size of the model.
@@ -142,10 +165,12 @@ def eval_loader(
         rank: which process this is, in [0, world_size).
         world_size: processes that evaluate together.
     """
-    images = EvalImages(dataset.examples, size)
+    examples = dataset.examples[rank::world_size]
+    groups = alike([(example.height, example.width) for example in examples], size)
+    batches = [group[i : i + batch_size] for group in groups for i in range(0, len(group), batch_size)]
     return DataLoader(
-        Subset(images, range(rank, len(images), world_size)),
-        batch_size=batch_size,
+        EvalImages(examples, size),
+        batch_sampler=batches,
         collate_fn=partial(collate, mean=mean, std=std),
         num_workers=workers,
         generator=torch.Generator(),

@@ -16,7 +16,7 @@ from PIL import ExifTags, Image
 
 from setpiece.errors import DataError
 
-__all__ = ["ImageHeader", "TooLargeError", "read_header", "read_image"]
+__all__ = ["ImageHeader", "TooLargeError", "read_header", "read_image", "to_rgb"]
 
 # The seven EXIF orientations other than 1, each with the operation that undoes it.
 _TO_UPRIGHT = {
@@ -99,12 +99,7 @@ def read_header(path: Path) -> ImageHeader:
 
 
 def read_image(path: str | Path, *, upright: bool = True) -> UInt8[np.ndarray, "H W 3"]:
-    """An image file as RGB.
-
-    Greyscale, palette and CMYK images are converted, transparency is laid over white (as image viewers show
-    it), and 16-bit values are reduced linearly to 8 bits (65535 becomes 255). Deeper greys whose values do not use
-    their range are spread over 8 bits: 12 bits in a file of 16, or the floating-point values of a measurement. Of an
-    animation, the first frame.
+    """An image file as RGB, see `to_rgb`.
 
     Args:
         path: any format that Pillow reads.
@@ -118,16 +113,35 @@ def read_image(path: str | Path, *, upright: bool = True) -> UInt8[np.ndarray, "
     """
     path = Path(path)
     with _open(path) as image:
-        orientation = _orientation(image) if upright else 1
         try:
-            rgb = _to_rgb(image)
+            return to_rgb(image, upright=upright)
         except _UNREADABLE as error:
             raise DataError(
                 f"The image {path} cannot be decoded ({error}); it may be truncated: replace or remove it."
             ) from error
-    if orientation in _TO_UPRIGHT:
-        rgb = rgb.transpose(_TO_UPRIGHT[orientation])
-    return np.array(rgb)
+
+
+def to_rgb(image: Image.Image, *, upright: bool = True) -> UInt8[np.ndarray, "H W 3"]:
+    """A PIL image of any mode as RGB.
+
+    Greyscale, palette and CMYK images are converted, transparency is laid over white (as image viewers show
+    it), and 16-bit values are reduced linearly to 8 bits (65535 becomes 255). Deeper greys whose values do not use
+    their range are spread over 8 bits: 12 bits in a file of 16, or the floating-point values of a measurement. Of an
+    animation, the first frame.
+
+    Args:
+        image: not changed; decoded if it was not.
+        upright: turn the pixels as the EXIF orientation says, if there is one.
+
+    Returns:
+        HWC, RGB, [0, 255].
+
+    Raises:
+        OSError, ValueError, and others of Pillow: it cannot be decoded.
+    """
+    orientation = _orientation(image) if upright else 1
+    rgb = _as_rgb(image)
+    return np.array(rgb.transpose(_TO_UPRIGHT[orientation]) if orientation in _TO_UPRIGHT else rgb)
 
 
 def _open(path: Path) -> Image.Image:
@@ -206,7 +220,7 @@ def _eight_bits(image: Image.Image) -> tuple[UInt8[np.ndarray, "H W"], bool]:
     ), not used
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _as_rgb(image: Image.Image) -> Image.Image:
     if _is_deep(image):
         return Image.fromarray(_eight_bits(image)[0]).convert("RGB")
     if image.has_transparency_data:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import UInt8
 from torch import nn
 
-from setpiece.data.batching import eval_loader
+from setpiece.data.batching import alike, eval_loader
 from setpiece.data.dataset import Dataset
 from setpiece.errors import UsageError
 from setpiece.evaluation import sv
@@ -82,12 +82,14 @@ class Predictor:
         """Detect objects in pictures, in batches; as many as the model finds, not COCO's hundred at most.
 
         Args:
-            pictures: paths, PIL images, or arrays HWC RGB uint8, of any sizes; each is read when its batch is due.
+            pictures: as `to_pixels` takes them, of any sizes; each is read when its batch is due.
             threshold: the least confidence, in [0, 1].
 
         Raises:
-            UsageError: the threshold is outside [0, 1].
+            UsageError: the threshold is outside [0, 1], or the pictures are none.
         """
+        if not isinstance(pictures, Iterable):
+            raise UsageError(f"{type(pictures).__name__} is no image: give a path, an image, or a list of them.")
         if not 0 <= threshold <= 1:
             raise UsageError(f"The threshold {threshold} is not between 0 and 1.")
         return self._predict(iter(pictures), threshold)
@@ -96,7 +98,12 @@ class Predictor:
         limit = max(COCO_LIMIT, self.checkpoint.model.num_queries)
 
         def detect(batch: list[Picture]) -> list[sv.Detections]:
-            return self._detections(self.preprocess([to_pixels(picture) for picture in batch]), threshold, limit)
+            pixels = [to_pixels(picture) for picture in batch]
+            found: dict[int, sv.Detections] = {}
+            for group in alike([image.shape[:2] for image in pixels], self.checkpoint.size):
+                images = self.preprocess([pixels[i] for i in group])
+                found.update(zip(group, self._detections(images, threshold, limit), strict=True))
+            return [found[i] for i in range(len(batch))]
 
         batches = iter(lambda: list(islice(pictures, BATCH_SIZE)), [])
         with _evaluating(self.checkpoint.model):
@@ -123,7 +130,7 @@ class Predictor:
             world_size: how many processes there are.
 
         Yields:
-            (image id, detections in pixels of the original image).
+            (image id, detections in pixels of the original image); images of one padded size follow each other.
         """
         loader = eval_loader(
             dataset,
