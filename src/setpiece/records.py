@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
+
+from setpiece.errors import DataError
 
 __all__ = ["STRIDE", "TERMS", "Batch", "Form", "Images", "InputSize", "Losses", "Outputs", "Targets"]
 
@@ -26,6 +28,7 @@ Form = Literal["softmax", "sigmoid"]
 TERMS = ("class", "l1", "giou")
 
 STRIDE = 32  # pixels of a cell of the coarsest feature map
+ROUNDING = 1e-3  # of a box in fractions of its image, beyond which it is outside
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,15 @@ class Targets:
     count: Int64[Tensor, " B"]
 
     @classmethod
-    def from_list(cls, images: Sequence[Mapping[str, Tensor]]) -> Targets:
+    def from_list(cls, images: Sequence[Mapping[str, Any]]) -> Targets:
         """Pad one `{"labels": (T_b,), "boxes": (T_b, 4) cxcywh}` per image into one record.
+
+        Args:
+            images: tensors, arrays or lists; both empty for an image without objects.
+
+        Raises:
+            DataError: an image's labels and boxes are missing or do not go together; or, where they are on the CPU, a
+                box is not cxcywh in [0, 1].
 
         Example:
             >>> one = {"labels": torch.tensor([7]), "boxes": torch.tensor([[0.5, 0.5, 0.2, 0.2]])}
@@ -53,14 +63,19 @@ class Targets:
             >>> targets.labels.shape, targets.count.tolist()
             (torch.Size([2, 1]), [1, 0])
         """
-        counts = [len(image["labels"]) for image in images]
-        device = images[0]["labels"].device
-        labels = torch.zeros(len(images), max(counts), dtype=torch.int64, device=device)
-        boxes = torch.zeros(len(images), max(counts), 4, device=device)
-        for b, (image, count) in enumerate(zip(images, counts, strict=True)):
-            labels[b, :count] = image["labels"]
-            boxes[b, :count] = image["boxes"]
-        return cls(labels, boxes, torch.tensor(counts, device=device))
+        if not images:
+            raise DataError('There are no targets: give one {"labels": ..., "boxes": ...} for each image.')
+        read = [_read_targets(b, image) for b, image in enumerate(images)]
+        counts = [len(of_image) for of_image, _ in read]
+        device = read[0][0].device
+        labels = torch.zeros(len(read), max(counts), dtype=torch.int64, device=device)
+        boxes = torch.zeros(len(read), max(counts), 4, device=device)
+        for b, count in enumerate(counts):
+            labels[b, :count], boxes[b, :count] = read[b]
+        targets = cls(labels, boxes, torch.tensor(counts, device=device))
+        if device.type == "cpu":  # elsewhere the check would wait for the device
+            _refuse_other_boxes(targets)
+        return targets
 
     @classmethod
     def none(cls, images: int) -> Targets:
@@ -76,6 +91,32 @@ class Targets:
     def to(self, device: torch.device | str) -> Targets:
         """The same targets on another device."""
         return Targets(self.labels.to(device), self.boxes.to(device), self.count.to(device))
+
+
+def _read_targets(b: int, image: Mapping[str, Any]) -> tuple[Int64[Tensor, " T"], Float[Tensor, "T 4"]]:
+    if missing := [name for name in ("labels", "boxes") if name not in image]:
+        raise DataError(f"The targets of image {b} have no {missing[0]!r}: they have {', '.join(map(str, image))}.")
+    labels, boxes = torch.as_tensor(image["labels"]), torch.as_tensor(image["boxes"])
+    if not labels.numel() and not boxes.numel():  # empty in any shape
+        labels, boxes = labels.reshape(0), boxes.reshape(0, 4)
+    if labels.ndim != 1 or boxes.shape != (len(labels), 4):
+        shapes = f"{tuple(labels.shape)} and {tuple(boxes.shape)}"
+        raise DataError(f"The labels and boxes of image {b} have the shapes {shapes}, not (T,) and (T, 4).")
+    return labels.to(torch.int64), boxes.to(torch.float32)
+
+
+def _refuse_other_boxes(targets: Targets) -> None:
+    """Boxes in pixels, or as corners, train silently on nonsense: refuse what cannot be cxcywh in [0, 1]."""
+    outside = ~((targets.boxes >= -ROUNDING) & (targets.boxes <= 1 + ROUNDING)).all(-1)  # also NaN
+    if not outside.any():
+        return
+    b, t = outside.nonzero()[0].tolist()
+    box = targets.boxes[b, t]
+    what = "are these pixels?" if box.isfinite().all() and (box[2:] >= 0).all() else "that is no box."
+    raise DataError(
+        f"Target {t} of image {b} has the box {[round(x, 4) for x in box.tolist()]}: {what} Boxes are cxcywh: centre "
+        "x, centre y, width, height, in fractions of the image."
+    )
 
 
 @dataclass(frozen=True)
@@ -192,6 +233,13 @@ class Outputs:
 
     logits: Float[Tensor, "L B Q K"]
     boxes: Float[Tensor, "L B Q 4"]
+
+    def at_least_float32(self) -> Outputs:
+        """The same predictions in float32 where they are in half precision, in which costs and losses would round.
+
+        Gradients go back to them in their own precision.
+        """
+        return Outputs(*(x.float() if x.dtype.itemsize < 4 else x for x in (self.logits, self.boxes)))
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def test_finite_boxes_too_large_to_compare_are_an_error_that_shows_the_box():
 
 
 def test_a_non_finite_target_box_is_an_error_that_shows_it():
-    logits, boxes, targets = random_problem(1, 3, [1], 4)
-    targets[0]["boxes"][0, 2] = float("nan")
+    outputs, targets = records(*random_problem(1, 3, [1], 4))
+    targets.boxes[0, 0, 2] = float("nan")  # later than `from_list`, which refuses it
     with pytest.raises(NonFiniteCostError, match=r"target box .*nan"):
-        match(*records(logits, boxes, targets))
+        match(outputs, targets)

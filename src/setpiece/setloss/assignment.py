@@ -91,7 +91,7 @@ def assign_rows(cost: Float[Tensor, "rows Q"], counts: Sequence[int]) -> Int64[T
     if not cost.sum().isfinite() and not cost.isfinite().all():  # the sum is cheaper, and NaN and infinity survive it
         row, query = (~cost.isfinite()).nonzero()[0].tolist()
         raise NonFiniteCostError(f"The cost of row {row} and query {query} is {cost[row, query]}.", (row, query))
-    costs = cost.cpu().numpy()  # one transfer for all problems
+    costs = cost.cpu().to(torch.promote_types(cost.dtype, torch.float32)).numpy()  # one transfer for all problems
     match = np.full(len(costs), -1, dtype=np.int64)
     start = 0
     # One after the other: threads (SciPy releases the interpreter lock) were slower, because each problem is short.

@@ -13,7 +13,7 @@ from setpiece.errors import DataError
 from setpiece.records import Form, Losses, Outputs, Targets
 from setpiece.setloss.boxes import l1, overlaps
 from setpiece.setloss.classification import ClassForm, SigmoidForm, SoftmaxForm, class_form
-from setpiece.setloss.matching import PAPER_WEIGHTS, Weights, match_scores, matching_weights
+from setpiece.setloss.matching import PAPER_WEIGHTS, Weights, match_scores, matching_weights, refuse_other_images
 
 __all__ = ["SetCriterion", "UnreducedLosses", "of_one_process", "training_criterion", "unreduced_losses"]
 
@@ -82,7 +82,7 @@ class SetCriterion:
 
         Raises:
             NonFiniteCostError: see `match`.
-            DataError: a target's class is not one of the model's.
+            DataError: a target's class is not one of the model's, or the targets are of other images.
 
         Example:
             >>> outputs = Outputs(torch.randn(6, 1, 10, 4), torch.rand(6, 1, 10, 4))
@@ -91,7 +91,8 @@ class SetCriterion:
             >>> {name: tuple(term.shape) for name, term in losses.terms.items()}
             {'class': (6,), 'l1': (6,), 'giou': (6,)}
         """
-        classes = self.class_form
+        refuse_other_images(outputs, targets)
+        outputs, classes = outputs.at_least_float32(), self.class_form
         _refuse_unknown_classes(targets, classes.num_classes(outputs.logits.shape[-1]))
         scores = classes.scores(outputs.logits)
         cost_weights = self.cost_weights or matching_weights(self.form)

@@ -9,13 +9,22 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from setpiece.errors import NonFiniteCostError
+from setpiece.errors import DataError, NonFiniteCostError
 from setpiece.records import Form, Outputs, Targets
 from setpiece.setloss.assignment import assign_rows
 from setpiece.setloss.boxes import l1, overlaps
 from setpiece.setloss.classification import ClassForm, class_form
 
-__all__ = ["PAPER_WEIGHTS", "PairCosts", "Weights", "match", "match_scores", "matching_weights", "pair_costs"]
+__all__ = [
+    "PAPER_WEIGHTS",
+    "PairCosts",
+    "Weights",
+    "match",
+    "match_scores",
+    "matching_weights",
+    "pair_costs",
+    "refuse_other_images",
+]
 
 # The λ of a cost or a loss by term, each at least 0: all of `setpiece.records.TERMS`.
 Weights = Mapping[str, float]
@@ -60,7 +69,8 @@ def pair_costs(outputs: Outputs, targets: Targets, form: Form = "softmax") -> Pa
     Raises:
         NonFiniteCostError: a logit or box is NaN or infinite; names layer, image and query.
     """
-    present = targets.present
+    refuse_other_images(outputs, targets)
+    outputs, present = outputs.at_least_float32(), targets.present
 
     def padded(rows: Float[Tensor, "L N Q"]) -> Float[Tensor, "L B T Q"]:
         cost = rows.new_zeros(rows.shape[0], *present.shape, rows.shape[-1])
@@ -114,6 +124,7 @@ def match(
 
     Raises:
         NonFiniteCostError: a logit, a box or a cost is NaN or infinite; names layer, image and query.
+        DataError: the targets are of other images.
 
     Example:
         Two predictions, two targets, one class and no-object, both classes equally likely (p̂ = 1/2).
@@ -145,7 +156,8 @@ def match(
     References:
         Carion et al., End-to-End Object Detection with Transformers, arXiv 2005.12872, equation 1.
     """
-    classes = class_form(form)
+    refuse_other_images(outputs, targets)
+    outputs, classes = outputs.at_least_float32(), class_form(form)
     scores = classes.scores(outputs.logits)
     return match_scores(scores, outputs.boxes, targets, classes, weights or matching_weights(form))
 
@@ -175,6 +187,17 @@ def match_scores(
             (layer, image, target, query),
         ) from error
     return match
+
+
+def refuse_other_images(outputs: Outputs, targets: Targets) -> None:
+    """Predictions and targets have to be of the same images.
+
+    Raises:
+        DataError: their numbers differ.
+    """
+    predicted, annotated = outputs.logits.shape[1], len(targets.count)
+    if predicted != annotated:
+        raise DataError(f"There are predictions of {predicted} images and targets of {annotated}.")
 
 
 def _refuse_non_finite(name: str, values: Float[Tensor, "L B Q K"]) -> None:
