@@ -51,7 +51,7 @@ def main() -> None:
             config = resolve(options.data, options.model, **settings)
             run = RunFolder(Path(folder) / "run")
             start_training(config, run.path)
-            last = json.loads(run.metrics.read_text().splitlines()[-1])
+            last = json.loads(run.metrics.read_text(encoding="utf-8").splitlines()[-1])
         rows.append((last["AP"], last["AP50"], last["step"], last["step"] * config.batch_size / last["seconds"]))
         print("seed {}: AP {:.3f} AP50 {:.3f} in {} steps, {:.0f} images/s".format(seed, *rows[-1]), flush=True)
     what = f"{options.data.name} | {options.model} {options.name} | {' '.join(options.set)}"
@@ -63,8 +63,8 @@ def main() -> None:
     )
     options.table.parent.mkdir(parents=True, exist_ok=True)
     if not options.table.exists():
-        options.table.write_text(HEADER)
-    with options.table.open("a") as table:
+        options.table.write_text(HEADER, encoding="utf-8")
+    with options.table.open("a", encoding="utf-8") as table:
         table.write(row)
     print(row, end="")
 

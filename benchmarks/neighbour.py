@@ -60,7 +60,7 @@ def train(options: argparse.Namespace) -> float:
     with tempfile.TemporaryDirectory() as folder:
         config = resolve(options.data, "sprint-n", minutes=options.seconds / 60, evaluations=1, pretrained=False)
         start_training(config, Path(folder) / "run")
-        last = json.loads((Path(folder) / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+        last = json.loads((Path(folder) / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
     return float(last["step"] * config.batch_size / last["seconds"])
 
 

@@ -57,7 +57,7 @@ def main() -> None:
         run = RunFolder(Path(folder) / "run")
         run.create(config.to_dict(), resume=False)
         Trainer(config, Accelerator(mixed_precision="no"), checkpoint, images, dataset, run, display).run()
-        lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+        lines = [json.loads(line) for line in run.metrics.read_text(encoding="utf-8").splitlines()]
     evaluated = [line for line in lines if "AP50" in line]
     passed = next((line for line in evaluated if line["AP50"] > 0.9), None)
     last = evaluated[-1]

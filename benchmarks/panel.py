@@ -57,7 +57,7 @@ def main() -> None:
                 measured = measure(options.panel / name, options, settings | {"seed": seed})
                 rows[key] = dict(zip(KEY, key, strict=True)) | measured
                 options.table.parent.mkdir(parents=True, exist_ok=True)
-                with options.table.open("a") as table:
+                with options.table.open("a", encoding="utf-8") as table:
                     table.write(json.dumps(rows[key]) + "\n")
             print(
                 f"{name} seed {seed}: " + " ".join(f"{k} {v}" for k, v in rows[key].items() if k not in KEY), flush=True
@@ -84,7 +84,7 @@ def measure(folder: Path, options: argparse.Namespace, settings: dict[str, Any])
         run = RunFolder(Path(temporary) / "run")
         start = starting_checkpoint(config, dataset.classes, checkpoint)
         train(start, dataset, valid, config, run.path)
-        last = json.loads(run.metrics.read_text().splitlines()[-1])
+        last = json.loads(run.metrics.read_text(encoding="utf-8").splitlines()[-1])
     rate = last["step"] * config.batch_size / last["seconds"]
     return {
         "AP": round(last["AP"], 4),
@@ -102,7 +102,7 @@ def subset(dataset: Dataset, count: int, seed: int) -> Dataset:
 
 def read(table: Path) -> dict[tuple[Any, ...], Row]:
     """The rows that were measured before, by what they are of."""
-    rows = map(json.loads, table.read_text().splitlines()) if table.exists() else []
+    rows = map(json.loads, table.read_text(encoding="utf-8").splitlines()) if table.exists() else []
     return {tuple(row[field] for field in KEY): row for row in rows}
 
 

@@ -11,7 +11,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "setpiece"
 
 # A room may import the rooms of the lines above its own, and itself. "setpiece" is the package's own __init__.
 LEVELS = (
-    {"errors", "atomic"},
+    {"errors"},
+    {"atomic"},
     {"records", "web"},
     {"setloss"},
     {"data", "model", "evaluation", "runs"},

@@ -129,7 +129,7 @@ def annotated(source: Source, repository: Repository, folder: Path) -> list[Anno
         texts = [str(PurePosixPath(path).with_suffix(".txt")) for path in chosen]
         labels = {re.sub(r"(^|.*/)images/", rf"\1{source.labels}/", text): folder / text for text in texts}
         repository.extract(images | {path: place for path, place in labels.items() if path in repository.files})
-        (folder / "data.yaml").write_text(json.dumps({"names": source.classes, "train": names}))
+        (folder / "data.yaml").write_text(json.dumps({"names": source.classes, "train": names}), encoding="utf-8")
         opened = [open_dataset(folder, "train")]
     else:
         files = {name: source.annotations.get(name, f"{name}/{ROBOFLOW_FILE}") for name in names}
@@ -143,7 +143,7 @@ def annotated(source: Source, repository: Repository, folder: Path) -> list[Anno
 
 def _csv_to_coco(file: Path) -> None:
     """Rewrite a table that Roboflow exported for TensorFlow as COCO."""
-    rows = list(csv.DictReader(file.read_text().splitlines()))
+    rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
     classes, names = (sorted({row[key] for row in rows}) for key in ("class", "filename"))
     annotations = []
     for row in rows:
@@ -152,7 +152,9 @@ def _csv_to_coco(file: Path) -> None:
         annotations.append(ids | {"bbox": [left, top, right - left, bottom - top]})
     images = [{"id": i, "file_name": name} for i, name in enumerate(names)]
     categories = [{"id": i, "name": name} for i, name in enumerate(classes)]
-    file.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    file.write_text(
+        json.dumps({"images": images, "annotations": annotations, "categories": categories}), encoding="utf-8"
+    )
 
 
 def pictures(source: Source, examples: Iterable[Annotated]) -> list[Picture]:
@@ -218,7 +220,7 @@ def make(source: Source, out: Path, clones: Path | None) -> str:
         repository = Repository(git_directory(source, clones, folder / "git"), source.commit)
         taken = pictures(source, annotated(source, repository, folder / "read"))
         written = coco(source, taken)
-        (train / ROBOFLOW_FILE).write_text(json.dumps(written))
+        (train / ROBOFLOW_FILE).write_text(json.dumps(written), encoding="utf-8")
         for image, (_, jpeg, _, _) in zip(written["images"], taken, strict=True):
             (train / image["file_name"]).write_bytes(jpeg)
         train.parent.rename(out / source.name)
@@ -227,7 +229,7 @@ def make(source: Source, out: Path, clones: Path | None) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Make the sets that are not there yet; return the exit code."""
-    sources = {row["name"]: Source(**row) for row in tomllib.loads(TABLE.read_text())["set"]}
+    sources = {row["name"]: Source(**row) for row in tomllib.loads(TABLE.read_text(encoding="utf-8"))["set"]}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("--git", type=Path, metavar="FOLDER")

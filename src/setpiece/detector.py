@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import torch
 
@@ -134,7 +134,7 @@ class Detector:
         predictor = self.predictor()
         if isinstance(images, Picture) and getattr(images, "ndim", 3) != 4:
             return next(predictor.predict([images], threshold=threshold))
-        return list(predictor.predict(images, threshold=threshold))
+        return list(predictor.predict(cast(Pictures, images), threshold=threshold))
 
     def explain(self, images: Picture | list[Picture], targets: Objects | list[Objects] | None = None) -> Explanation:
         """Show the set prediction of images: who is matched with whom, at what cost, and what it would teach.

@@ -4,12 +4,13 @@
 SetpieceError                 1   anything below; its message is one sentence that a person can act on
 ├── UsageError                2   the request is wrong: a missing path, an unknown preset, a bad option
 ├── DataError                 1   a data set, an annotation or an image cannot be read
+├── OutputError               1   a file cannot be written: a full disk, a folder without permission
 ├── WeightsError              1   a checkpoint cannot be read, fetched, or does not fit the model
 └── NonFiniteCostError        1   the model produced NaN or infinity; names layer, image and query
 ```
 """
 
-__all__ = ["DataError", "NonFiniteCostError", "SetpieceError", "UsageError", "WeightsError"]
+__all__ = ["DataError", "NonFiniteCostError", "OutputError", "SetpieceError", "UsageError", "WeightsError"]
 
 
 class SetpieceError(Exception):
@@ -26,6 +27,10 @@ class UsageError(SetpieceError):
 
 class DataError(SetpieceError):
     """A data set, an annotation file or an image cannot be read."""
+
+
+class OutputError(SetpieceError):
+    """A file cannot be written."""
 
 
 class WeightsError(SetpieceError):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import supervision as sv
 
-from setpiece.evaluation import beside, draw
+from setpiece.evaluation import beside, draw, fonts
 from setpiece.evaluation.pictures import COLOURS, TEXT_COLOURS
 
 ORANGE, BLUE = (np.array(sv.Color.from_hex(colour).as_rgb()) for colour in COLOURS[:2])
@@ -86,3 +88,32 @@ def test_label_text_has_a_contrast_of_at_least_four_and_a_half_on_every_colour()
     for colour, text in zip(COLOURS, TEXT_COLOURS, strict=True):
         dark, light = sorted([luminance(colour), luminance(text)])
         assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+def label(name: str) -> np.ndarray:
+    one = detections((100, 200, 300, 400), classes=[0], confident=False)
+    one.data["class_name"] = np.array([name])
+    return draw(np.zeros((480, 640, 3), dtype=np.uint8), one)
+
+
+def test_letters_of_europe_are_drawn_as_themselves() -> None:
+    """A font without them draws one and the same box for each."""
+    pictures = [label(letter).tobytes() for letter in "äãćçéğłñøőßšşžЖЯΩ"]
+    assert len(set(pictures)) == len(pictures)
+
+
+def test_a_font_of_the_system_is_taken_for_other_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    has_them = {"/fonts/b.ttf": {0x732B, 0x72AC}, "/fonts/a.ttf": {0x732B}}
+    own = fonts.font_for("cat")
+    monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: list(has_them))
+    monkeypatch.setattr(fonts, "_characters", lambda font: frozenset(has_them.get(font.as_posix(), range(128))))
+    fonts._with.cache_clear()
+    assert fonts.font_for("猫").as_posix() == "/fonts/a.ttf"
+    assert fonts.font_for("猫犬").as_posix() == "/fonts/b.ttf"
+    assert fonts.font_for("鳥") == own
+    fonts._with.cache_clear()
+
+
+def test_a_file_that_is_no_font_has_no_letters(tmp_path: Path) -> None:
+    (tmp_path / "a.ttf").write_text("no font")
+    assert fonts._characters(tmp_path / "a.ttf") == set()

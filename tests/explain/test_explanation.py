@@ -13,7 +13,7 @@ from PIL import Image
 
 from setpiece import Detector
 from setpiece.data.sources import open_dataset
-from setpiece.errors import DataError, NonFiniteCostError, UsageError
+from setpiece.errors import DataError, NonFiniteCostError, OutputError, UsageError
 from setpiece.explain import explain_outputs
 from setpiece.inference.predictor import Predictor
 from setpiece.model.checkpoint import create
@@ -215,7 +215,7 @@ def test_a_loss_that_is_no_number_does_not_keep_the_page_from_being_written():
 
 def test_what_the_system_refuses_to_write_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr("os.replace", Mock(side_effect=PermissionError(13, "Permission denied")))
-    with pytest.raises(UsageError, match=r"report\.html cannot be written: Permission denied\.$"):
+    with pytest.raises(OutputError, match=r"report\.html could not be written \(Permission denied\): check"):
         some(1).to_html(tmp_path / "report.html")
     assert list(tmp_path.iterdir()) == []
 

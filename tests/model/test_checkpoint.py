@@ -1,6 +1,7 @@
 """Checkpoints made new, written, read back, and refused with one sentence."""
 
 import argparse
+import errno
 import json
 import logging
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from setpiece.errors import SetpieceError, UsageError, WeightsError
+from setpiece.errors import OutputError, SetpieceError, UsageError, WeightsError
 from setpiece.model.checkpoint import create, load, save, with_classes
 from setpiece.model.formats.published import original_name, transformers_name
 from setpiece.model.presets import presets
@@ -148,11 +149,11 @@ def test_a_run_folder_gives_its_best_else_its_last(tmp_path):
 def test_a_write_that_fails_leaves_the_old_checkpoint(tiny, monkeypatch):
     checkpoint, folder = tiny
 
-    def full(*_args, **_options):
-        raise OSError("no space left on device")
+    def full(*_args):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("setpiece.model.checkpoint.save_file", full)
-    with pytest.raises(WeightsError, match="no space left"):
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(OutputError, match=r"model\.safetensors could not be written .No space left"):
         save(checkpoint, folder)
     assert load(folder).classes == CLASSES
 

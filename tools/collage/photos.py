@@ -56,7 +56,7 @@ def load_album(folders: Sequence[Path]) -> Album:
     photos = []
     for folder in folders:
         labels = folder / "labels.json"
-        names: dict[str, str] = json.loads(labels.read_text()) if labels.exists() else {}
+        names: dict[str, str] = json.loads(labels.read_text(encoding="utf-8")) if labels.exists() else {}
         for file in sorted(folder.iterdir()):
             if file.suffix.lower() in SUFFIXES:
                 image = Image.open(file).convert("RGB")

@@ -55,7 +55,7 @@ def write(folder: Path, album: Album, images: int, seed: int, processes: int = 1
         else:
             with multiprocessing.Pool(processes, _remember, (album,)) as pool:
                 written = _collected(pool.imap(_write_image, jobs, chunksize=16), images)
-        (split / ANNOTATIONS).write_text(json.dumps(_coco(written, classes(album), seed)))
+        (split / ANNOTATIONS).write_text(json.dumps(_coco(written, classes(album), seed)), encoding="utf-8")
         draft.rename(folder)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -68,6 +69,9 @@ def unused(folder: Path) -> Path:
 
 def main() -> None:
     """Run the command line; an error of ours is one sentence and its own exit code."""
+    for stream in (sys.stdout, sys.stderr):  # a console that cannot show a character does not end a run
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(format="%(message)s")
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]

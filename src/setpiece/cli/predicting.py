@@ -35,7 +35,7 @@ def evaluate(
     console.print(metrics.table())
     if json_file is not None:
         text = json.dumps(metrics.to_dict(), indent=2) + "\n"
-        write_whole(json_file, lambda path: path.write_text(text))
+        write_whole(json_file, text)
 
 
 @app.command()

@@ -139,7 +139,7 @@ def write_scenes(folder: Path, *, train: int = 400, valid: int = 80, seed: int =
 
 def _holds(folder: Path, about: dict[str, Any]) -> bool:
     try:
-        written = json.loads((folder / "train" / ANNOTATIONS).read_text())
+        written = json.loads((folder / "train" / ANNOTATIONS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(written, dict) and written.get("info") == about
@@ -168,7 +168,7 @@ def _write_split(folder: Path, seeds: list[int], about: dict[str, Any]) -> None:
             )
     categories = [{"id": i, "name": name, "supercategory": "shape"} for i, name in enumerate(CLASSES, start=1)]
     document = {"info": about, "images": images, "annotations": annotations, "categories": categories}
-    (folder / ANNOTATIONS).write_text(json.dumps(document))
+    (folder / ANNOTATIONS).write_text(json.dumps(document), encoding="utf-8")
 
 
 def _background(random: np.random.RandomState, papers: tuple[Colour, Colour], height: int, width: int) -> Image.Image:

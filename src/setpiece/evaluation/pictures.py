@@ -7,6 +7,8 @@ import supervision as sv
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from setpiece.evaluation.fonts import font_for
+
 __all__ = ["COLOURS", "TEXT_COLOURS", "beside", "draw"]
 
 # Okabe & Ito's palette, which colour-blind people can tell apart, without its black: dark images would hide that.
@@ -35,14 +37,16 @@ def draw(image: UInt8[np.ndarray, "H W 3"], detections: sv.Detections) -> UInt8[
     side = max(canvas.size)
     palette, text_palette = sv.ColorPalette.from_hex(list(COLOURS)), sv.ColorPalette.from_hex(list(TEXT_COLOURS))
     canvas = sv.BoxAnnotator(palette, thickness=max(2, side // 320)).annotate(canvas, shown)
+    texts = _labels(detections)[::-1]
     labels = sv.RichLabelAnnotator(
         palette,
         text_color=text_palette,
+        font_path=str(font_for("".join(texts))),
         font_size=max(13, side // 48),
         text_padding=max(3, side // 200),
         smart_position=True,  # a label at the border stays in the frame, and labels do not cover each other
     )
-    return np.array(labels.annotate(canvas, shown, _labels(detections)[::-1]))
+    return np.array(labels.annotate(canvas, shown, texts))
 
 
 def beside(

@@ -66,17 +66,15 @@ class Explanation:
         """The page: one HTML file that needs nothing else, also written to `path` if one is given.
 
         Raises:
-            UsageError: `path` is a folder, or the folder that it names does not exist or cannot be written.
+            UsageError: `path` is a folder, or the folder that it names does not exist.
+            OutputError: it cannot be written.
         """
         page = render(self._payload(len(self.images), self._training, self._missing))
         if path is not None:
             file = Path(path)
             if file.is_dir() or not file.parent.is_dir():
                 raise UsageError(f"{file} cannot be written: name a file in a folder that exists.")
-            try:
-                write_whole(file, lambda unfinished: unfinished.write_text(page, encoding="utf-8"))
-            except OSError as error:
-                raise UsageError(f"{file} cannot be written: {error.strerror or error}.") from error
+            write_whole(file, page)
         return page
 
     def plot(self, image: int = 0) -> Figure:

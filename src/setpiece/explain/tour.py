@@ -99,6 +99,7 @@ def write_tour(path: str | Path) -> None:
 
     Raises:
         UsageError: `path` is a folder, or the folder that it names does not exist.
+        OutputError: it cannot be written.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -111,7 +112,7 @@ def write_tour(path: str | Path) -> None:
     if file.is_dir() or not file.parent.is_dir():
         raise UsageError(f"{file} cannot be written: name a file in a folder that exists.")
     page = render(tour_payload())
-    write_whole(file, lambda unfinished: unfinished.write_text(page, encoding="utf-8"))
+    write_whole(file, page)
 
 
 def tour_payload() -> dict[str, Any]:

@@ -48,7 +48,6 @@ def predict_files(predictor: Predictor, files: Sequence[Path], output: Path, thr
         found = predictor.predict(list(images.values()), threshold=threshold)
         for (image_id, image), detections in zip(images.items(), found, strict=True):
             file = files[image_id]
-            output.mkdir(parents=True, exist_ok=True)
             picture = Image.fromarray(draw(image, detections))
             name = f"{image_id}-{file.stem}.png" if alike else f"{file.stem}.png"
             write_whole(output / name, partial(picture.save, format="PNG"))
@@ -60,7 +59,7 @@ def predict_files(predictor: Predictor, files: Sequence[Path], output: Path, thr
             ]
     if len(unreadable) < len(files):
         text = json.dumps(results, indent=1) + "\n"
-        write_whole(output / "predictions.json", lambda path: path.write_text(text))
+        write_whole(output / "predictions.json", text)
     if unreadable:
         others = f" ({len(unreadable)} of {len(files)} images could not be read.)" if len(files) > 1 else ""
         raise DataError(f"{unreadable[0]}{others}")

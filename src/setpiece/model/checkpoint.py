@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from setpiece.atomic import write_whole
@@ -166,7 +166,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
     """Write `model.safetensors` and `config.json` into a folder, each complete or not at all.
 
     Raises:
-        WeightsError: the folder cannot be written to.
+        OutputError: the folder cannot be written to.
     """
     config = Config(
         preset=checkpoint.preset,
@@ -180,12 +180,8 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
     )
     # Channels-last weights are not contiguous, which the format asks for.
     state = {k: v.detach().cpu().contiguous() for k, v in checkpoint.model.state_dict().items()}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / WEIGHTS, lambda path: save_file(state, path, metadata={"format": "pt"}))
-        write_whole(folder / CONFIG, lambda path: path.write_text(config.model_dump_json(indent=2) + "\n"))
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"The checkpoint could not be written to {folder}: {error}.") from error
+    write_whole(folder / WEIGHTS, to_safetensors(state, metadata={"format": "pt"}))
+    write_whole(folder / CONFIG, config.model_dump_json(indent=2) + "\n")
 
 
 def _assemble(config: Config, state: dict[str, Tensor], path: Path) -> SetModel:

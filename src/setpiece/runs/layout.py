@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from setpiece.atomic import write_whole
-from setpiece.errors import UsageError, WeightsError
+from setpiece.errors import OutputError, UsageError, WeightsError
 
 __all__ = ["RunFolder", "read_metrics", "write_metrics"]
 
@@ -75,10 +75,12 @@ class RunFolder:
             UsageError: there is a run already, or the run to resume was started with other settings.
             WeightsError: the settings of the run to resume cannot be read.
         """
+        above = next(folder for folder in self.path.resolve().parents if folder.exists())
+        if not above.is_dir():
+            raise UsageError(f"{self.path} cannot be made, since {above} is a file: choose another --output.")
         if not self.settings.is_file():
             if self.path.exists() and (not self.path.is_dir() or self._holds_something()):
                 raise UsageError(f"{self.path} exists and is not a run: choose another --output.")
-            self.path.mkdir(parents=True, exist_ok=True)
             _write_json(self.settings, settings)
         elif not resume:
             raise UsageError(f"{self.path} holds a run already: continue it with --resume or choose another --output.")
@@ -99,7 +101,7 @@ class RunFolder:
 
     def _read_settings(self) -> dict[str, Any]:
         try:
-            found: dict[str, Any] = dict(json.loads(self.settings.read_text()))
+            found: dict[str, Any] = dict(json.loads(self.settings.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             raise WeightsError(f"{self.settings} is damaged: choose another --output.") from error
         return {RENAMED.get(name, name): value for name, value in found.items()}
@@ -114,19 +116,26 @@ class RunFolder:
             shutil.rmtree(self.path)
 
     def append_metrics(self, row: dict[str, Any]) -> None:
-        """Add a line to `metrics.jsonl`."""
-        with self.metrics.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        """Add a line to `metrics.jsonl`.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        try:
+            with self.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise OutputError(f"{self.metrics} could not be written ({error.strerror or error}).") from error
 
     def metrics_rows(self) -> list[dict[str, Any]]:
         """The lines of `metrics.jsonl`; an empty row for a damaged one, such as a kill leaves."""
-        return [_row(line) for line in self.metrics.read_text(errors="replace").splitlines()]
+        return [_row(line) for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines()]
 
     def cut_metrics(self, step: int) -> None:
         """Drop the lines past a step: the resumed run writes them again."""
         if self.metrics.is_file():
             kept = [row for row in self.metrics_rows() if row.get("step", math.inf) <= step]
-            write_whole(self.metrics, lambda path: path.write_text("".join(json.dumps(row) + "\n" for row in kept)))
+            write_whole(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
 
 
 def write_metrics(checkpoint: Path, metrics: dict[str, Any]) -> None:
@@ -142,7 +151,7 @@ def read_metrics(checkpoint: Path) -> dict[str, Any] | None:
     """
     file = _metrics_file(checkpoint)
     try:
-        return dict(json.loads(file.read_text())) if file.is_file() else None
+        return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
     except (OSError, ValueError) as error:
         raise WeightsError(f"{file} is damaged: delete it.") from error
 
@@ -152,7 +161,7 @@ def _metrics_file(checkpoint: Path) -> Path:
 
 
 def _write_json(file: Path, content: dict[str, Any]) -> None:
-    write_whole(file, lambda path: path.write_text(json.dumps(content, indent=2) + "\n"))
+    write_whole(file, json.dumps(content, indent=2) + "\n")
 
 
 def _row(line: str) -> dict[str, Any]:

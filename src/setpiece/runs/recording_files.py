@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as to_safetensors
 
 from setpiece.atomic import write_whole
 from setpiece.errors import DataError
@@ -67,9 +67,8 @@ _COUNTS = ("epoch", "step", "images", "targets", "compared")
 
 def write_header(folder: Path, header: Header) -> None:
     """Begin a recording, or replace the header of the one in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"format": _FORMAT, **asdict(header)}, indent=1) + "\n"
-    write_whole(folder / _HEADER, lambda path: path.write_text(text))
+    write_whole(folder / _HEADER, text)
 
 
 def has_header(folder: Path, header: Header) -> bool:
@@ -89,7 +88,7 @@ def write_epoch(folder: Path, epoch: Epoch) -> None:
         }
     metadata = {"format": str(_FORMAT), **{name: str(getattr(epoch, name)) for name in (*_COUNTS, "seconds")}}
     metadata["worst_names"] = json.dumps(epoch.worst_names)
-    write_whole(_file(folder, epoch.epoch), lambda path: save_file(arrays, path, metadata))
+    write_whole(_file(folder, epoch.epoch), to_safetensors(arrays, metadata))
 
 
 def cut(folder: Path, step: int) -> None:
@@ -134,7 +133,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _read_header(file: Path) -> Header:
     try:
-        content = json.loads(file.read_text())
+        content = json.loads(file.read_text(encoding="utf-8"))
         if content["format"] not in _READ:
             raise DataError(f"{file} has format {content['format']}, which is not read here: update the package.")
         if content["slots"] == "ranked":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,12 @@ class Position:
 
 
 def save_state(file: Path, position: Position, tensors: Mapping[str, Any]) -> None:
-    """Write what `load_state` reads, and the folder of the file where it is missing.
+    """Write what `load_state` reads.
 
     Args:
         tensors: state dicts of whatever the run consists of, by name.
     """
-    file.parent.mkdir(exist_ok=True)
-    write_whole(file, lambda path: torch.save({"position": asdict(position), **tensors}, path))
+    write_whole(file, partial(torch.save, {"position": asdict(position), **tensors}))
 
 
 def load_state(file: Path) -> tuple[Position, dict[str, Any]] | None:

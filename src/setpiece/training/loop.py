@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from torch.utils.tensorboard import SummaryWriter
 
 from setpiece.data.batching import EpochSampler, TrainImages, load_ahead, loading_processes, train_loader
 from setpiece.data.dataset import Dataset
@@ -32,6 +31,7 @@ from setpiece.runs.layout import RunFolder, read_metrics, write_metrics
 from setpiece.runs.state import Position, load_state, save_state
 from setpiece.training.config import TrainConfig
 from setpiece.training.display import Display, duration
+from setpiece.training.events import Events
 from setpiece.training.neighbours import Neighbours
 from setpiece.training.pictures import write_pictures
 from setpiece.training.recorder import Recorder
@@ -91,7 +91,7 @@ class Trainer:
         self.progress = 0.0  # share of the run that is done; all processes agree on it
         self.best: TrainingResult | None = None
         self.recorder: Recorder | None = None  # of the main process, like the events
-        self.events: SummaryWriter | None = None
+        self.events: Events | None = None
 
     def run(self) -> TrainingResult:
         """Train to the end, from the saved state if there is one.
@@ -99,16 +99,16 @@ class Trainer:
         Raises:
             WeightsError: the saved state cannot be read, or is of another model.
             NonFiniteCostError: the training diverged.
+            OutputError: a file of the run cannot be written.
         """
         self.saved_at = time.monotonic()
         recorded = self._load_state()
         if self.accelerator.is_main_process:
             self._start_writing(recorded)
-        self.progress = self._measure_progress()
-        while self.progress < 1:
-            self._epoch()
-        if self.events is not None:
-            self.events.close()
+        with self.events or nullcontext():
+            self.progress = self._measure_progress()
+            while self.progress < 1:
+                self._epoch()
         if self.neighbours is not None and (sentence := self.neighbours.sentence()):
             self.display.say(sentence)
         self.accelerator.wait_for_everyone()  # what the main process writes is there for all
@@ -119,7 +119,7 @@ class Trainer:
         step = self.position.step
         self.folder.cut_metrics(step)
         recording_files.cut(self.folder.recording, step)
-        self.events = SummaryWriter(str(self.folder.tensorboard), purge_step=step + 1)
+        self.events = Events(self.folder.tensorboard, step)
         self.recorder = Recorder.of_run(
             self.folder.recording,
             self.predictor,
@@ -223,7 +223,8 @@ class Trainer:
             metrics = self._evaluate(self.valid)
             row |= {name: value for name, value in metrics.to_dict().items() if name != "per_class"}
         if self.events is not None:
-            self._write_row(row | speed, self.events)
+            self.folder.append_metrics(row | speed)
+            self.events.write(row | speed)
         if metrics is not None:
             is_best = self.best is not None and self.best.metrics is metrics
             self.display.evaluated(position.epoch, self.watch.elapsed, metrics, best=is_best)
@@ -260,12 +261,6 @@ class Trainer:
             save(self.checkpoint, folder)
             if metrics is not None:
                 write_metrics(folder, metrics.to_dict())
-
-    def _write_row(self, row: dict[str, Any], events: SummaryWriter) -> None:
-        self.folder.append_metrics(row)
-        for name, value in row.items():
-            if isinstance(value, float):
-                events.add_scalar(name, value, row["step"])
 
     def _save_state(self) -> None:
         self.saved_at = time.monotonic()

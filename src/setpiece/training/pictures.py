@@ -24,18 +24,17 @@ THRESHOLD = 0.4
 
 def write_pictures(predictor: Predictor, dataset: Dataset, folder: Path) -> None:
     """Draw a few images of a data set, evenly chosen, into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     step = max(1, len(dataset.examples) // IMAGES)
     chosen = dataset.examples[::step][:IMAGES]
     shown = replace(dataset, examples=chosen)
-    for example, (_, found) in zip(chosen, predictor.detect(shown, threshold=THRESHOLD), strict=True):
+    found = dict(predictor.detect(shown, threshold=THRESHOLD))
+    for example in chosen:
         picture = beside(
             read_example(example)[0],
             truth_of(example, dataset.classes),
-            found,
+            found[example.image_id],
         )
-        save = partial(Image.fromarray(picture).save, format="PNG")
-        write_whole(folder / f"{example.path.stem}.png", save)
+        write_whole(folder / f"{example.path.stem}.png", partial(Image.fromarray(picture).save, format="PNG"))
 
 
 def truth_of(example: Example, classes: tuple[str, ...]) -> sv.Detections:
