@@ -98,9 +98,8 @@ def link(packages: dict[str, Distribution], site: Path) -> None:
 
 def require_oldest_python() -> None:
     """The oldest versions are installed on the oldest Python alone, see above."""
-    oldest = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
-        "requires-python"
-    ].removeprefix(">=")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    oldest = project["requires-python"].removeprefix(">=")
     here = "{}.{}".format(*sys.version_info)
     if here != oldest:
         sys.exit(f"The oldest dependencies have no wheels for Python {here}: run this with Python {oldest}.")
