@@ -7,13 +7,15 @@ from setpiece.errors import UsageError, WeightsError
 from setpiece.runs.layout import RunFolder, read_metrics, write_metrics
 from setpiece.runs.state import Position, load_state, save_state
 
-SETTINGS = {"model": "sprint-n", "one_to_many_weight": 1.0}
+SETTINGS = {"model": "sprint-n", "one_to_many_weight": 1.0, "epochs": 2, "data": "cells"}
+TRAIN = {"images": 8, "objects": 20, "classes": ["red", "white"], "sha256": "ab"}
+CONTENTS = {"train": TRAIN, "valid": TRAIN | {"images": 4}}
 
 
 @pytest.fixture
 def run(tmp_path):
     run = RunFolder(tmp_path / "run")
-    run.create(SETTINGS, resume=False)
+    run.create(SETTINGS, CONTENTS, resume=False)
     return run
 
 
@@ -27,19 +29,56 @@ def test_a_run_is_found_around_its_checkpoints_and_their_files(run):
 
 
 def test_a_run_is_resumed_with_its_settings_alone_also_by_their_names_of_before(run):
-    run.create(SETTINGS, resume=True)
+    run.create(SETTINGS, CONTENTS, resume=True)
     with pytest.raises(UsageError, match="run was started with model = sprint-n, not sprint-s"):
-        run.create(SETTINGS | {"model": "sprint-s"}, resume=True)
+        run.create(SETTINGS | {"model": "sprint-s"}, CONTENTS, resume=True)
     run.settings.write_text(json.dumps({"model": "sprint-n", "near_weight": 1.0}))
-    run.create(SETTINGS, resume=True)
+    run.create(SETTINGS, CONTENTS, resume=True)
     with pytest.raises(UsageError, match=r"run was started with one_to_many_weight = 1\.0, not 2\.0"):
-        run.create(SETTINGS | {"one_to_many_weight": 2.0}, resume=True)
+        run.create(SETTINGS | {"one_to_many_weight": 2.0}, CONTENTS, resume=True)
+
+
+def test_a_run_cannot_be_made_longer_and_says_how_to_train_on(run):
+    with pytest.raises(UsageError, match=r"epochs = 2, not 4: its learning rate .* with --model \S+/run and"):
+        run.create(SETTINGS | {"epochs": 4}, CONTENTS, resume=True)
+
+
+def test_data_that_moved_is_the_same_data(run):
+    run.create(SETTINGS | {"data": "/elsewhere/cells"}, CONTENTS, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"classes": ["red"]}, "its classes were red, white, and are red"),
+        ({"images": 7}, "train had 8 images, and has 7"),
+        ({"objects": 21}, "train had 20 objects, and has 21"),
+        ({"sha256": "cd"}, "boxes or file names of train are others"),
+    ],
+)
+def test_data_that_changed_is_not_trained_on_as_if_it_had_not(run, change, said):
+    with pytest.raises(UsageError, match=rf"^cells has changed since \S+run was started: {said}\. .*/run and"):
+        run.create(SETTINGS | {"orientations": "other"}, CONTENTS | {"train": TRAIN | change}, resume=True)
+
+
+def test_a_split_that_came_or_went_is_named(run):
+    with pytest.raises(UsageError, match="its valid images are gone"):
+        run.create(SETTINGS, {"train": TRAIN}, resume=True)
+    with pytest.raises(UsageError, match="its test images are new"):
+        run.create(SETTINGS, CONTENTS | {"test": TRAIN}, resume=True)
+
+
+def test_a_run_is_not_made_below_a_file(tmp_path):
+    (tmp_path / "a-file").write_text("mine")
+    with pytest.raises(UsageError, match=r"a-file/run cannot be made, since \S+a-file is a file"):
+        RunFolder(tmp_path / "a-file" / "run").create(SETTINGS, CONTENTS, resume=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["a-file"]
 
 
 def test_damaged_settings_are_said(run):
     run.settings.write_text("{")
     with pytest.raises(WeightsError, match=r"run\.json is damaged"):
-        run.create(SETTINGS, resume=True)
+        run.create(SETTINGS, CONTENTS, resume=True)
 
 
 def test_lines_past_a_step_and_torn_lines_are_cut(run):

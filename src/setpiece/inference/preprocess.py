@@ -52,7 +52,7 @@ def to_pixels(picture: Picture) -> UInt8[np.ndarray, "H W 3"]:
         raise UsageError(f"{kind} is no image: give a path, a PIL image, an array or a tensor, or a list of them.")
     try:
         return to_rgb(picture)
-    except OSError as error:
+    except Exception as error:  # Pillow's readers raise all kinds of errors
         raise DataError(f"A PIL image cannot be decoded ({error}): is its file closed or truncated?") from error
 
 

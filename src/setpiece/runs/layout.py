@@ -1,7 +1,7 @@
 """The folder of a run: which files it holds, and who may write into it.
 
 ```
-run.json         the settings of the run
+run.json         the settings of the run, and what its data held
 metrics.jsonl    one line per epoch: losses, learning rate, images per second, and COCO metrics where evaluated
 tensorboard/     the same as events
 pictures/        validation images: ground truth beside the predictions of the latest evaluation
@@ -16,14 +16,18 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from setpiece.atomic import write_whole
 from setpiece.errors import OutputError, UsageError, WeightsError
 
-__all__ = ["RunFolder", "read_metrics", "write_metrics"]
+__all__ = ["Contents", "RunFolder", "read_metrics", "write_metrics"]
 
+Contents = Mapping[str, Mapping[str, Any]]  # of a data set, by split
+
+CONTENTS = "contents"  # of the data, in run.json beside the settings
 RENAMED = {"near_weight": "one_to_many_weight"}  # settings in run.json by their former names
 
 
@@ -64,16 +68,20 @@ class RunFolder:
         runs = (cls(folder) for folder in (here, here.parent))
         return next((run for run in runs if run.settings.is_file()), None)
 
-    def create(self, settings: dict[str, Any], *, resume: bool) -> None:
-        """Make the folder of a new run, or check that the run to resume has the same settings.
+    def create(self, settings: dict[str, Any], contents: Contents, *, resume: bool) -> None:
+        """Make the folder of a new run, or check that the run to resume has the same settings and data.
+
+        The data may have moved: what counts is what it holds.
 
         Args:
             settings: ready for JSON.
+            contents: of the data, by split: numbers of "images" and "objects", "classes" and "sha256".
             resume: continue the run in this folder, if there is one.
 
         Raises:
-            UsageError: there is a run already, or the run to resume was started with other settings.
+            UsageError: there is a run already, or the run to resume was started with other settings or data.
             WeightsError: the settings of the run to resume cannot be read.
+            OutputError: the folder cannot be written to.
         """
         above = next(folder for folder in self.path.resolve().parents if folder.exists())
         if not above.is_dir():
@@ -81,18 +89,28 @@ class RunFolder:
         if not self.settings.is_file():
             if self.path.exists() and (not self.path.is_dir() or self._holds_something()):
                 raise UsageError(f"{self.path} exists and is not a run: choose another --output.")
-            _write_json(self.settings, settings)
+            _write_json(self.settings, settings | {CONTENTS: contents})
         elif not resume:
             raise UsageError(f"{self.path} holds a run already: continue it with --resume or choose another --output.")
         else:
             then = self._read_settings()
-            # A run of an older version has fewer settings.
-            changed = [name for name in settings if name in then and settings[name] != then[name]]
-            if changed:
-                name = changed[0]
+            # A run of an older version has fewer settings, and not the contents.
+            if difference := _changed_data(then.get(CONTENTS, contents), contents):
                 raise UsageError(
-                    f"{self.path} was started with {name} = {then.get(name)}, not {settings[name]}: resume it with the "
-                    "settings it was started with."
+                    f"{settings['data']} has changed since {self.path} was started: {difference}. Train on from that "
+                    f"run in a new one, with --model {self.path} and another --output."
+                )
+            names = [name for name in settings if name in then and name != "data"]
+            if changed := next((name for name in names if settings[name] != then[name]), None):
+                longer = changed in ("epochs", "minutes")
+                hint = (
+                    f"its learning rate follows its length, so train on from it in a new run, with --model {self.path} "
+                    "and another --output"
+                    if longer
+                    else "resume it with the settings it was started with"
+                )
+                raise UsageError(
+                    f"{self.path} was started with {changed} = {then[changed]}, not {settings[changed]}: {hint}."
                 )
 
     def _holds_something(self) -> bool:
@@ -136,6 +154,22 @@ class RunFolder:
         if self.metrics.is_file():
             kept = [row for row in self.metrics_rows() if row.get("step", math.inf) <= step]
             write_whole(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
+
+
+def _changed_data(then: Contents, now: Contents) -> str:
+    """What differs between two contents, in words; nothing where they are the same."""
+    for split in dict.fromkeys([*then, *now]):
+        if split not in then or split not in now:
+            return f"its {split} images are {'new' if split in now else 'gone'}"
+        if then[split]["classes"] != now[split]["classes"]:
+            classes = (", ".join(of[split]["classes"]) for of in (then, now))
+            return "its classes were {}, and are {}".format(*classes)
+        for count in ("images", "objects"):
+            if then[split][count] != now[split][count]:
+                return f"{split} had {then[split][count]} {count}, and has {now[split][count]}"
+        if then[split]["sha256"] != now[split]["sha256"]:
+            return f"boxes or file names of {split} are others"
+    return ""
 
 
 def write_metrics(checkpoint: Path, metrics: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from setpiece.inference.precision import Precision
 from setpiece.model.checkpoint import Checkpoint
 from setpiece.model.presets import presets
 from setpiece.model.zoo import head_starts
+from setpiece.records import STRIDE
 
 __all__ = [
     "Origin",
@@ -199,8 +200,8 @@ class TrainConfig(Recipe):
         backbone: the CNN of a `sprint` preset by name, see `model.backbones.named`; the preset's own where None.
         epochs: passes over the training images; either this or `minutes`.
         minutes: of training. Augmentation counts; decoding the images once beforehand, and evaluation, do not.
-        size: pixels that an image is fitted into: its shorter side, where the model's own two limits differ, else its
-            longer side. The model's own where None.
+        size: pixels that an image is fitted into, at least 64: its shorter side, where the model's own two limits
+            differ, else its longer side. The model's own where None.
         queries: the most objects that can be found in an image, of a model that chooses its queries in each image
             ("top-k"); where None, see `choices.choose_queries`.
         seed: of the new weights, the order of the images, augmentation and dropout.
@@ -216,7 +217,7 @@ class TrainConfig(Recipe):
     backbone: str | None = None
     epochs: PositiveInt | None = None
     minutes: PositiveFloat | None = None
-    size: PositiveInt | None = None
+    size: int | None = Field(default=None, ge=2 * STRIDE)
     queries: PositiveInt | None = None
     seed: NonNegativeInt = 0
     workers: NonNegativeInt | None = None

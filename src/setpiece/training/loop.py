@@ -104,8 +104,11 @@ class Trainer:
         self.saved_at = time.monotonic()
         recorded = self._load_state()
         if self.accelerator.is_main_process:
-            self._start_writing(recorded)
+            self.folder.cut_metrics(self.position.step)
+            self.events = Events(self.folder.tensorboard, self.position.step)
         with self.events or nullcontext():
+            if self.accelerator.is_main_process:
+                self._start_recording(recorded)
             self.progress = self._measure_progress()
             while self.progress < 1:
                 self._epoch()
@@ -114,12 +117,10 @@ class Trainer:
         self.accelerator.wait_for_everyone()  # what the main process writes is there for all
         return self.best or TrainingResult(self.folder.last, self._copy(), None)
 
-    def _start_writing(self, recorded: dict[str, Any] | None) -> None:
-        """Delete what was written after the saved state, and open the event file and the recording."""
+    def _start_recording(self, recorded: dict[str, Any] | None) -> None:
+        """Go on with the recording of the saved state, or begin one."""
         step = self.position.step
-        self.folder.cut_metrics(step)
         recording_files.cut(self.folder.recording, step)
-        self.events = Events(self.folder.tensorboard, step)
         self.recorder = Recorder.of_run(
             self.folder.recording,
             self.predictor,

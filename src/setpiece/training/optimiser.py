@@ -49,7 +49,8 @@ def make_optimisers(
     for part, rate in rates.items():
         members: dict[str, list[Tensor]] = {"within": [], "other": [], "vector": []}
         for name, parameter in model.named_parameters():
-            of = "class heads" if id(parameter) in heads else "CNN" if name.startswith("backbone.") else "rest"
+            in_heads = id(parameter) in heads and config.class_head_rate != 1
+            of = "class heads" if in_heads else "CNN" if name.startswith("backbone.") else "rest"
             if parameter.requires_grad and of == part:
                 members[_kind(parameter, for_adamw)].append(parameter)
         for kind, group in members.items():
