@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import resource
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -102,6 +104,49 @@ def test_a_run_can_be_resumed(setpiece, small_scenes):
     assert "Resumed after 2 steps" in again.out
 
 
+def test_a_run_is_resumed_however_its_data_is_spelt_and_wherever_it_moved(setpiece, small_scenes, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(small_scenes, data)
+    assert setpiece("train", "data", "--output", "run", *QUICK).code == 0
+    for spelt in (data, "./data/../data"):
+        assert setpiece("train", spelt, "--output", "run", "--resume", *QUICK).code == 0
+    data.rename(tmp_path / "moved")
+    assert setpiece("train", "moved", "--output", "run", "--resume", *QUICK).code == 0
+    next((tmp_path / "moved" / "train").glob("*.png")).unlink()
+    changed = setpiece("train", "moved", "--output", "run", "--resume", *QUICK)
+    assert changed.code == 2
+    assert changed.err.startswith("Error: moved has changed since run was started: train had 8 images, and has 7.")
+
+
+@pytest.fixture
+def largest_file():
+    """Set how many bytes a file may have, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(
+    ("size", "named"), [(1_000, "recording/"), (200_000, "best/"), (4_000_000, "last/training.pt")]
+)
+def test_a_disk_that_is_full_ends_training_with_one_sentence(
+    setpiece, small_scenes, tmp_path, largest_file, size, named
+):
+    largest_file(size)
+    done = setpiece("train", small_scenes, "--model", "detr-tiny", "--output", "run", *QUICK)
+    assert done.code == 1
+    assert re.fullmatch(rf"Error: run/{named}\S* could not be written \(File too large\): make room\.\n", done.err)
+    assert not list(tmp_path.rglob("*.unfinished"))
+
+
+def test_a_disk_that_is_full_ends_prediction_with_one_sentence(setpiece, checkpoint, photo, tmp_path, largest_file):
+    largest_file(100)
+    done = setpiece("predict", checkpoint, photo, "--output", "found")
+    assert done.code == 1
+    assert done.err == "Error: found/one.png could not be written (File too large): make room.\n"
+    assert left_in(tmp_path / "found") == []
+
+
 def test_the_demo_goes_the_whole_path(setpiece, tmp_path, monkeypatch):
     write = scenes_module.write_scenes
     monkeypatch.setattr(scenes_module, "write_scenes", lambda folder: write(folder, train=4, valid=2))
@@ -118,6 +163,23 @@ def test_the_demo_goes_the_whole_path(setpiece, tmp_path, monkeypatch):
 
 def payload_of(page):
     return json.loads(re.search(r'id="payload">(.*?)</script>', page.read_text(), re.DOTALL)[1])
+
+
+def test_doctor_says_what_is_wrong_and_ends_with_its_severity(setpiece, write_colours, tmp_path):
+    data = write_colours({"red": 1, "green": 2, "blue": 3}, split="train")
+    write_colours({"red": 1, "green": 2, "blue": 3}, split="valid", images=[((64, 64), {"red": (5, 5, 40, 40)})])
+    healthy = setpiece("doctor", data, "--json", "found.json", "--skip", "splits")
+    assert (healthy.code, healthy.err) == (0, "")
+    assert "classes.few" in "".join(healthy.out.split())
+    assert setpiece("doctor", data, "--strict").code == 1
+    assert setpiece("doctor", data, "--strict", "--only", "files").code == 0
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["images"] == {"train": 5, "valid": 1}
+    assert {"check", "severity", "split", "count", "what", "advice", "examples"} == found["findings"][0].keys()
+    (data / "train" / "0.png").write_text("no image")
+    broken = setpiece("doctor", data)
+    assert broken.code == 1
+    assert "files.unreadable" in "".join(broken.out.split())
 
 
 def test_explain_writes_a_report_and_prints_what_stands_out(setpiece, checkpoint, small_scenes, tmp_path):
@@ -163,6 +225,10 @@ def test_tour_writes_a_page_and_says_where(setpiece, tmp_path):
         ("train {scenes} --epochs 0", 2, "--epochs: Input should be greater than 0"),
         ("train {scenes} --epochs 1 --minutes 1", 2, "either epochs or minutes"),
         ("train {scenes} --minutes nan", 2, "--minutes"),
+        ("train {scenes} --size 1", 2, "--size: Input should be greater than or equal to 64"),
+        ("train {scenes} --output notes.jpg/run", 2, "notes.jpg/run cannot be made"),
+        ("train {scenes} --output /dev/null/run", 2, "/dev/null/run cannot be made, since /dev/null is a file"),
+        ("predict {checkpoint} photos --output notes.jpg/found", 1, "notes.jpg/found/one.png could not be written"),
         ("train {scenes} --precision fp8", 2, "--precision: Input should be 'auto', 'bf16' or 'fp32'"),
         ("eval nowhere {scenes}", 2, "There is no checkpoint at nowhere"),
         ("eval photos {scenes}", 1, "photos is not a checkpoint"),
@@ -172,6 +238,10 @@ def test_tour_writes_a_page_and_says_where(setpiece, tmp_path):
         ("eval {checkpoint} {colours}", 1, "does not know the classes red, green, blue of {colours}"),
         ("eval {checkpoint} {scenes} --json no/metrics.json", 2, "--json no/metrics.json"),
         ("eval {checkpoint} {scenes} --json photos", 2, "--json photos"),
+        ("doctor nowhere", 2, "nowhere does not exist"),
+        ("doctor photos", 1, "No data set is recognised in photos"),
+        ("doctor {scenes} --only box", 2, "There are no checks 'box': name a family, files, boxes"),
+        ("doctor {scenes} --json no/found.json", 2, "--json no/found.json"),
         ("predict {checkpoint} missing.jpg", 2, "There is no image at missing.jpg"),
         ("predict {checkpoint} photos missing/*.jpg", 2, "There is no image at missing/*.jpg"),
         ("predict nowhere photos", 2, "There is no checkpoint at nowhere"),
@@ -283,9 +353,11 @@ def test_debug_raises_the_error_wherever_it_stands(setpiece, command):
         setpiece(*command.split())
 
 
-def shell(*arguments, cwd):
+def shell(*arguments, cwd, environment=None):
     command = [sys.executable, "-m", "setpiece.cli", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, errors="replace", env=os.environ | (environment or {})
+    )
 
 
 def test_the_shell_sees_one_line_and_the_exit_code(tmp_path):
@@ -302,11 +374,29 @@ def test_the_shell_sees_the_traceback_with_debug(tmp_path):
     assert done.stderr.splitlines()[-1] == "setpiece.errors.UsageError: There is no image at nowhere.jpg."
 
 
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize("environment", [ASCII, {"PYTHONIOENCODING": "cp1252"}], ids=["plain locale", "code page"])
+def test_names_in_any_language_survive_a_console_that_cannot_show_them(write_colours, tmp_path, environment):
+    data = write_colours({"M\u00fcll": 1, "\u732b": 2, "\u0416": 3}, images=[((64, 64), {})])
+    save(create("detr-tiny", ["M\u00fcll", "\u732b", "\u0416"], shortest=64), tmp_path / "model")
+    predicted = shell(
+        "predict", "model", str(data / "valid"), "--threshold", "0", cwd=tmp_path, environment=environment
+    )
+    assert (predicted.returncode, predicted.stderr) == (0, "")
+    found = json.loads((tmp_path / "predictions" / "predictions.json").read_text(encoding="utf-8"))
+    assert {row["category_name"] for row in found} <= {"M\u00fcll", "\u732b", "\u0416"}
+    measured = shell("eval", "model", str(data), "--json", "m.json", cwd=tmp_path, environment=environment)
+    assert (measured.returncode, measured.stderr) == (0, "")
+    assert "M\u00fcll" in json.loads((tmp_path / "m.json").read_text(encoding="utf-8"))["per_class"]
+
+
 def test_every_command_explains_itself():
     runner = CliRunner()
     listed = runner.invoke(cli.app, ["--help"])
     assert listed.exit_code == 0
-    for command in ("train", "eval", "predict", "explain", "tour", "demo"):
+    for command in ("train", "eval", "predict", "doctor", "explain", "tour", "demo"):
         assert command in listed.output
         explained = runner.invoke(cli.app, [command, "--help"])
         assert explained.exit_code == 0

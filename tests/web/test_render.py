@@ -35,7 +35,7 @@ def modules_of(page):
     return set(re.findall(r'^modules\["(.+)"\] = ', page, re.MULTILINE))
 
 
-@pytest.mark.parametrize("kind", ["report", "tour"])
+@pytest.mark.parametrize("kind", ["report", "tour", "doctor"])
 def test_a_page_is_one_file_that_names_no_other(kind):
     page = render(payload(kind=kind))
     assert not re.search(r'(src|href)="(?!data:)', page)

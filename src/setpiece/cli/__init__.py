@@ -5,6 +5,7 @@ from setpiece.cli.app import app, main
 # Each module adds its commands to `app`; `--help` lists them in this order.
 from setpiece.cli import training  # isort: skip
 from setpiece.cli import predicting  # isort: skip
+from setpiece.cli import examining  # isort: skip
 from setpiece.cli import explaining  # isort: skip
 
-__all__ = ["app", "explaining", "main", "predicting", "training"]
+__all__ = ["app", "examining", "explaining", "main", "predicting", "training"]

@@ -1,12 +1,33 @@
-"""What is wrong or unusual in a data set: each kind has one rule, is counted, and keeps one example."""
+"""What is wrong or unusual in a data set: each kind has one rule, and its places are kept."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
-__all__ = ["Defect", "Defects"]
+__all__ = ["Defect", "Defects", "Place"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something was found.
+
+    Attributes:
+        text: what a person finds it by, as "cell.jpg, annotation 7".
+        image: the file to show, if there is one.
+        box_xyxy: in pixels of that image.
+        upright: False where these are the pixels as stored, against the EXIF orientation.
+    """
+
+    text: str
+    image: Path | None = None
+    box_xyxy: tuple[float, float, float, float] | None = None
+    upright: bool = True
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Defect(Enum):
@@ -105,7 +126,7 @@ class Defect(Enum):
 
 @dataclass
 class Defects:
-    """How often each kind of defect was met, and the first example of each.
+    """Where each kind of defect was met.
 
     Example:
         >>> defects = Defects()
@@ -115,13 +136,16 @@ class Defects:
         2 boxes of zero or negative size: dropped (for example cell.jpg, annotation 7, box (5, 5) to (5, 9))
     """
 
-    counts: dict[Defect, int] = field(default_factory=dict)
-    first: dict[Defect, str] = field(default_factory=dict)
+    places: dict[Defect, list[Place]] = field(default_factory=dict)
 
-    def add(self, kind: Defect, example: str) -> None:
-        """Count one defect; `example` says where it is, and is kept if it is the first of its kind."""
-        self.counts[kind] = self.counts.get(kind, 0) + 1
-        self.first.setdefault(kind, example)
+    def add(self, kind: Defect, place: str | Place) -> None:
+        """Count one defect, and keep where it is."""
+        self.places.setdefault(kind, []).append(place if isinstance(place, Place) else Place(place))
+
+    @property
+    def counts(self) -> dict[Defect, int]:
+        """How often each kind was met."""
+        return {kind: len(places) for kind, places in self.places.items()}
 
     def summary(self) -> list[str]:
         """One line per kind, in the order of `Defect`: how many, what, the rule, an example."""
@@ -129,7 +153,8 @@ class Defects:
 
     def _lines(self) -> Iterator[str]:
         for kind in Defect:
-            if count := self.counts.get(kind, 0):
+            if places := self.places.get(kind):
+                count = len(places)
                 what = kind.singular if count == 1 else kind.plural
-                example = self.first[kind] if count == 1 else f"for example {self.first[kind]}"
+                example = str(places[0]) if count == 1 else f"for example {places[0]}"
                 yield f"{count} {what}: {kind.rule} ({example})"

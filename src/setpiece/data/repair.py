@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from setpiece.data.dataset import Example
-from setpiece.data.defects import Defect, Defects
+from setpiece.data.defects import Defect, Defects, Place
 from setpiece.data.formats.annotations import AnnotatedBox, AnnotatedImage
 from setpiece.data.images import ImageHeader, TooLargeError, read_header
 from setpiece.errors import DataError
@@ -44,7 +44,7 @@ def repair(image: AnnotatedImage, header: ImageHeader | tuple[Defect, str], defe
         defects: counts what is found.
     """
     for kind, example in image.notes:
-        defects.add(kind, example)
+        defects.add(kind, Place(example, image.path))
     if not isinstance(header, ImageHeader):
         defects.add(*header)
         return None
@@ -55,11 +55,11 @@ def repair(image: AnnotatedImage, header: ImageHeader | tuple[Defect, str], defe
 
     boxes = _once(image, defects)
     kept = [(box, box_xyxy) for box in boxes if (box_xyxy := _inside(box, image, height, width, defects)) is not None]
-    for box, _ in kept:
+    for box, box_xyxy in kept:
         for kind in box.notes:
-            defects.add(kind, f"{image.path.name}, {box.name}")
+            defects.add(kind, Place(f"{image.path.name}, {box.name}", image.path, box_xyxy, upright))
     if not kept:
-        defects.add(Defect.EMPTY_IMAGE, image.path.name)
+        defects.add(Defect.EMPTY_IMAGE, Place(image.path.name, image.path))
     boxes_xyxy = np.array([box_xyxy for _, box_xyxy in kept], np.float32).reshape(-1, 4)
     own_areas = [box.area if box.area is not None else math.nan for box, _ in kept]
     box_areas = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(1)
@@ -86,7 +86,7 @@ def _once(image: AnnotatedImage, defects: Defects) -> list[AnnotatedBox]:
 
 
 def _note_colours(header: ImageHeader, image: AnnotatedImage, defects: Defects) -> None:
-    name = image.path.name
+    name = Place(image.path.name, image.path)
     if header.dark:
         defects.add(Defect.DARK, name)
     if header.transparent:
@@ -102,7 +102,7 @@ def _note_colours(header: ImageHeader, image: AnnotatedImage, defects: Defects) 
     elif header.mode.startswith("I"):
         defects.add(Defect.SIXTEEN_BIT, name)
     elif header.mode != "RGB":
-        defects.add(Defect.OTHER_COLOURS, f"{name} ({header.mode})")
+        defects.add(Defect.OTHER_COLOURS, Place(f"{name} ({header.mode})", image.path))
 
 
 def _is_upright(header: ImageHeader, image: AnnotatedImage, defects: Defects) -> bool:
@@ -111,7 +111,7 @@ def _is_upright(header: ImageHeader, image: AnnotatedImage, defects: Defects) ->
         return True
     drawn_as_stored = image.size == header.stored_size != header.upright_size
     kind = Defect.NOT_TURNED if drawn_as_stored else Defect.TURNED
-    defects.add(kind, f"{image.path.name} (orientation {header.orientation})")
+    defects.add(kind, Place(f"{image.path.name} (orientation {header.orientation})", image.path))
     return not drawn_as_stored
 
 
@@ -124,7 +124,7 @@ def _note_size(height: int, width: int, image: AnnotatedImage, defects: Defects)
     same_aspect = abs(height * declared_width - width * declared_height) <= slack
     defects.add(
         Defect.OTHER_SIZE if same_aspect else Defect.OTHER_ASPECT,
-        f"{image.path.name}, {width}x{height} where {declared_width}x{declared_height} is declared",
+        Place(f"{image.path.name}, {width}x{height} where {declared_width}x{declared_height} is declared", image.path),
     )
 
 
@@ -143,13 +143,13 @@ def _inside(
         return None
     clipped = max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
     if clipped[2] - clipped[0] < NEGLIGIBLE or clipped[3] - clipped[1] < NEGLIGIBLE:
-        defects.add(Defect.OUTSIDE_BOX, f"{_where(box, image)}, image {width}x{height}")
+        defects.add(Defect.OUTSIDE_BOX, Place(f"{_where(box, image)}, image {width}x{height}", image.path))
         return None
     if max(abs(was - now) for was, now in zip((left, top, right, bottom), clipped, strict=True)) > NEGLIGIBLE:
-        defects.add(Defect.CLIPPED_BOX, f"{_where(box, image)}, image {width}x{height}")
+        defects.add(Defect.CLIPPED_BOX, Place(f"{_where(box, image)}, image {width}x{height}", image.path))
     return clipped
 
 
-def _where(box: AnnotatedBox, image: AnnotatedImage) -> str:
+def _where(box: AnnotatedBox, image: AnnotatedImage) -> Place:
     left, top, right, bottom = box.corners
-    return f"{image.path.name}, {box.name}, box ({left:g}, {top:g}) to ({right:g}, {bottom:g})"
+    return Place(f"{image.path.name}, {box.name}, box ({left:g}, {top:g}) to ({right:g}, {bottom:g})", image.path)

@@ -20,7 +20,7 @@ from setpiece.data.numbers import check_numbers
 from setpiece.data.repair import inspect, repair
 from setpiece.errors import DataError, UsageError
 
-__all__ = ["Dataset", "Example", "available_splits", "open_dataset", "read_split"]
+__all__ = ["Dataset", "Example", "available_splits", "open_dataset", "read_split", "read_splits"]
 
 LAYOUTS = (coco, yolo, voc)
 
@@ -60,9 +60,38 @@ def read_split(root: str | Path, split: str) -> Dataset:
     if name not in readers:
         have = ", ".join(_in_order(readers))
         raise UsageError(f"The data set {root} has no split {split!r}; it has: {have}.")
-    annotated = readers[name]()
+    return _read(root, name, readers[name]())
+
+
+def read_splits(root: str | Path, progress: Callable[[int, int], None] | None = None) -> dict[str, Dataset | DataError]:
+    """Every split of a data set, or why it cannot be read.
+
+    Args:
+        progress: called with (images done, images of the split) while image files are looked into.
+
+    Raises:
+        UsageError: the folder does not exist or is a file.
+        DataError: no layout is recognised.
+    """
+    readers = _readers(Path(root))
+    found: dict[str, Dataset | DataError] = {}
+    for split in _in_order(readers):
+        try:
+            found[split] = _read(Path(root), split, readers[split](), progress)
+        except DataError as error:
+            found[split] = error
+    return found
+
+
+def _read(
+    root: Path, name: str, annotated: AnnotatedSplit, progress: Callable[[int, int], None] | None = None
+) -> Dataset:
+    headers = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding leaves Python to other threads
-        headers = list(pool.map(inspect, annotated.images))
+        for header in pool.map(inspect, annotated.images):
+            headers.append(header)
+            if progress is not None:
+                progress(len(headers), len(annotated.images))
     read = [
         (image, example)
         for image, header in zip(annotated.images, headers, strict=True)

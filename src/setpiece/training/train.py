@@ -12,7 +12,10 @@ from accelerate import Accelerator
 from setpiece.data.augmentation.canvas import RandomCanvas
 from setpiece.data.augmentation.paper import train_transform
 from setpiece.data.batching import Orientations, TrainImages
+from setpiece.data.checks import Settings
+from setpiece.data.checks.brief import brief
 from setpiece.data.dataset import Dataset
+from setpiece.data.fingerprint import fingerprint
 from setpiece.errors import SetpieceError, UsageError
 from setpiece.model.checkpoint import Checkpoint
 from setpiece.model.presets import presets
@@ -77,12 +80,13 @@ def train(
     augmentation = on_canvas if config.augmentation == "canvas" else train_transform
     images = TrainImages(dataset, size, seed=config.seed, augmentation=augmentation, orientations=orientations)
     with display:
-        _say_defects(dataset, valid, display)
+        _say_defects(checkpoint, dataset, valid, display)
         for choice in choices:
             display.say(choice)
         kept = images.prepare(lambda done, total: display.show("decoding", done / total, f"{done} images"))
         if accelerator.is_main_process:
-            run.create(config.to_dict(), resume=resume)
+            splits = {part.split: fingerprint(part) for part in (dataset, valid) if part is not None}
+            run.create(config.to_dict(), splits, resume=resume)
         accelerator.wait_for_everyone()
         display.say(
             f"Training {config.model} on {len(dataset.examples)} images with {len(dataset.classes)} classes "
@@ -115,11 +119,11 @@ def _require_settings_of(checkpoint: Checkpoint, config: TrainConfig) -> None:
             raise UsageError(f"The settings say {name} = {setting}, and the checkpoint has {actual}: make them equal.")
 
 
-def _say_defects(dataset: Dataset, valid: Dataset | None, display: Display) -> None:
-    """Say what was wrong with the annotations, and whether there is nothing to evaluate on."""
-    for part in filter(None, (dataset, valid)):
-        for line in part.defects.summary():
-            display.say(f"{part.root.name}/{part.split}: {line}")
+def _say_defects(checkpoint: Checkpoint, dataset: Dataset, valid: Dataset | None, display: Display) -> None:
+    """Say what is wrong with the data or unusual, and whether there is nothing to evaluate on."""
+    settings = Settings(checkpoint.size, checkpoint.model.num_queries)
+    for line in brief([dataset] if valid is None else [dataset, valid], settings):
+        display.say(line)
     if valid is None:
         display.say(f"{dataset.root} has no images in a valid or test split: nothing will be evaluated.")
     elif all(example.crowd.all() for example in valid.examples):

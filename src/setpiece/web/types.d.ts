@@ -27,6 +27,30 @@ interface Criterion {
   negative_weight: number;
 }
 
+/** What `setpiece doctor` writes: see setpiece/data/checks/page.py. */
+interface ExaminedPayload {
+  kind: string;
+  title: string;
+  images: Record<string, number>;
+  findings: Examined[];
+}
+
+interface Examined {
+  check: string;
+  severity: "error" | "warning" | "note";
+  split: string | null;
+  count: number;
+  what: string;
+  advice: string;
+  examples: {
+    text: string;
+    picture: string | null;
+    width: number;
+    height: number;
+    box_xyxy: [number, number, number, number] | null;
+  }[];
+}
+
 interface Payload {
   format: number;
   kind: string;

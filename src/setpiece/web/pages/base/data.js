@@ -12,6 +12,14 @@ export function payload() {
 }
 
 /**
+ * The same of the page that `setpiece doctor` writes.
+ * @returns {ExaminedPayload}
+ */
+export function examined() {
+  return /** @type {any} */ (payload());
+}
+
+/**
  * Decode `{shape, dtype, data}`, with base64 little-endian numbers as data; each array once.
  * @param {Encoded} encoded
  * @returns {{shape: number[], values: Float32Array|Int32Array|Uint8Array}} row-major values

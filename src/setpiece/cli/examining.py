@@ -1,0 +1,105 @@
+"""`setpiece doctor`: what is wrong with a data set, or unusual."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from setpiece.cli.app import DataFolder, app, console, require_writable
+
+if TYPE_CHECKING:
+    from setpiece.data.checks import Examination, Finding
+
+__all__ = ["doctor"]
+
+COLOURS = {"ERROR": "red", "WARNING": "yellow", "NOTE": "cyan"}
+
+
+@app.command()
+def doctor(
+    data: DataFolder,
+    size: Annotated[
+        int | None,
+        typer.Option(min=64, help="Input size in pixels that objects are judged at.  \\[default: sprint-n's]"),
+    ] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Leave out what needs every pixel: copies, and images of one colour.")
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="End with 1 for warnings, too.")] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Run these checks alone: files, boxes, classes, splits, images, or one as boxes.small."),
+    ] = None,
+    skip: Annotated[list[str] | None, typer.Option(help="Leave these checks out.")] = None,
+    fix: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", help="Write a repaired copy into this folder, with a log of each change."),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Also write a page with pictures: one HTML file that needs nothing else.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the findings into this file.")] = None,
+) -> None:
+    """Say what is wrong with a data set, or unusual. Ends with 1 if something is wrong."""
+    from setpiece.atomic import write_whole
+    from setpiece.data.checks import Settings, Severity, examine
+    from setpiece.data.checks.page import as_json, page_payload
+    from setpiece.data.checks.repaired import LOG, refuse_target, write_repaired
+    from setpiece.model.presets import presets
+    from setpiece.web import render
+
+    for file, option in ((json_file, "--json"), (html, "--html")):
+        if file is not None:
+            require_writable(file, option)
+    if fix is not None:
+        refuse_target(data, fix)
+    usual = presets()["sprint-n"].size
+    settings = Settings(usual if size is None else usual.with_shortest(size))
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("looking at the images", total=None)
+        found = examine(
+            data,
+            settings,
+            only=only or (),
+            skip=skip or (),
+            fast=fast,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    if json_file is not None:
+        write_whole(json_file, json.dumps(as_json(found), indent=1) + "\n")
+    if html is not None:
+        write_whole(html, render(page_payload(found)))
+    _show(found)
+    if fix is not None:
+        lines = write_repaired(found.survey, fix)
+        console.print(f"The repaired copy is {fix}/ (COCO), and {fix / LOG} says what was changed: {lines} lines.")
+    worst = found.worst()
+    if worst is not None and worst <= (Severity.WARNING if strict else Severity.ERROR):
+        raise typer.Exit(1)
+
+
+def _show(found: Examination) -> None:
+    images = ", ".join(f"{count} in {split}" for split, count in found.images.items())
+    console.print(f"{found.root}: {sum(found.images.values())} images ({images or 'none that can be read'})")
+    if not found.findings:
+        console.print("Nothing is wrong or unusual.")
+        return
+    table = Table(pad_edge=False, expand=True)
+    for heading in ("", "split", "found", "what to do"):
+        table.add_column(heading, overflow="fold", ratio={"found": 3, "what to do": 2}.get(heading))
+    for finding in found.findings:
+        severity = finding.severity.name
+        mark = Text(severity.lower(), style=COLOURS[severity])
+        table.add_row(mark, finding.split or "", _what(finding), finding.advice)
+    console.print(table, highlight=False)
+
+
+def _what(finding: Finding) -> str:
+    example = f" ({finding.examples[0]})" if finding.examples else ""
+    return f"{finding.what}{example} [{finding.check}]"

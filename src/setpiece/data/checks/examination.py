@@ -1,0 +1,121 @@
+"""Runs the checks on a data set."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from setpiece.data.checks import boxes, classes, files, pixels, splits
+from setpiece.data.checks.finding import Finding, Severity
+from setpiece.data.checks.kinds import FAMILIES, KINDS, OF_PIXELS
+from setpiece.data.checks.survey import Progress, Settings, Survey, look_at, survey
+from setpiece.errors import UsageError
+
+__all__ = ["Examination", "examine", "findings_of"]
+
+Check = Callable[[Survey, Settings], Iterator[Finding]]
+
+# What runs, in this order, each with the family that it is of.
+CHECKS: tuple[tuple[str, Check], ...] = (
+    ("files", files.readers),
+    ("boxes", boxes.shapes),
+    ("boxes", boxes.sizes),
+    ("boxes", boxes.beside_each_other),
+    ("boxes", boxes.too_many),
+    ("classes", classes.counts),
+    ("classes", classes.names),
+    ("classes", classes.shares),
+    ("splits", splits.amounts),
+    ("splits", pixels.of_one_photo),
+    ("images", pixels.shapes),
+)
+CHECKS_OF_PIXELS: tuple[tuple[str, Check], ...] = (
+    ("images", pixels.undecodable),
+    ("images", pixels.of_one_colour),
+    ("images", pixels.copies),
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was found in a data set.
+
+    Attributes:
+        root: its folder.
+        images: by split.
+        findings: the worst first.
+        survey: what was looked at.
+    """
+
+    root: Path
+    images: dict[str, int]
+    findings: tuple[Finding, ...]
+    survey: Survey
+
+    def worst(self) -> Severity | None:
+        """That of the worst finding; None where nothing was found."""
+        return self.findings[0].severity if self.findings else None
+
+
+def examine(
+    root: Path,
+    settings: Settings,
+    *,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    fast: bool = False,
+    progress: Progress | None = None,
+) -> Examination:
+    """Look at a data set, and say what is wrong with it or unusual.
+
+    A check that fails is a finding of its own, an error: what it would have found is not known.
+
+    Args:
+        root: the folder of the data set.
+        settings: what it is for.
+        only: families of `KINDS`, as "boxes", or their names, as "boxes.small"; all where empty.
+        skip: likewise; left out.
+        fast: without what needs every pixel: copies, and images of one colour.
+        progress: called while images are looked at.
+
+    Raises:
+        UsageError: there is no such folder, or no such check.
+        DataError: no data set is recognised.
+    """
+    for name in (*only, *skip):
+        if name not in KINDS and name not in FAMILIES:
+            raise UsageError(f"There are no checks {name!r}: name a family, {', '.join(FAMILIES)}, or a kind of it.")
+    kinds = {kind for kind in KINDS if (not only or _among(kind, only)) and not _among(kind, skip)}
+    of_data = survey(root, progress)
+    if not fast and kinds & OF_PIXELS:
+        of_data = look_at(of_data, progress)
+    # A split that is refused, and a check that fails, leave open what else there is: they are always said.
+    families = {kind.split(".")[0] for kind in kinds}
+    said = kinds | {"files.refused"} | {f"{family}.failed" for family in families}
+    wanted = [found for found in findings_of(of_data, settings) if found.check in said]
+    images = {split: len(dataset.examples) for split, dataset in of_data.splits.items()}
+    return Examination(root, images, tuple(wanted), of_data)
+
+
+def findings_of(survey: Survey, settings: Settings) -> list[Finding]:
+    """What all checks find, the worst first; those of pixels where pixels were looked at."""
+    checks = CHECKS + CHECKS_OF_PIXELS if survey.looks else CHECKS
+    findings = [found for family, check in checks for found in _run(family, check, survey, settings)]
+    return sorted(findings, key=lambda found: found.severity)
+
+
+def _run(family: str, check: Check, survey: Survey, settings: Settings) -> list[Finding]:
+    try:
+        return list(check(survey, settings))
+    except Exception as error:  # the others still say what they find
+        logger.debug("The check %s failed.", check.__name__, exc_info=True)
+        what = f"the check {check.__name__} failed ({type(error).__name__}: {error}): what it looks for is not known"
+        return [Finding(f"{family}.failed", Severity.ERROR, None, 1, what, "please report this")]
+
+
+def _among(kind: str, names: Sequence[str]) -> bool:
+    return kind in names or kind.split(".")[0] in names

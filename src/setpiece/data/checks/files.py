@@ -1,0 +1,72 @@
+"""Files and annotations: what the readers met on their way, each with what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from setpiece.data.checks.finding import Finding, Severity, counted, finding
+from setpiece.data.checks.survey import Settings, Survey
+from setpiece.data.defects import Defect
+
+__all__ = ["readers"]
+
+ERROR, WARNING, NOTE = Severity
+
+# Of every defect: the name of its check, how bad it is, and what to do.
+RULES: dict[Defect, tuple[str, Severity, str]] = {
+    Defect.NESTED: ("files.nested", NOTE, "nothing, or name the folder below"),
+    Defect.NO_SPLIT: ("splits.none", NOTE, "nothing, or divide it yourself into train and valid"),
+    Defect.OTHER_FOLDER: ("files.paths", WARNING, "correct the path in the file that names it"),
+    Defect.OTHER_NAME: ("files.names", NOTE, "nothing, or rename the files as they are annotated"),
+    Defect.AMBIGUOUS_NAME: ("files.ambiguous", ERROR, "write the folder into the annotated name, or rename one file"),
+    Defect.OTHER_FILE: ("files.others", NOTE, "nothing, if they are no images; else save them as JPEG or PNG"),
+    Defect.UNUSED_LABELS: ("files.labels-without-image", WARNING, "bring the images back, or delete the label files"),
+    Defect.MISSING_IMAGE: ("files.missing", ERROR, "bring them back, or delete their annotations"),
+    Defect.UNREADABLE_IMAGE: ("files.unreadable", ERROR, "save them again, or delete them with their annotations"),
+    Defect.TRUNCATED_IMAGE: ("files.truncated", ERROR, "copy them again from where they came from"),
+    Defect.BROKEN_IMAGE: ("files.broken", ERROR, "copy them again from where they came from"),
+    Defect.TOO_LARGE_IMAGE: ("files.too-large", ERROR, "make them smaller and scale their boxes, or cut them up"),
+    Defect.UNANNOTATED_IMAGE: ("files.unannotated", WARNING, "annotate them, or take them off the list"),
+    Defect.UNLISTED_IMAGE: ("files.unlisted", WARNING, "add them to the annotations, also if they show no object"),
+    Defect.REPEATED_IMAGE: ("files.repeated", WARNING, "list each image once"),
+    Defect.ZERO_SIZE_BOX: ("boxes.zero-size", ERROR, "draw them again, or delete them"),
+    Defect.NOT_FINITE_BOX: ("boxes.not-finite", ERROR, "draw them again, or delete them"),
+    Defect.OUTSIDE_BOX: ("boxes.outside", ERROR, "draw them again, or delete them; was the image changed since?"),
+    Defect.CLIPPED_BOX: (
+        "boxes.sticking-out",
+        WARNING,
+        "nothing, if the border cuts objects off; else redraw them",
+    ),
+    Defect.DUPLICATE_BOX: ("boxes.twice", WARNING, "delete one of the two"),
+    Defect.HULL_BOX: ("boxes.outlines", NOTE, "nothing; export boxes if the outlines are not wanted"),
+    Defect.CROWD: ("boxes.crowds", NOTE, "nothing"),
+    Defect.DIFFICULT: ("boxes.difficult", NOTE, "nothing, or remove the mark to train on them"),
+    Defect.EMPTY_IMAGE: ("images.empty", NOTE, "nothing, if they show no object; else annotate them"),
+    Defect.OTHER_SIZE: ("images.other-size", WARNING, "look whether the boxes fit; if not, annotate these files"),
+    Defect.OTHER_ASPECT: (
+        "images.other-aspect",
+        ERROR,
+        "look whether the boxes fit; if not, annotate these files",
+    ),
+    Defect.TURNED: ("images.turned", NOTE, "look at one: the boxes should fit the upright image"),
+    Defect.NOT_TURNED: ("images.not-turned", WARNING, "look at one: the boxes should fit the image as it is stored"),
+    Defect.GREYSCALE: ("images.greyscale", NOTE, "nothing"),
+    Defect.PALETTE: ("images.palette", NOTE, "nothing"),
+    Defect.TRANSPARENT: ("images.transparent", NOTE, "nothing, if white behind them is right"),
+    Defect.SIXTEEN_BIT: ("images.sixteen-bit", NOTE, "nothing"),
+    Defect.SPREAD: ("images.spread", WARNING, "look at one; save them with 8 bits to decide yourself"),
+    Defect.DARK: ("images.dark", WARNING, "save them with 8 bits"),
+    Defect.FLOATING: ("images.floating", WARNING, "look at one; save them with 8 bits to decide yourself"),
+    Defect.OTHER_COLOURS: ("images.colours", NOTE, "nothing"),
+}
+
+
+def readers(survey: Survey, _: Settings) -> Iterator[Finding]:
+    """What the readers refused or repaired."""
+    for split, sentence in survey.unreadable.items():
+        yield Finding("files.refused", ERROR, split, 1, sentence.removesuffix("."), "correct that first")
+    for split, dataset in survey.splits.items():
+        for kind, places in dataset.defects.places.items():
+            check, severity, advice = RULES[kind]
+            what = f"{counted(places, kind.singular, kind.plural)}: {kind.rule}"
+            yield finding(check, severity, split, places, what, advice)

@@ -1,0 +1,144 @@
+"""A copy of a data set as training reads it, with a log of what differs from the original."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from setpiece.atomic import write_whole
+from setpiece.data.checks.files import RULES
+from setpiece.data.checks.finding import Severity
+from setpiece.data.checks.survey import Survey
+from setpiece.data.dataset import Dataset, Example
+from setpiece.data.defects import Defect
+from setpiece.data.formats.coco_files import ROBOFLOW_FILE
+from setpiece.data.images import read_image
+from setpiece.errors import OutputError, UsageError
+
+__all__ = ["LOG", "refuse_target", "write_repaired"]
+
+LOG = "changes.txt"
+DOUBTFUL = (Defect.OTHER_SIZE, Defect.OTHER_ASPECT)
+
+
+def write_repaired(survey: Survey, target: Path) -> int:
+    """Write the splits that can be read in Roboflow's COCO layout, and `changes.txt`; the original stays as it is.
+
+    Boxes are as they are trained on: inside their images, of some size, none twice. Image files are copied as they are,
+    but for those that were annotated as stored, against their EXIF orientation: they are saved as PNG without it.
+    Images of another size than declared are left out: only a person can say whether their boxes fit. The log has a line
+    for each place of which something was dropped, changed or guessed.
+
+    Args:
+        survey: what was read.
+        target: see `refuse_target`.
+
+    Returns:
+        The number of lines of the log.
+
+    Raises:
+        UsageError: see `refuse_target`.
+        OutputError: it cannot be written; then it is removed again, as it is with any other error.
+    """
+    refuse_target(survey.root, target)
+    try:
+        for split, dataset in survey.splits.items():
+            _write_split(_without_doubtful(dataset), target / split)
+        lines = list(_log(survey))
+        write_whole(target / LOG, "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
+    except BaseException as error:
+        shutil.rmtree(target, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise OutputError(f"{target} could not be written ({error.strerror or error}).") from error
+        raise
+    return len(lines)
+
+
+def refuse_target(root: Path, target: Path) -> None:
+    """Where a repaired copy cannot go.
+
+    Raises:
+        UsageError: `target` holds something, is a file, or lies in the data set.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{target} exists and is not empty: name another folder for the repaired copy.")
+    if target.resolve().is_relative_to(root.resolve()):
+        raise UsageError(f"{target} lies in the data set, which would then hold both: name a folder outside of {root}.")
+
+
+def _log(survey: Survey) -> Iterator[str]:
+    for split, sentence in survey.unreadable.items():
+        yield f"{split}: {sentence}"
+    for split, dataset in survey.splits.items():
+        for kind, places in dataset.defects.places.items():
+            check, severity, _ = RULES[kind]
+            if severity == Severity.NOTE and check.startswith("images"):
+                continue  # handled whenever the image is read; its file is as it was
+            rule = "left out of this copy, since its boxes may not fit" if kind in DOUBTFUL else kind.rule
+            yield from (f"{split}: {place}: {kind.singular}: {rule}" for place in places)
+
+
+def _without_doubtful(dataset: Dataset) -> Dataset:
+    doubtful = {place.image for kind in DOUBTFUL for place in dataset.defects.places.get(kind, [])}
+    return replace(dataset, examples=tuple(e for e in dataset.examples if e.path not in doubtful))
+
+
+def _write_split(dataset: Dataset, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    names = _names(dataset)
+    for example, name in zip(dataset.examples, names, strict=True):
+        if example.upright:
+            shutil.copyfile(example.path, folder / name)
+        else:
+            Image.fromarray(read_image(example.path, upright=False)).save(folder / name)
+    write_whole(folder / ROBOFLOW_FILE, json.dumps(_coco(dataset, names)) + "\n")
+
+
+def _names(dataset: Dataset) -> list[str]:
+    """A file name for each image: its own, with its number before it where two are called the same."""
+    taken: set[str] = set()
+    names = []
+    for number, example in enumerate(dataset.examples):
+        name = example.path.name if example.upright else f"{example.path.stem}.png"
+        name = f"{number}-{name}" if name.casefold() in taken else name
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _coco(dataset: Dataset, names: list[str]) -> dict[str, object]:
+    annotations: list[dict[str, object]] = []
+    for number, example in enumerate(dataset.examples, start=1):
+        for label, box, crowd, area in zip(
+            example.labels, _xywh(example), example.crowd, example.areas.tolist(), strict=True
+        ):
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": dataset.category_ids[label],
+                    "bbox": box,
+                    "area": area,
+                    "iscrowd": int(crowd),
+                }
+            )
+    images = [
+        {"id": number, "file_name": name, "height": example.height, "width": example.width}
+        for number, (example, name) in enumerate(zip(dataset.examples, names, strict=True), start=1)
+    ]
+    categories = [
+        {"id": category_id, "name": name}
+        for category_id, name in zip(dataset.category_ids, dataset.classes, strict=True)
+    ]
+    return {"images": images, "annotations": annotations, "categories": categories}
+
+
+def _xywh(example: Example) -> list[list[float]]:
+    boxes = example.boxes_xyxy.astype(np.float64)
+    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1).tolist()
