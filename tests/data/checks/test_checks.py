@@ -271,6 +271,15 @@ def test_a_split_that_is_refused_is_a_finding_and_the_others_are_looked_at(tmp_p
     assert kinds(examine(tmp_path, SETTINGS, only=["boxes"])) == {"files.refused"}
 
 
+@pytest.mark.parametrize("layout", ["coco", "yolo"])
+@pytest.mark.parametrize(("declared", "doubted"), [(["owl", "cat", "dog"], True), (["cat", "dog", "owl"], False)])
+def test_a_first_class_without_objects_may_mean_that_ids_are_off_by_one(tmp_path, layout, declared, doubted):
+    data = clean()
+    data.classes = declared
+    advice = of(examined(data, tmp_path, layout), "classes.unused").advice
+    assert ("off by one: objects of cat may be of owl" in advice) == doubted
+
+
 def test_a_class_that_the_test_images_do_not_show_is_said(tmp_path):
     data = clean()
     data.splits["test"] = [Picture("test.jpg", [BOX], noise(2000))]

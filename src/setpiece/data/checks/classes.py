@@ -47,7 +47,10 @@ def counts(survey: Survey, _: Settings) -> Iterator[Finding]:
             yield Finding(f"classes.{check}", severity, None, len(which), f"{number} {what}: {listed}", advice)
 
     unused = [name for name in declared if not anywhere[name]]
-    yield from found("unused", Severity.WARNING, unused, "without any object", "take them off the list of classes")
+    advice = "take them off the list of classes"
+    if unused and len(declared) > 2 and unused == [declared[0]]:
+        advice = f"look whether the ids are off by one: objects of {declared[1]} may be of {unused[0]}; else {advice}"
+    yield from found("unused", Severity.WARNING, unused, "without any object", advice)
     unlearnt = [name for name in anywhere if not train[name]] if "train" in objects else []
     advice = "move images that show them to train"
     yield from found("not-in-train", Severity.ERROR, unlearnt, "with objects, and none in train", advice)
