@@ -55,7 +55,7 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder, Display(Console()) as display:
         run = RunFolder(Path(folder) / "run")
-        run.create(config.to_dict(), resume=False)
+        run.create(config.to_dict(), {}, resume=False)
         Trainer(config, Accelerator(mixed_precision="no"), checkpoint, images, dataset, run, display).run()
         lines = [json.loads(line) for line in run.metrics.read_text(encoding="utf-8").splitlines()]
     evaluated = [line for line in lines if "AP50" in line]

@@ -36,7 +36,7 @@ def head_starts() -> dict[str, HeadStart]:
     return {
         "sprint-n": HeadStart(
             FOLDER / "sprint-n" / "model.safetensors",
-            "d1f61aba5f735828a1bee78988e451acc06707cb5052b25a8b919e94fb5ccd2b",
+            "02472396b564653315819c4c4e5b53572aa03969a3727d2260377adeaa15de03",
             "docs/head-start.md",
         ),
     }
