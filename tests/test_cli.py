@@ -118,35 +118,6 @@ def test_a_run_is_resumed_however_its_data_is_spelt_and_wherever_it_moved(setpie
     assert changed.err.startswith("Error: moved has changed since run was started: train had 8 images, and has 7.")
 
 
-@pytest.fixture
-def largest_file():
-    """Set how many bytes a file may have, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-@pytest.mark.parametrize(
-    ("size", "named"), [(1_000, "recording/"), (200_000, "best/"), (4_000_000, "last/training.pt")]
-)
-def test_a_disk_that_is_full_ends_training_with_one_sentence(
-    setpiece, small_scenes, tmp_path, largest_file, size, named
-):
-    largest_file(size)
-    done = setpiece("train", small_scenes, "--model", "detr-tiny", "--output", "run", *QUICK)
-    assert done.code == 1
-    assert re.fullmatch(rf"Error: run/{named}\S* could not be written \(File too large\): make room\.\n", done.err)
-    assert not list(tmp_path.rglob("*.unfinished"))
-
-
-def test_a_disk_that_is_full_ends_prediction_with_one_sentence(setpiece, checkpoint, photo, tmp_path, largest_file):
-    largest_file(100)
-    done = setpiece("predict", checkpoint, photo, "--output", "found")
-    assert done.code == 1
-    assert done.err == "Error: found/one.png could not be written (File too large): make room.\n"
-    assert left_in(tmp_path / "found") == []
-
-
 def test_the_demo_goes_the_whole_path(setpiece, tmp_path, monkeypatch):
     write = scenes_module.write_scenes
     monkeypatch.setattr(scenes_module, "write_scenes", lambda folder: write(folder, train=4, valid=2))
@@ -353,10 +324,16 @@ def test_debug_raises_the_error_wherever_it_stands(setpiece, command):
         setpiece(*command.split())
 
 
-def shell(*arguments, cwd, environment=None):
-    command = [sys.executable, "-m", "setpiece.cli", *arguments]
+def shell(*arguments, cwd, environment=None, largest_file=resource.RLIM_INFINITY):
+    """Run the command in a process of its own; no file may have more bytes than `largest_file`, as on a full disk."""
     return subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, errors="replace", env=os.environ | (environment or {})
+        [sys.executable, "-m", "setpiece.cli", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=os.environ | (environment or {}),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY)),
     )
 
 
@@ -372,6 +349,22 @@ def test_the_shell_sees_the_traceback_with_debug(tmp_path):
     assert done.returncode != 0
     assert done.stderr.startswith("Traceback")
     assert done.stderr.splitlines()[-1] == "setpiece.errors.UsageError: There is no image at nowhere.jpg."
+
+
+@pytest.mark.parametrize(("size", "named"), [(1_000, ""), (15_000_000, "last/training")])
+def test_a_full_disk_ends_training_with_one_sentence(small_scenes, tmp_path, size, named):
+    arguments = ("train", str(small_scenes), "--model", "detr-tiny", "--output", "run", *QUICK)
+    done = shell(*arguments, cwd=tmp_path, largest_file=size)
+    assert done.returncode == 1
+    assert re.fullmatch(rf"Error: run/{named}\S* could not be written \(File too large\): make room\.\n", done.stderr)
+    assert not list(tmp_path.rglob("*.unfinished"))
+
+
+def test_a_full_disk_ends_prediction_with_one_sentence(checkpoint, photo, tmp_path):
+    done = shell("predict", str(checkpoint), str(photo), "--output", "found", cwd=tmp_path, largest_file=100)
+    assert done.returncode == 1
+    assert done.stderr == "Error: found/one.png could not be written (File too large): make room.\n"
+    assert left_in(tmp_path / "found") == []
 
 
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
