@@ -8,7 +8,7 @@ from setpiece.data.checks.finding import Finding, Severity, counted, finding
 from setpiece.data.checks.survey import Settings, Survey
 from setpiece.data.defects import Defect
 
-__all__ = ["readers"]
+__all__ = ["RULES", "readers"]
 
 ERROR, WARNING, NOTE = Severity
 
