@@ -11,13 +11,13 @@ from setpiece.data.checks.finding import Finding, Severity, counted, finding
 from setpiece.data.checks.survey import Settings, Survey, box_place
 from setpiece.data.dataset import Dataset, Example
 from setpiece.data.defects import Place
+from setpiece.records import STRIDE
 
 __all__ = ["beside_each_other", "shapes", "sizes", "too_many"]
 
 SMALL = 8  # pixels of a side at the input size, below which hardly anything is seen of an object
 SOME = 0.1  # of the objects, from which on small ones are worth a larger input
 LARGEST = 1024  # pixels; beyond this, tiles serve small objects better
-STRIDE = 32
 SLIVER = 50  # times as long as wide
 WHOLE = 0.98  # of the image, by area
 SAME = 0.9  # IoU from which on two boxes are one object

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator
-from pathlib import PurePath
 
 import numpy as np
 from jaxtyping import Int64, UInt64
@@ -14,6 +12,7 @@ from setpiece.data.checks.finding import Finding, Severity, counted, finding
 from setpiece.data.checks.survey import Look, Settings, Survey
 from setpiece.data.dataset import Example
 from setpiece.data.defects import Place
+from setpiece.data.formats.splits import photo_name
 
 __all__ = ["copies", "of_one_colour", "of_one_photo", "shapes", "undecodable"]
 
@@ -64,11 +63,7 @@ def shapes(survey: Survey, _: Settings) -> Iterator[Finding]:
 def of_one_photo(survey: Survey, _: Settings) -> Iterator[Finding]:
     """Versions of one photo in two splits, by the names that Roboflow gives them: `photo.rf.0a1b2c.jpg`."""
 
-    def original(example: Example) -> Hashable:
-        name, found = re.subn(r"\.rf\.[0-9A-Za-z]+$", "", PurePath(example.path.name).stem)
-        return name if found else None
-
-    yield from _across(survey, original, "splits.versions", "versions of photos in")
+    yield from _across(survey, lambda example: photo_name(example.path), "splits.versions", "versions of photos in")
 
 
 def copies(survey: Survey, _: Settings) -> Iterator[Finding]:

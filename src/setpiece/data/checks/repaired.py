@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from setpiece.atomic import write_whole
 from setpiece.data.checks.files import RULES
 from setpiece.data.checks.finding import Severity
 from setpiece.data.checks.survey import Survey
-from setpiece.data.dataset import Dataset, Example
+from setpiece.data.dataset import Dataset
 from setpiece.data.defects import Defect
 from setpiece.data.formats.coco_files import ROBOFLOW_FILE
 from setpiece.data.images import read_image
@@ -97,7 +96,10 @@ def _write_split(dataset: Dataset, folder: Path) -> None:
             shutil.copyfile(example.path, folder / name)
         else:
             Image.fromarray(read_image(example.path, upright=False)).save(folder / name)
-    write_whole(folder / ROBOFLOW_FILE, json.dumps(_coco(dataset, names)) + "\n")
+    coco = dataset.to_coco()
+    for image, name in zip(coco["images"], names, strict=True):
+        image["file_name"] = name
+    write_whole(folder / ROBOFLOW_FILE, json.dumps(coco) + "\n")
 
 
 def _names(dataset: Dataset) -> list[str]:
@@ -110,35 +112,3 @@ def _names(dataset: Dataset) -> list[str]:
         taken.add(name.casefold())
         names.append(name)
     return names
-
-
-def _coco(dataset: Dataset, names: list[str]) -> dict[str, object]:
-    annotations: list[dict[str, object]] = []
-    for number, example in enumerate(dataset.examples, start=1):
-        for label, box, crowd, area in zip(
-            example.labels, _xywh(example), example.crowd, example.areas.tolist(), strict=True
-        ):
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": number,
-                    "category_id": dataset.category_ids[label],
-                    "bbox": box,
-                    "area": area,
-                    "iscrowd": int(crowd),
-                }
-            )
-    images = [
-        {"id": number, "file_name": name, "height": example.height, "width": example.width}
-        for number, (example, name) in enumerate(zip(dataset.examples, names, strict=True), start=1)
-    ]
-    categories = [
-        {"id": category_id, "name": name}
-        for category_id, name in zip(dataset.category_ids, dataset.classes, strict=True)
-    ]
-    return {"images": images, "annotations": annotations, "categories": categories}
-
-
-def _xywh(example: Example) -> list[list[float]]:
-    boxes = example.boxes_xyxy.astype(np.float64)
-    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1).tolist()

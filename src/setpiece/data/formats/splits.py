@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from setpiece.data.defects import Defect, Defects
 from setpiece.data.formats.annotations import AnnotatedImage, AnnotatedSplit
 
-__all__ = ["SPLITS", "Readers", "divide", "is_plain", "named_after", "split_of"]
+__all__ = ["SPLITS", "Readers", "divide", "is_plain", "named_after", "photo_name", "split_of"]
 
 SPLITS = ("train", "valid", "test")
 Readers = dict[str, Callable[[], AnnotatedSplit]]
@@ -69,6 +69,17 @@ def divide(whole: AnnotatedSplit) -> dict[str, AnnotatedSplit]:
     return divided
 
 
+def photo_name(version: PurePath) -> str | None:
+    """The name of the photo of which Roboflow made a version; None where the file is not named so.
+
+    Example:
+        >>> photo_name(PurePath("valid/fish_jpg.rf.0a1b2c.jpg")), photo_name(PurePath("fish.jpg"))
+        ('fish_jpg', None)
+    """
+    name, found = re.subn(r"\.rf\.[0-9A-Za-z]+$", "", version.stem)
+    return name if found else None
+
+
 def _number(image: AnnotatedImage) -> int:
-    photo = re.sub(r"\.rf\.[0-9A-Za-z]+$", "", PurePath(image.path.name).stem)
+    photo = photo_name(image.path) or PurePath(image.path.name).stem
     return int.from_bytes(hashlib.sha256(photo.encode("utf-8", "surrogateescape")).digest()[:8], "big")
