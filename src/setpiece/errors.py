@@ -4,13 +4,28 @@
 SetpieceError                 1   anything below; its message is one sentence that a person can act on
 ├── UsageError                2   the request is wrong: a missing path, an unknown preset, a bad option
 ├── DataError                 1   a data set, an annotation or an image cannot be read
+├── LoadingError              1   a process that loads images was killed
+├── OutOfMemoryError          1   a step does not fit into memory
 ├── OutputError               1   a file cannot be written: a full disk, a folder without permission
 ├── WeightsError              1   a checkpoint cannot be read, fetched, or does not fit the model
-└── NonFiniteCostError        1   the model produced NaN or infinity; names layer, image and query
+├── StoppedError      130, 143   Ctrl-C or SIGTERM ended a run, whose state is saved
+└── NonFiniteError            1   a loss, a gradient or a weight is NaN or infinite
+    └── NonFiniteCostError    1   a prediction or a cost is; names layer, image and query
 ```
 """
 
-__all__ = ["DataError", "NonFiniteCostError", "OutputError", "SetpieceError", "UsageError", "WeightsError"]
+__all__ = [
+    "DataError",
+    "LoadingError",
+    "NonFiniteCostError",
+    "NonFiniteError",
+    "OutOfMemoryError",
+    "OutputError",
+    "SetpieceError",
+    "StoppedError",
+    "UsageError",
+    "WeightsError",
+]
 
 
 class SetpieceError(Exception):
@@ -29,6 +44,14 @@ class DataError(SetpieceError):
     """A data set, an annotation file or an image cannot be read."""
 
 
+class LoadingError(SetpieceError):
+    """A process that loads images was killed."""
+
+
+class OutOfMemoryError(SetpieceError):
+    """A training step does not fit into memory."""
+
+
 class OutputError(SetpieceError):
     """A file cannot be written."""
 
@@ -37,12 +60,24 @@ class WeightsError(SetpieceError):
     """A checkpoint cannot be read, fetched, or does not fit the model."""
 
 
-class NonFiniteCostError(SetpieceError):
-    """A logit, a box or a matching cost is NaN or infinite.
+class StoppedError(SetpieceError):
+    """A signal ended a run before its end; its state is saved. As in a shell, the exit code is 128 + the signal."""
 
-    `index` says where: layer, image in the batch, and then query (of the outputs) or target and query (of a cost).
-    """
+    def __init__(self, message: str, signal: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal
+
+
+class NonFiniteError(SetpieceError):
+    """A loss, a gradient or a weight is NaN or infinite. `index` says in which layer, and is empty where in none."""
 
     def __init__(self, message: str, index: tuple[int, ...]) -> None:
         super().__init__(message)
         self.index = index
+
+
+class NonFiniteCostError(NonFiniteError):
+    """A logit, a box or a matching cost is NaN or infinite.
+
+    `index` says where: layer, image in the batch, and then query (of the outputs) or target and query (of a cost).
+    """

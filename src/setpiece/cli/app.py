@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from setpiece.errors import SetpieceError, UsageError
+from setpiece.errors import SetpieceError, StoppedError, UsageError
 
 __all__ = ["DataFolder", "Model", "Split", "app", "console", "main", "require_writable", "unused"]
 
@@ -87,5 +87,5 @@ def main() -> None:
         message, code = f"{type(error).__name__}: {error} (run again with --debug to see where)", 1
         if isinstance(error, SetpieceError):
             message, code = str(error), error.exit_code
-        print("Error:", *message.splitlines(), file=sys.stderr)
+        print(*([] if isinstance(error, StoppedError) else ["Error:"]), *message.splitlines(), file=sys.stderr)
         sys.exit(code)

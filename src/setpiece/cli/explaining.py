@@ -30,22 +30,29 @@ def explain(
     ),
     limit: Annotated[int, typer.Option(min=1, help="How many images to show where none are named.")] = 50,
 ) -> None:
-    """Show the set prediction: which query matched which object, at what cost, and how training changed it."""
+    """Show the set prediction: which query matched which object, at what cost, and how training changed it.
+
+    MODEL may also be the capture that a run wrote when it diverged: then the batch of that step is shown.
+    """
     from setpiece.data.sources import open_dataset
     from setpiece.detector import Detector
+    from setpiece.explain.captured import explain_capture
     from setpiece.inference.sources import find_images
+    from setpiece.runs.capture import is_capture
 
     if more and not images:
         raise UsageError(f"It is not clear what {more[0]} is: name images after --images, a data set after --data.")
     names = [*(images or []), *(more or [])]
-    if data is None and not names:
+    captured = data is None and not names and is_capture(model)
+    if data is None and not names and not captured:
         raise UsageError("Say what to explain the model on: --data DATA, or --images FILE.")
     require_writable(output, "--output")
-    detector = Detector.load(model)
-    if data is None:
-        explanation = detector.explain([str(file) for file in find_images(names)])
+    if captured:
+        explanation = explain_capture(Path(model))
+    elif data is None:
+        explanation = Detector.load(model).explain([str(file) for file in find_images(names)])
     else:
-        explanation = detector.explain_dataset(open_dataset(data, split), names, limit=limit)
+        explanation = Detector.load(model).explain_dataset(open_dataset(data, split), names, limit=limit)
     explanation.to_html(output)
     for finding in explanation.findings:
         console.print(f"- {finding}", soft_wrap=True, highlight=False)

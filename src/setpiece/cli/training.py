@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from setpiece.cli.app import DataFolder, app, console, unused
-from setpiece.errors import UsageError
+from setpiece.cli.app import app, console, unused
+from setpiece.errors import SetpieceError, UsageError
 
 if TYPE_CHECKING:
     from setpiece.training.result import TrainingResult
@@ -19,7 +19,9 @@ __all__ = ["demo", "train"]
 
 @app.command()
 def train(
-    data: DataFolder,
+    data: Annotated[
+        Path | None, typer.Argument(metavar="DATA", help="Folder of a data set: COCO, YOLO or Pascal VOC.")
+    ] = None,
     model: Annotated[
         str, typer.Option(help="What to start from: the name of a preset, or a checkpoint to fine-tune.")
     ] = "sprint-n",
@@ -47,7 +49,15 @@ def train(
         ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Images per step, over all processes; take fewer if memory runs out.")
+        int | None,
+        typer.Option(help="Images per step, over all processes. The learning rate of the recipe is made for its own."),
+    ] = None,
+    accumulate: Annotated[
+        int | None,
+        typer.Option(
+            help="Compute each step in so many shares, one after the other: less memory, the same gradient, a third "
+            "more time. Where memory runs out, a step is divided by itself.  \\[default: 1]"
+        ),
     ] = None,
     learning_rate: Annotated[
         float | None,
@@ -84,6 +94,9 @@ def train(
     evaluations: Annotated[
         int | None, typer.Option(help="Number of evaluations, evenly spread over the run.  \\[default: 10]")
     ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="End the run after so many evaluations in a row without a higher AP.")
+    ] = None,
     precision: Annotated[
         str | None,
         typer.Option(help="auto, bf16 or fp32: auto uses bfloat16 where the hardware has it.  \\[default: auto]"),
@@ -104,8 +117,19 @@ def train(
         int | None,
         typer.Option(help="Random seed. Runs that differ only in the seed show how much is chance.  \\[default: 0]"),
     ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CAPTURE", help="Train on nothing: compute the step again that a run captured when it diverged."
+        ),
+    ] = None,
 ) -> None:
     """Train a detector on a data set."""
+    if replay is not None:
+        _replay(replay)
+        return
+    if data is None:
+        raise UsageError("Say which data to train on: setpiece train DATA.")
     from setpiece.model.checkpoint import load_unless_preset
     from setpiece.training.config import resolve
     from setpiece.training.display import Display
@@ -125,6 +149,7 @@ def train(
         backbone=backbone,
         size=size,
         batch_size=batch_size,
+        accumulate=accumulate,
         learning_rate=learning_rate,
         backbone_learning_rate=backbone_learning_rate,
         weight_decay=weight_decay,
@@ -133,6 +158,7 @@ def train(
         balance=balance,
         queries=queries,
         evaluations=evaluations,
+        patience=patience,
         precision=precision,
         pretrained=pretrained,
         workers=workers,
@@ -142,6 +168,18 @@ def train(
     result = start_training(config, folder, checkpoint, resume=resume, display=Display(console))
     if os.environ.get("RANK", "0") == "0":
         _summarise(result, folder)
+
+
+def _replay(folder: Path) -> None:
+    from setpiece.training.replay import replay
+
+    done = replay(folder)
+    if done.differs:
+        console.print(f"On other software or another machine: {done.differs}.", soft_wrap=True, highlight=False)
+    said = f"In the run: {done.then}\nThis time:  {done.now or 'every number was finite.'}"
+    console.print(said, soft_wrap=True, highlight=False)
+    if done.now != done.then:
+        raise SetpieceError("The captured step did not come out as in the run.")
 
 
 @app.command()

@@ -17,6 +17,7 @@ from setpiece.data.dataset import Dataset
 from setpiece.data.items import EvalImages, Item, Orientations, TrainImages
 from setpiece.data.resize import normalise
 from setpiece.data.sampler import EpochSampler
+from setpiece.errors import LoadingError
 from setpiece.records import STRIDE, Batch, Images, InputSize, Targets
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Orientations",
     "TrainImages",
     "alike",
+    "batches_of",
     "collate",
     "eval_loader",
     "load_ahead",
@@ -125,6 +127,22 @@ def train_loader(
         persistent_workers=workers > 0,
         generator=torch.Generator(),  # or each epoch would draw a number from the global one
     )
+
+
+def batches_of(loader: DataLoader[Item]) -> Iterator[Batch]:
+    """The batches of a loader.
+
+    Raises:
+        LoadingError: one of its processes was killed.
+    """
+    try:
+        yield from loader  # type: ignore[misc]  # DataLoader is generic in what it reads, not in what it gives
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise LoadingError(
+            "A process that loads images was killed, perhaps since memory ran out: fewer --workers take less."
+        ) from error
 
 
 def load_ahead(batches: Iterable[T]) -> Iterator[T]:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import UInt8
 from torch import nn
 
-from setpiece.data.batching import alike, eval_loader
+from setpiece.data.batching import alike, batches_of, eval_loader
 from setpiece.data.dataset import Dataset
 from setpiece.errors import UsageError
 from setpiece.evaluation import sv
@@ -148,7 +148,7 @@ class Predictor:
             return list(zip(batch.image_ids.tolist(), found, strict=True))
 
         with _evaluating(self.checkpoint.model):
-            for found in in_threads(detect, loader, self.device):
+            for found in in_threads(detect, batches_of(loader), self.device):
                 yield from found
 
 

@@ -1,13 +1,15 @@
 """The folder of a run: which files it holds, and who may write into it.
 
 ```
-run.json         the settings of the run, and what its data held
+run.json         the settings of the run, what its data held, and what it was made with
 metrics.jsonl    one line per epoch: losses, learning rate, images per second, and COCO metrics where evaluated
 tensorboard/     the same as events
+capture/         the step at which training diverged, if it did: see `setpiece.runs.capture`
 pictures/        validation images: ground truth beside the predictions of the latest evaluation
 recording/       how the matching moved, for the report: see `setpiece.runs.recording_files`
 best/            model.safetensors, config.json, metrics.json: the EMA weights with the highest AP
 last/            the EMA weights of the latest evaluation, and training.pt: the state that --resume needs
+.lock            held by the process that writes here
 ```
 """
 
@@ -16,18 +18,23 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from setpiece.atomic import write_whole
 from setpiece.errors import OutputError, UsageError, WeightsError
+from setpiece.runs.provenance import provenance, what_differs
 
 __all__ = ["Contents", "RunFolder", "read_metrics", "write_metrics"]
 
 Contents = Mapping[str, Mapping[str, Any]]  # of a data set, by split
 
-CONTENTS = "contents"  # of the data, in run.json beside the settings
+CONTENTS, MADE_WITH = "contents", "made_with"  # of the data, and `provenance`: in run.json beside the settings
+LOCK = ".lock"
 RENAMED = {"near_weight": "one_to_many_weight"}  # settings in run.json by their former names
 
 
@@ -68,7 +75,27 @@ class RunFolder:
         runs = (cls(folder) for folder in (here, here.parent))
         return next((run for run in runs if run.settings.is_file()), None)
 
-    def create(self, settings: dict[str, Any], contents: Contents, *, resume: bool) -> None:
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from writing here, until this one ends or is killed.
+
+        Raises:
+            UsageError: another process writes here.
+            OutputError: the folder cannot be written to.
+        """
+        lock = FileLock(self.path / LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise UsageError(f"Another process is training into {self.path}: choose another --output.") from error
+        except OSError as error:
+            raise OutputError(f"{self.path} could not be locked ({error.strerror or error}).") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def create(self, settings: dict[str, Any], contents: Contents, *, resume: bool) -> str:
         """Make the folder of a new run, or check that the run to resume has the same settings and data.
 
         The data may have moved: what counts is what it holds.
@@ -77,6 +104,9 @@ class RunFolder:
             settings: ready for JSON.
             contents: of the data, by split: numbers of "images" and "objects", "classes" and "sha256".
             resume: continue the run in this folder, if there is one.
+
+        Returns:
+            In which versions and parts of the machine a resumed run differs from its beginning; empty where in none.
 
         Raises:
             UsageError: there is a run already, or the run to resume was started with other settings or data.
@@ -89,7 +119,7 @@ class RunFolder:
         if not self.settings.is_file():
             if self.path.exists() and (not self.path.is_dir() or self._holds_something()):
                 raise UsageError(f"{self.path} exists and is not a run: choose another --output.")
-            _write_json(self.settings, settings | {CONTENTS: contents})
+            _write_json(self.settings, settings | {CONTENTS: contents, MADE_WITH: provenance()})
         elif not resume:
             raise UsageError(f"{self.path} holds a run already: continue it with --resume or choose another --output.")
         else:
@@ -112,10 +142,13 @@ class RunFolder:
                 raise UsageError(
                     f"{self.path} was started with {changed} = {then[changed]}, not {settings[changed]}: {hint}."
                 )
+            return what_differs(then.get(MADE_WITH, {}), provenance())
+        return ""
 
     def _holds_something(self) -> bool:
-        # A run killed in its first moment leaves this one file.
-        return any(file.name != f".{self.settings.name}.unfinished" for file in self.path.iterdir())
+        # A run killed in its first moment leaves the first of these, and one that failed may leave the second.
+        ours = {f".{self.settings.name}.unfinished", LOCK}
+        return any(file.name not in ours for file in self.path.iterdir())
 
     def _read_settings(self) -> dict[str, Any]:
         try:
@@ -128,9 +161,13 @@ class RunFolder:
         """Whether there is a state to resume from."""
         return self.state.is_file()
 
+    def capture(self, process: int) -> Path:
+        """The folder of the step at which training diverged, as one of several processes keeps it."""
+        return self.path / (f"capture-{process}" if process else "capture")
+
     def forget(self) -> None:
-        """Remove the folder of a run that failed before it saved a state."""
-        if not self.begun():
+        """Remove the folder of a run that failed before it saved a state, and has no capture."""
+        if not self.begun() and not any(self.path.glob("capture*")):
             shutil.rmtree(self.path)
 
     def append_metrics(self, row: dict[str, Any]) -> None:

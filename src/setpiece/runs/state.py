@@ -28,6 +28,7 @@ class Position:
         step: optimiser steps done.
         seconds: of training so far.
         evaluated: how many of the evaluations planned for the run are done.
+        stale: how many of them, after the best one, had a lower AP.
         sums: of each loss over the batches of this epoch.
     """
 
@@ -36,6 +37,7 @@ class Position:
     step: int = 0
     seconds: float = 0.0
     evaluated: int = 0
+    stale: int = 0
     sums: dict[str, float] = field(default_factory=dict)
 
 

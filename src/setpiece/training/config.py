@@ -206,7 +206,12 @@ class TrainConfig(Recipe):
             ("top-k"); where None, see `choices.choose_queries`.
         seed: of the new weights, the order of the images, augmentation and dropout.
         workers: processes that load images ahead; `data.batching.loading_processes` where None.
+        accumulate: shares in which a step computes its batch, one after the other: more take less memory and a third
+            more time, and the gradient stays that of the whole batch, see `shares`. Where memory runs out, one process
+            takes more by itself.
         evaluations: how often the validation images are evaluated, evenly over the run.
+        patience: evaluations with a lower AP after the best one at which the run ends; never before its end where None.
+            The learning rate is then still high, so a shorter run is often the better choice.
         precision: "auto" takes bfloat16 where the processor or GPU computes in it.
         pretrained: start a preset from trained weights where there are some: those of the package, else the CNN from
             ImageNet weights.
@@ -221,7 +226,9 @@ class TrainConfig(Recipe):
     queries: PositiveInt | None = None
     seed: NonNegativeInt = 0
     workers: NonNegativeInt | None = None
+    accumulate: PositiveInt = 1
     evaluations: PositiveInt = 10
+    patience: PositiveInt | None = None
     precision: Precision = "auto"
     pretrained: bool = True
 

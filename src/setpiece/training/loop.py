@@ -8,7 +8,9 @@ uninterrupted one. (A run of a given number of minutes depends on the clock.)
 from __future__ import annotations
 
 import copy
+import signal
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -17,21 +19,33 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
+from torch.utils.data import DataLoader
 
-from setpiece.data.batching import EpochSampler, TrainImages, load_ahead, loading_processes, train_loader
+from setpiece.data.batching import (
+    EpochSampler,
+    Item,
+    TrainImages,
+    batches_of,
+    load_ahead,
+    loading_processes,
+    train_loader,
+)
 from setpiece.data.dataset import Dataset
-from setpiece.errors import NonFiniteCostError, WeightsError
+from setpiece.errors import LoadingError, NonFiniteCostError, NonFiniteError, StoppedError, WeightsError
 from setpiece.evaluation import CocoMetrics
 from setpiece.inference.evaluation import evaluate
 from setpiece.inference.predictor import Predictor
 from setpiece.model.checkpoint import Checkpoint, load, save
 from setpiece.records import Batch
 from setpiece.runs import recording_files
+from setpiece.runs.capture import Capture, write_capture
 from setpiece.runs.layout import RunFolder, read_metrics, write_metrics
+from setpiece.runs.provenance import provenance
 from setpiece.runs.state import Position, load_state, save_state
 from setpiece.training.config import TrainConfig
 from setpiece.training.display import Display, duration
 from setpiece.training.events import Events
+from setpiece.training.finite import likely_cause
 from setpiece.training.neighbours import Neighbours
 from setpiece.training.pictures import write_pictures
 from setpiece.training.recorder import Recorder
@@ -39,10 +53,12 @@ from setpiece.training.replicas import one_thread_per_operation
 from setpiece.training.result import TrainingResult
 from setpiece.training.schedule import Stopwatch, image_scale
 from setpiece.training.step import Stepper
+from setpiece.training.stopping import StopSignals
 
 __all__ = ["Trainer"]
 
 SAVE_SECONDS = 60.0  # a kill loses at most this much
+MOST_DEATHS = 3  # of loading processes in an epoch
 
 
 class Trainer:
@@ -83,7 +99,7 @@ class Trainer:
         self.predictor = Predictor(self.checkpoint, config.precision)
         by_device = loading_processes(accelerator.device, accelerator.num_processes)
         self.workers = by_device if config.workers is None else config.workers
-        self.loader = train_loader(images, self.sampler, checkpoint.mean, checkpoint.std, workers=self.workers)
+        self.loader = self._new_loader()
         self.position, self.watch, self.saved_at = Position(), Stopwatch(), 0.0
         # Where all of a run is in this process, and on its cores.
         whole = accelerator.device.type == "cpu" and accelerator.num_processes == 1 and self.workers == 0
@@ -92,35 +108,47 @@ class Trainer:
         self.best: TrainingResult | None = None
         self.recorder: Recorder | None = None  # of the main process, like the events
         self.events: Events | None = None
+        self.signals = StopSignals()
 
     def run(self) -> TrainingResult:
         """Train to the end, from the saved state if there is one.
 
         Raises:
             WeightsError: the saved state cannot be read, or is of another model.
-            NonFiniteCostError: the training diverged.
+            NonFiniteError: the training diverged; the step is captured, see `runs.capture`.
             OutputError: a file of the run cannot be written.
+            StoppedError: Ctrl-C or SIGTERM came; the state after the latest step is saved.
         """
         self.saved_at = time.monotonic()
         recorded = self._load_state()
         if self.accelerator.is_main_process:
-            self.folder.cut_metrics(self.position.step)
-            self.events = Events(self.folder.tensorboard, self.position.step)
-        with self.events or nullcontext():
+            self.folder.cut_metrics(self._recorded_step())
+            self.events = Events(self.folder.tensorboard, self._recorded_step())
+        with self.events or nullcontext(), self.signals:
             if self.accelerator.is_main_process:
                 self._start_recording(recorded)
             self.progress = self._measure_progress()
-            while self.progress < 1:
+            while self.progress < 1 and not self._is_stale():
                 self._epoch()
+                self._stop_if_asked()
+        if self.progress < 1:
+            count = self.position.stale
+            self.display.say(f"Ended at {self.progress:.0%}: {count} evaluations in a row brought no higher AP.")
         if self.neighbours is not None and (sentence := self.neighbours.sentence()):
             self.display.say(sentence)
         self.accelerator.wait_for_everyone()  # what the main process writes is there for all
         return self.best or TrainingResult(self.folder.last, self._copy(), None)
 
+    def _is_stale(self) -> bool:
+        return self.config.patience is not None and self.position.stale >= self.config.patience
+
+    def _recorded_step(self) -> int:
+        """The step at the end of the last whole epoch. What was written of later ones is written again."""
+        return self.position.step - self.position.batch
+
     def _start_recording(self, recorded: dict[str, Any] | None) -> None:
         """Go on with the recording of the saved state, or begin one."""
-        step = self.position.step
-        recording_files.cut(self.folder.recording, step)
+        recording_files.cut(self.folder.recording, self._recorded_step())
         self.recorder = Recorder.of_run(
             self.folder.recording,
             self.predictor,
@@ -133,7 +161,7 @@ class Trainer:
         if recorded is not None and self.recorder.goes_on():
             self.recorder.load_state_dict(recorded)
         else:
-            self.recorder.begin(self.position.epoch, step, self.watch.elapsed)
+            self.recorder.begin(self.position.epoch, self.position.step, self.watch.elapsed)
 
     def _measure_progress(self) -> float:
         if self.config.minutes is None:
@@ -150,18 +178,38 @@ class Trainer:
             progress = (self.position.epoch + batch / self.sampler.batches_per_epoch) / self.config.epochs
         return image_scale(progress, self.config.first_scale)
 
+    def _new_loader(self) -> DataLoader[Item]:
+        mean, std = self.checkpoint.mean, self.checkpoint.std
+        return train_loader(self.images, self.sampler, mean, std, workers=self.workers)
+
+    def _batches(self) -> Iterator[Batch]:
+        """The batches that are left of this epoch. Loading processes that were killed are replaced."""
+        deaths = 0
+        while True:
+            self.sampler.set_epoch(self.position.epoch, self.position.batch, self._image_scale)
+            try:
+                ahead = self.stepper.replicas is not None and self.workers == 0
+                yield from load_ahead(self.loader) if ahead else batches_of(self.loader)
+                return
+            except LoadingError as error:
+                deaths += 1
+                if deaths == MOST_DEATHS:
+                    raise
+                self.display.say(f"{error} Others take its place.")
+                self.loader = self._new_loader()
+
     def _epoch(self) -> None:
         position = self.position
-        self.sampler.set_epoch(position.epoch, position.batch, self._image_scale)
         started_at, seconds = position.batch, self.watch.elapsed
         self.stepper.model.train()
         replicas = self.stepper.replicas is not None
         self.watch.start()
         with one_thread_per_operation() if replicas else nullcontext():
-            for batch in load_ahead(self.loader) if replicas and self.workers == 0 else self.loader:
+            for batch in self._batches():
                 self._step(batch.to(self.accelerator.device))
                 if self.progress >= 1:
                     break  # no save here: the final state is saved after its evaluation, so a kill cannot skip that
+                self._stop_if_asked()
                 if time.monotonic() - self.saved_at > SAVE_SECONDS:
                     self.watch.pause()
                     self._save_state()
@@ -174,11 +222,15 @@ class Trainer:
         self._end_epoch({"images_per_second": round(rate, 1), "seconds": round(self.watch.elapsed, 1)})
 
     def _step(self, batch: Batch) -> None:
-        position = self.position
+        position, shares = self.position, self.stepper.shares.count
         try:
             step = self.stepper.step(batch, position.step, self.progress)
-        except NonFiniteCostError as error:
+        except NonFiniteError as error:
             raise self._diverged(error, batch) from error
+        if self.stepper.shares.count > shares:
+            self.display.say(
+                f"Memory ran out: each step is now computed in {self.stepper.shares.count} shares, one after the other."
+            )
         position.step += 1
         position.batch += 1
         for name, value in step.values.items():
@@ -188,11 +240,49 @@ class Trainer:
         self.progress = self._measure_progress()
         self._show()
 
-    def _diverged(self, error: NonFiniteCostError, batch: Batch) -> NonFiniteCostError:
-        image_id = int(batch.image_ids[error.index[1]])
-        name = next(example.path.name for example in self.images.examples if example.image_id == image_id)
-        return NonFiniteCostError(
-            f"Training diverged at step {self.position.step} on {name}. {error} A lower --learning-rate usually helps.",
+    def _stop_if_asked(self) -> None:
+        """Save and raise where a signal came, in whichever process."""
+        received = int(self.signals.received or 0)
+        if self.accelerator.num_processes > 1:
+            of_any = torch.tensor(received, device=self.accelerator.device)
+            torch.distributed.all_reduce(of_any, torch.distributed.ReduceOp.MAX)
+            received = int(of_any)
+        if self.progress >= 1 or not received:
+            return
+        self.watch.pause()
+        self._save_state()
+        self.accelerator.wait_for_everyone()  # before a process ends, and its launcher ends the one that saves
+        name = "Ctrl-C" if received == signal.SIGINT else signal.Signals(received).name
+        raise StoppedError(
+            f"{name} stopped this run after {self.position.step} steps, which are saved. To go on, give the same "
+            f"command with --resume --output {self.folder.path}",
+            received,
+        )
+
+    def _diverged(self, error: NonFiniteError, batch: Batch) -> NonFiniteError:
+        """Capture the step, and say where and why it may be."""
+        names = {example.image_id: example.path.name for example in self.images.examples}
+        files = [names[image_id] for image_id in batch.image_ids.tolist()]
+        where = files[error.index[1]] if isinstance(error, NonFiniteCostError) else f"a batch of {', '.join(files)}"
+        cause = likely_cause(self.stepper.trained, batch, self.config, bf16=self.stepper.bf16)
+        process = self.accelerator.process_index
+        folder = self.folder.capture(process)
+        capture = Capture(
+            settings=self.config.to_dict(),
+            batch=batch.to("cpu"),
+            files=files,
+            step=self.position.step,
+            progress=self.progress,
+            process=process,
+            error=str(error),
+            cause=cause,
+            made_with=provenance(),
+        )
+        save(replace(self.checkpoint, model=self.stepper.trained), folder)
+        write_capture(folder, capture, self.stepper.state_dict())
+        return type(error)(
+            f"Training diverged at step {self.position.step} on {where}. {error} {cause} The step is kept in {folder}: "
+            f"setpiece train --replay {folder} computes it again, and setpiece explain {folder} shows it.",
             error.index,
         )
 
@@ -245,8 +335,11 @@ class Trainer:
         )
         best = None if self.best is None else self.best.metrics
         if best is None or not best.AP >= metrics.AP:  # so that without objects, where AP is NaN, the latest is best
+            self.position.stale = 0
             self.best = TrainingResult(self.folder.best, self._copy(), metrics)
             self._save_checkpoint(self.folder.best, metrics)
+        elif metrics.AP < best.AP:  # not where it is equal: a resumed run may evaluate its best once more
+            self.position.stale += 1
         self._save_checkpoint(self.folder.last, metrics)
         if self.accelerator.is_main_process:
             write_pictures(self.predictor, valid, self.folder.pictures)

@@ -9,18 +9,22 @@ from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils.memory import release_memory, should_reduce_batch_size
 from torch import Tensor
 
 from setpiece.data.sampler import stable_seed
+from setpiece.errors import OutOfMemoryError
 from setpiece.inference.precision import autocast, uses_bf16
 from setpiece.model.backbones.named import synchronise_norms
 from setpiece.model.base import SetModel
 from setpiece.records import Batch, Losses, Outputs
 from setpiece.setloss import active_losses, auxiliary_losses, training_criterion
 from setpiece.training.config import TrainConfig
+from setpiece.training.finite import require_finite, require_finite_losses
 from setpiece.training.optimiser import make_ema, make_optimisers, scale_learning_rates, update_ema
 from setpiece.training.replicas import Replicas, replica_count
 from setpiece.training.schedule import learning_rate_factor
+from setpiece.training.shares import Shares
 
 __all__ = ["Step", "Stepper"]
 
@@ -52,19 +56,23 @@ class Stepper:
     """
 
     def __init__(self, model: SetModel, config: TrainConfig, accelerator: Accelerator, batch_size: int) -> None:
-        self.config, self.accelerator = config, accelerator
+        self.config, self.accelerator, self.process = config, accelerator, accelerator.process_index
         self.bf16 = uses_bf16(config.precision, accelerator.device)
         self.criterion = training_criterion(model.form)
         self.auxiliary = auxiliary_losses(config.one_to_many_weight)
         trained = copy.deepcopy(model).to(accelerator.device)
         trained.to(memory_format=torch.channels_last)
         self.ema = make_ema(trained, config.ema_decay)
+        self.shares = Shares(trained, config.accumulate)
         count = replica_count(trained, accelerator.device, batch_size, accelerator.num_processes)
+        count = 1 if config.accumulate > 1 else count
         self.replicas = Replicas(trained, count) if count > 1 else None
         optimisers = make_optimisers(trained, config, self.replicas.threads if self.replicas else None)
         together = accelerator.num_processes > 1 and accelerator.device.type == "cuda"
-        model, *self.optimisers = accelerator.prepare(synchronise_norms(trained) if together else trained, *optimisers)
-        self.trained = cast(SetModel, accelerator.unwrap_model(model))
+        prepared = accelerator.prepare(synchronise_norms(self.shares) if together else self.shares, *optimisers)
+        model, *self.optimisers = prepared
+        self.shares = cast(Shares, accelerator.unwrap_model(model))
+        self.trained = self.shares.module
         self.model = self.replicas or model
 
     @property
@@ -87,25 +95,68 @@ class Stepper:
 
         Raises:
             NonFiniteCostError: the model predicted NaN or infinity; the index says for which image of the batch.
+            NonFiniteError: a loss or a gradient is NaN or infinite, and the weights are as they were; or a weight is.
+            OutOfMemoryError: memory runs out, with one image at a time too where there is one process.
         """
         scale_learning_rates(self.optimisers, learning_rate_factor(step, progress, self.config.warmup_steps))
-        if self.replicas is None:  # they have no dropout, and the next batch is being drawn beside them
-            torch.manual_seed(stable_seed(self.config.seed, self.accelerator.process_index, step))
-        with autocast(self.accelerator.device, self.bf16):
-            pixels = batch.images.pixels.contiguous(memory_format=torch.channels_last)
-            outputs = self.model(pixels, batch.images.padding)
-        losses = self.criterion(outputs, batch.targets, self._mean)
-        added, auxiliary = active_losses(
-            self.auxiliary, progress, outputs, batch.targets, losses.match, self.criterion.weights, self._mean
-        )
-        self.accelerator.backward(losses.total + added)
-        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        while (computed := self._backward(batch, step, progress)) is None:
+            self._take_more_shares(len(batch.image_ids))
+        outputs, losses, total, auxiliary = computed
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        if not (total.isfinite() & norm.isfinite()):
+            require_finite_losses(losses.terms | auxiliary)
+            gradients = ((name, p.grad) for name, p in self.trained.named_parameters() if p.grad is not None)
+            require_finite("gradient", gradients)
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad()
+        self.require_finite_weights()
         update_ema(self.ema, self.trained, step)
         last_terms = {name: term[-1] for name, term in losses.terms.items()}
         return Step(outputs, losses, self._values({"loss": losses.total, **last_terms, **auxiliary}))
+
+    def _backward(
+        self, batch: Batch, step: int, progress: float
+    ) -> tuple[Outputs, Losses, Tensor, dict[str, Tensor]] | None:
+        """Predictions, the Hungarian loss, the sum of all losses and the auxiliary ones; the parameters have gradients.
+
+        None where memory ran out.
+        """
+        if self.replicas is None:  # they have no dropout, and the next batch is being drawn beside them
+            torch.manual_seed(stable_seed(self.config.seed, self.process, step))
+        try:
+            with autocast(self.accelerator.device, self.bf16):
+                pixels = batch.images.pixels.contiguous(memory_format=torch.channels_last)
+                outputs = self.model(pixels, batch.images.padding)
+            losses = self.criterion(outputs, batch.targets, self._mean)
+            added, auxiliary = active_losses(
+                self.auxiliary, progress, outputs, batch.targets, losses.match, self.criterion.weights, self._mean
+            )
+            total = losses.total + added
+            self.accelerator.backward(total)
+        except RuntimeError as error:
+            if not should_reduce_batch_size(error):
+                raise
+            return None
+        return outputs, losses, total, auxiliary
+
+    def _take_more_shares(self, images: int) -> None:
+        """Divide each step further, so that it takes less memory."""
+        if self.accelerator.num_processes > 1:  # the others wait for gradients that this one does not have
+            raise OutOfMemoryError(
+                "Memory ran out: divide each step with --accumulate 2 or more, or take fewer images."
+            )
+        if self.shares.count >= images:
+            raise OutOfMemoryError("Memory runs out with one image at a time: take a smaller --size.")
+        self.model, self.replicas = self.shares, None
+        self.shares.count = min(2 * self.shares.count, images)
+        for optimiser in self.optimisers:
+            optimiser.zero_grad()
+        release_memory()
+
+    def require_finite_weights(self) -> None:
+        """Raise NonFiniteError where a weight is NaN or infinite."""
+        require_finite("weight", self.trained.named_parameters())
 
     def _mean(self, x: Tensor) -> Tensor:
         """Over processes."""

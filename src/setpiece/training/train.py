@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -86,24 +87,26 @@ def train(
         kept = images.prepare(lambda done, total: display.show("decoding", done / total, f"{done} images"))
         if accelerator.is_main_process:
             splits = {part.split: fingerprint(part) for part in (dataset, valid) if part is not None}
-            run.create(config.to_dict(), splits, resume=resume)
-        accelerator.wait_for_everyone()
-        display.say(
-            f"Training {config.model} on {len(dataset.examples)} images with {len(dataset.classes)} classes "
-            f"({', '.join(dataset.classes[:8])}{' …' if len(dataset.classes) > 8 else ''}), images at up to "
-            f"{size.longest} px in training and {checkpoint.size.longest} px in evaluation and prediction."
-        )
-        display.say(
-            "Training time includes augmentation, but not "
-            + ("decoding the images once at the start, and not " if kept else "")
-            + "evaluation."
-        )
-        try:
-            return Trainer(config, accelerator, checkpoint, images, valid, run, display).run()
-        except SetpieceError:
-            if accelerator.is_main_process:
-                run.forget()
-            raise
+            if differs := run.create(config.to_dict(), splits, resume=resume):
+                display.say(f"This run goes on with other software or on another machine: {differs}.")
+        with run.locked() if accelerator.is_main_process else nullcontext():
+            accelerator.wait_for_everyone()
+            display.say(
+                f"Training {config.model} on {len(dataset.examples)} images with {len(dataset.classes)} classes "
+                f"({', '.join(dataset.classes[:8])}{' …' if len(dataset.classes) > 8 else ''}), images at up to "
+                f"{size.longest} px in training and {checkpoint.size.longest} px in evaluation and prediction."
+            )
+            display.say(
+                "Training time includes augmentation, but not "
+                + ("decoding the images once at the start, and not " if kept else "")
+                + "evaluation."
+            )
+            try:
+                return Trainer(config, accelerator, checkpoint, images, valid, run, display).run()
+            except SetpieceError:
+                if accelerator.is_main_process:
+                    run.forget()
+                raise
 
 
 def _require_settings_of(checkpoint: Checkpoint, config: TrainConfig) -> None:

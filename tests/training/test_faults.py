@@ -1,0 +1,214 @@
+"""What happens to a run: signals, kills, other processes."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from setpiece.data.batching import batches_of
+from setpiece.errors import LoadingError, StoppedError, UsageError
+from setpiece.runs.layout import RunFolder
+from setpiece.training import loop
+from setpiece.training.config import resolve
+from setpiece.training.display import Display
+from setpiece.training.start import start_training
+
+SETTINGS = {"size": 64, "batch_size": 4, "evaluations": 2, "precision": "fp32"}
+SPEED = ("images_per_second", "seconds")
+
+
+def rows(folder):
+    """The lines of metrics.jsonl without what depends on the clock."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name not in SPEED} for line in lines]
+
+
+def same_end(one, other):
+    assert rows(one) == rows(other)
+    for checkpoint in ("best", "last"):
+        weights = [load_file(run / checkpoint / "model.safetensors") for run in (one, other)]
+        assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(scenes, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    start_training(resolve(scenes, "detr-tiny", epochs=3, **SETTINGS), folder)
+    return folder
+
+
+class Signalling(Display):
+    """Raises a signal at a moment: "step" or "evaluating", after so many of them; and notes what is said."""
+
+    def __init__(self, moment, after, number):
+        super().__init__()
+        self.moment, self.left, self.number, self.said = moment, after, number, []
+
+    def step(self, *_):
+        self._come("step")
+
+    def evaluating(self, *_):
+        self._come("evaluating")
+
+    def say(self, text):
+        self.said.append(text)
+
+    def _come(self, moment):
+        if moment == self.moment:
+            self.left -= 1
+            if self.left == 0:
+                signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize(
+    ("moment", "after", "steps"), [("step", 6, 6), ("step", 8, 8), ("evaluating", 1, 8)], ids=lambda value: str(value)
+)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_a_signal_ends_a_run_with_its_state_saved(scenes, uninterrupted, tmp_path, moment, after, steps, number):
+    config = resolve(scenes, "detr-tiny", epochs=3, **SETTINGS)
+    name = "Ctrl-C" if number == signal.SIGINT else number.name
+    before = signal.getsignal(number)
+    with pytest.raises(
+        StoppedError, match=rf"^{name} stopped this run after {steps} steps.*--resume --output "
+    ) as stop:
+        start_training(config, tmp_path / "run", display=Signalling(moment, after, number))
+    assert stop.value.exit_code == 128 + number
+    assert signal.getsignal(number) is before
+    assert RunFolder(tmp_path / "run").begun()
+    start_training(config, tmp_path / "run", resume=True)
+    same_end(tmp_path / "run", uninterrupted)
+
+
+def test_a_signal_in_the_last_evaluation_does_not_undo_a_finished_run(scenes, uninterrupted, tmp_path):
+    config = resolve(scenes, "detr-tiny", epochs=3, **SETTINGS)
+    start_training(config, tmp_path / "run", display=Signalling("evaluating", 2, signal.SIGTERM))
+    same_end(tmp_path / "run", uninterrupted)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "Ctrl-C"])
+def test_the_command_says_how_to_go_on_and_ends_with_the_exit_code_of_a_shell(scenes, tmp_path, number, code):
+    command = [sys.executable, "-m", "setpiece.cli", "train", str(scenes), "--model", "detr-tiny", "--epochs", "999"]
+    command += ["--size", "64", "--batch-size", "4", "--evaluations", "1", "--output", str(tmp_path / "run")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        while not list((tmp_path / "run" / "recording").glob("epoch-000002*")) and process.poll() is None:
+            pass
+        process.send_signal(number)
+        said = process.stderr.read()
+    assert process.returncode == code
+    assert said.strip().endswith(f"with --resume --output {tmp_path / 'run'}")
+    assert "Error" not in said
+    assert "Traceback" not in said
+
+
+def test_a_run_killed_at_random_moments_ends_as_one_that_was_not(scenes, tmp_path):
+    script = str(Path(__file__).with_name("killed_runs.py"))
+    command = [sys.executable, script, str(scenes), str(tmp_path), "6", "0"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("6 kills")
+    killed = list(tmp_path.glob("killed-*"))
+    assert killed
+    for run in killed:
+        same_end(run, tmp_path / "whole")
+        assert not list(run.rglob("*.unfinished"))
+
+
+def test_two_processes_cannot_train_into_one_folder(scenes, tmp_path):
+    config = resolve(scenes, "detr-tiny", epochs=1, **SETTINGS)
+    run = RunFolder(tmp_path / "run")
+    start_training(config, run.path)
+    context = multiprocessing.get_context("spawn")
+    held, done = context.Event(), context.Event()
+    process = context.Process(target=hold, args=(run.path, held, done))
+    process.start()
+    assert held.wait(60)
+    with pytest.raises(UsageError, match=r"^Another process is training into \S+run: choose another --output\.$"):
+        start_training(config, run.path, resume=True)
+    done.set()
+    process.join()
+    start_training(config, run.path, resume=True)
+
+
+def hold(folder, held, done):
+    with RunFolder(folder).locked():
+        held.set()
+        done.wait(60)
+
+
+def test_loading_processes_that_are_killed_are_replaced(scenes, uninterrupted, tmp_path):
+    class Killing(Signalling):
+        def step(self, *_):
+            self.left -= 1
+            if self.left == 0:
+                os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+
+    display = Killing("step", 5, signal.SIGKILL)
+    start_training(resolve(scenes, "detr-tiny", epochs=3, workers=1, **SETTINGS), tmp_path / "run", display=display)
+    assert [line for line in display.said if "killed" in line] == [
+        "A process that loads images was killed, perhaps since memory ran out: fewer --workers take less. "
+        "Others take its place."
+    ]
+    same_end(tmp_path / "run", uninterrupted)
+
+
+def test_a_loader_whose_process_was_killed_says_so_in_a_sentence():
+    class Dying(torch.utils.data.Dataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, _):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(LoadingError, match="A process that loads images was killed"):
+        list(batches_of(torch.utils.data.DataLoader(Dying(), num_workers=1)))
+
+
+def test_patience_ends_a_run_after_evaluations_without_a_higher_ap(scenes, tmp_path, monkeypatch):
+    config = resolve(scenes, "detr-tiny", epochs=6, patience=2, **SETTINGS | {"evaluations": 6})
+    aps = iter([0.3, 0.2, 0.4, 0.3, 0.1, 0.9])  # the third is the best, and two that are lower follow
+    evaluate = loop.evaluate
+
+    def measured(*args, **kwargs):
+        return replace(evaluate(*args, **kwargs), AP=next(aps))
+
+    monkeypatch.setattr(loop, "evaluate", measured)
+    display = Signalling("never", 0, signal.SIGTERM)
+    result = start_training(config, tmp_path / "run", display=display)
+    assert result.metrics.AP == 0.4
+    assert [row["AP"] for row in rows(tmp_path / "run")] == [0.3, 0.2, 0.4, 0.3, 0.1]
+    assert "Ended at 83%: 2 evaluations in a row brought no higher AP." in display.said
+    again = start_training(config, tmp_path / "run", resume=True)
+    assert again.metrics.AP == 0.4
+    assert len(rows(tmp_path / "run")) == 5
+
+
+def test_a_run_records_what_it_was_made_with_and_says_when_that_changed(scenes, tmp_path):
+    config = resolve(scenes, "detr-tiny", epochs=1, **SETTINGS)
+    start_training(config, tmp_path / "run")
+    settings = tmp_path / "run" / "run.json"
+    recorded = json.loads(settings.read_text())
+    made_with = recorded["made_with"]
+    assert made_with["versions"]["torch"] == torch.__version__
+    assert made_with["machine"]["cores"] == os.cpu_count()
+    assert Path(sys.argv[0]).name in made_with["command"]
+    assert recorded["contents"]["train"]["images"] == 16
+    made_with["versions"]["torch"] = "1.0"
+    settings.write_text(json.dumps(recorded))
+    display = Signalling("never", 0, signal.SIGTERM)
+    start_training(config, tmp_path / "run", resume=True, display=display)
+    said = f"This run goes on with other software or on another machine: torch 1.0 then, {torch.__version__} now."
+    assert said in display.said
+
+
+def test_the_same_seed_gives_the_same_run_to_the_bit(scenes, tmp_path):
+    config = resolve(scenes, "sprint-n", epochs=2, **SETTINGS)
+    for name in ("one", "other"):
+        start_training(config, tmp_path / name)
+    same_end(tmp_path / "one", tmp_path / "other")
