@@ -21,7 +21,7 @@ from setpiece.errors import DataError
     ("box_xywh", "kind", "kept_xyxy"),
     [
         ([5, 5, 0, 9], Defect.ZERO_SIZE_BOX, []),
-        ([5, 5, 9, -2], Defect.ZERO_SIZE_BOX, []),
+        ([5, 5, 9, -2], Defect.SWAPPED_BOX, []),
         ([float("nan"), 5, 9, 9], Defect.NOT_FINITE_BOX, []),
         ([5, 5, None, 9], Defect.NOT_FINITE_BOX, []),
         ([5, 5, float("inf"), 9], Defect.NOT_FINITE_BOX, []),

@@ -195,7 +195,7 @@ def test_a_run_records_what_it_was_made_with_and_says_when_that_changed(scenes, 
     settings = tmp_path / "run" / "run.json"
     recorded = json.loads(settings.read_text())
     made_with = recorded["made_with"]
-    assert made_with["versions"]["torch"] == torch.__version__
+    assert made_with["versions"]["torch"] == str(torch.__version__)
     assert made_with["machine"]["cores"] == os.cpu_count()
     assert Path(sys.argv[0]).name in made_with["command"]
     assert recorded["contents"]["train"]["images"] == 16

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from setpiece.cli.app import DataFolder, app, console, require_writable
+from setpiece.errors import UsageError
 
 if TYPE_CHECKING:
     from setpiece.data.checks import Examination, Finding
@@ -34,13 +35,23 @@ def doctor(
     strict: Annotated[bool, typer.Option("--strict", help="End with 1 for warnings, too.")] = False,
     only: Annotated[
         list[str] | None,
-        typer.Option(help="Run these checks alone: files, boxes, classes, splits, images, or one as boxes.small."),
+        typer.Option(
+            help="Run these checks alone: files, boxes, classes, splits, images, labels or one as boxes.small."
+        ),
     ] = None,
     skip: Annotated[list[str] | None, typer.Option(help="Leave these checks out.")] = None,
     fix: Annotated[
         Path | None,
         typer.Option(metavar="OUT", help="Write a repaired copy into this folder, with a log of each change."),
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Also look for label errors: what this detector contradicts. A run, a checkpoint, or a preset, which "
+            "is trained on each half of the images to judge the other."
+        ),
+    ] = None,
+    minutes: Annotated[float, typer.Option(help="Length of each of the two trainings of a preset.")] = 3.0,
     html: Annotated[
         Path | None, typer.Option(help="Also write a page with pictures: one HTML file that needs nothing else.")
     ] = None,
@@ -49,6 +60,7 @@ def doctor(
     """Say what is wrong with a data set, or unusual. Ends with 1 if something is wrong."""
     from setpiece.atomic import write_whole
     from setpiece.data.checks import Settings, Severity, examine
+    from setpiece.data.checks.examination import chosen_kinds
     from setpiece.data.checks.page import as_json, page_payload
     from setpiece.data.checks.repaired import LOG, refuse_target, write_repaired
     from setpiece.model.presets import presets
@@ -71,6 +83,8 @@ def doctor(
             fast=fast,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
+    if model is not None:
+        found = _with_label_errors(found, model, minutes, chosen_kinds(only or (), skip or ()))
     if json_file is not None:
         write_whole(json_file, json.dumps(as_json(found), indent=1) + "\n")
     if html is not None:
@@ -82,6 +96,32 @@ def doctor(
     worst = found.worst()
     if worst is not None and worst <= (Severity.WARNING if strict else Severity.ERROR):
         raise typer.Exit(1)
+
+
+def _with_label_errors(found: Examination, model: str, minutes: float, kinds: set[str]) -> Examination:
+    """What a detector contradicts beside what was found."""
+    from setpiece.data.checks.examination import with_findings
+    from setpiece.inference.label_errors import label_findings, suspects
+    from setpiece.inference.predictor import Predictor
+    from setpiece.model.checkpoint import load_unless_preset
+    from setpiece.training.config import resolve
+    from setpiece.training.display import Display
+    from setpiece.training.folds import out_of_fold
+
+    splits = dict(found.survey.splits)
+    contradicted = {split: [] for split in splits}
+    checkpoint = load_unless_preset(model)
+    if checkpoint is None:
+        if "train" not in splits:
+            raise UsageError(f"{found.root} has no train split to train {model} on: give a detector that is trained.")
+        config = resolve(found.root, model, minutes=minutes, evaluations=1)
+        for checkpoint, unseen in out_of_fold(config, splits.pop("train"), Display(console)):
+            contradicted["train"] += suspects(Predictor(checkpoint), unseen)
+    assert checkpoint is not None
+    for split, dataset in splits.items():
+        contradicted[split] += suspects(Predictor(checkpoint), dataset)
+    findings = [each for split, of_split in contradicted.items() for each in label_findings(of_split, split)]
+    return with_findings(found, [each for each in findings if each.check in kinds])
 
 
 def _show(found: Examination) -> None:

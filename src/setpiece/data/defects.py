@@ -68,7 +68,12 @@ class Defect(Enum):
         "images that are listed twice",
         "read once, with the annotations of both",
     )
-    ZERO_SIZE_BOX = ("box of zero or negative size", "boxes of zero or negative size", "dropped")
+    ZERO_SIZE_BOX = ("box of zero size", "boxes of zero size", "dropped")
+    SWAPPED_BOX = (
+        "box whose corners are swapped: a negative width or height",
+        "boxes whose corners are swapped: a negative width or height",
+        "dropped",
+    )
     NOT_FINITE_BOX = (
         "box with a coordinate that is not a number",
         "boxes with coordinates that are not numbers",
@@ -133,7 +138,7 @@ class Defects:
         >>> defects.add(Defect.ZERO_SIZE_BOX, "cell.jpg, annotation 7, box (5, 5) to (5, 9)")
         >>> defects.add(Defect.ZERO_SIZE_BOX, "cell.jpg, annotation 8, box (2, 3) to (2, 3)")
         >>> print(*defects.summary(), sep="\\n")
-        2 boxes of zero or negative size: dropped (for example cell.jpg, annotation 7, box (5, 5) to (5, 9))
+        2 boxes of zero size: dropped (for example cell.jpg, annotation 7, box (5, 5) to (5, 9))
     """
 
     places: dict[Defect, list[Place]] = field(default_factory=dict)

@@ -138,8 +138,9 @@ def _inside(
     left, top, right, bottom = box.corners
     if image.normalised:
         left, top, right, bottom = left * width, top * height, right * width, bottom * height
-    if right - left < NEGLIGIBLE or bottom - top < NEGLIGIBLE:
-        defects.add(Defect.ZERO_SIZE_BOX, _where(box, image))
+    if min(right - left, bottom - top) < NEGLIGIBLE:
+        swapped = min(right - left, bottom - top) < -NEGLIGIBLE
+        defects.add(Defect.SWAPPED_BOX if swapped else Defect.ZERO_SIZE_BOX, _where(box, image))
         return None
     clipped = max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
     if clipped[2] - clipped[0] < NEGLIGIBLE or clipped[3] - clipped[1] < NEGLIGIBLE:

@@ -29,7 +29,7 @@ def provenance() -> dict[str, Any]:
         "command": shlex.join(sys.argv),
         "versions": {
             "python": platform.python_version(),
-            "torch": torch.__version__,  # names the build, as +cu130, which the package's own metadata leave out
+            "torch": str(torch.__version__),  # names the build, as +cu130, which the package's own metadata leave out
             **{name: _version(name) for name in ("setpiece", "torchvision", "numpy", "pillow", "scipy")},
         },
         "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count(), "gpu": gpu},

@@ -25,9 +25,7 @@ def test_there_is_a_line_for_each_severity_with_counts_and_an_example(tmp_path):
     boxes += [("cat", (30.0, 30.0, 30.0, 50.0)), ("cat", (30.0, 30.0, 30.0, 52.0)), ("dog", (70.0, 2.0, 120.0, 25.0))]
     data.splits["valid"][0].boxes = []
     errors, warnings, notes = lines_of(data, tmp_path)
-    assert errors.startswith(
-        "Wrong in the data: train: 2 boxes of zero or negative size: dropped (for example train4.jpg"
-    )
+    assert errors.startswith("Wrong in the data: train: 2 boxes of zero size: dropped (for example train4.jpg")
     assert warnings.startswith("Doubtful in the data: train: 1 box partly outside its image: clipped")
     assert notes == "Handled in the data: valid: 1 image without objects: kept as background (for example valid25.jpg)."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import zlib
 from pathlib import Path
 
@@ -151,6 +152,27 @@ def listed_without_file(data, layout):
     data.after.append(lambda root: data.file(root, layout, "train", data.splits["train"][3]).unlink())
 
 
+def with_annotations(change):
+    """The annotations of train4.jpg in a file whose bytes are changed."""
+
+    def plant(data, layout):
+        name = {
+            "coco": "train/_annotations.coco.json",
+            "yolo": "labels/train/train4.txt",
+            "voc": "Annotations/train4.xml",
+        }[layout]
+        data.after.append(lambda root: (root / name).write_bytes(change((root / name).read_bytes())))
+
+    return plant
+
+
+def name_as(in_json, in_xml):
+    """Another name for train4.jpg."""
+    return lambda content: content.replace(b'"train4.jpg"', b'"' + in_json + b'"').replace(
+        b">train4.jpg", b">" + in_xml
+    )
+
+
 PLANTS = {
     "files.missing": (listed_without_file, {"coco", "voc"}),
     "files.labels-without-image": (listed_without_file, {"yolo"}),
@@ -163,7 +185,12 @@ PLANTS = {
         lambda data, _: data.after.append(lambda root: (root / "Annotations" / "train4.xml").unlink()),
         {"voc"},
     ),
+    "files.byte-order-mark": with_annotations(lambda content: codecs.BOM_UTF8 + content),
+    "files.line-ends": with_annotations(lambda content: content + b"\r\n"),
+    "files.backslashes": (with_annotations(name_as(b"train\\\\train4.jpg", b"train\\train4.jpg")), {"coco", "voc"}),
+    "files.absolute": (with_annotations(name_as(b"/old/train4.jpg", b"/old/train4.jpg")), {"coco", "voc"}),
     "boxes.zero-size": with_box((30.0, 30.0, 30.0, 50.0)),
+    "boxes.swapped": with_box((50.0, 30.0, 30.0, 50.0)),
     "boxes.not-finite": with_box((float("nan"), 30.0, 50.0, 50.0)),
     "boxes.outside": with_box((200.0, 10.0, 240.0, 50.0)),
     "boxes.sticking-out": with_box((70.0, 2.0, 120.0, 25.0)),
@@ -252,6 +279,7 @@ ELSEWHERE = {  # what the tests of the readers plant, and tests below
     *("splits.none", "boxes.outlines", "boxes.crowds", "boxes.difficult"),
     *("images.not-turned", "images.dark", "images.floating"),
     *("files.refused", "classes.not-in-test", "classes.numbers", "classes.imbalance", "images.undecodable"),
+    *("labels.class", "labels.unseen", "labels.missing", "labels.off"),  # of inference.label_errors
 }
 
 

@@ -49,7 +49,7 @@ def test_it_reads_as_the_original_does_and_nothing_is_left_to_repair(tmp_path, l
     log = (tmp_path / "repaired" / "changes.txt").read_text().splitlines()
     assert len(log) == lines == 4
     for change in (
-        "zero or negative size: dropped",
+        "zero size: dropped",
         "clipped",
         "there twice: one is kept",
         "unreadable image: left out",

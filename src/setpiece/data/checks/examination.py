@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from setpiece.data.checks import boxes, classes, files, pixels, splits
+from setpiece.data.checks import boxes, classes, files, pixels, splits, texts
 from setpiece.data.checks.finding import Finding, Severity
 from setpiece.data.checks.kinds import FAMILIES, KINDS, OF_PIXELS
 from setpiece.data.checks.survey import Progress, Settings, Survey, look_at, survey
 from setpiece.errors import UsageError
 
-__all__ = ["Examination", "examine", "findings_of"]
+__all__ = ["Examination", "chosen_kinds", "examine", "findings_of", "with_findings"]
 
 Check = Callable[[Survey, Settings], Iterator[Finding]]
 
-# What runs, in this order, each with the family that it is of.
+# What runs, in this order, each with the family that it is of. The first look at what was read, the others at files.
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("files", files.readers),
     ("boxes", boxes.shapes),
@@ -31,6 +31,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("splits", pixels.of_one_photo),
     ("images", pixels.shapes),
 )
+CHECKS_OF_TEXTS: tuple[tuple[str, Check], ...] = (("files", texts.forms),)
 CHECKS_OF_PIXELS: tuple[tuple[str, Check], ...] = (
     ("images", pixels.undecodable),
     ("images", pixels.of_one_colour),
@@ -86,24 +87,38 @@ def examine(
         UsageError: there is no such folder, or no such check.
         DataError: no data set is recognised.
     """
-    for name in (*only, *skip):
-        if name not in KINDS and name not in FAMILIES:
-            raise UsageError(f"There are no checks {name!r}: name a family, {', '.join(FAMILIES)}, or a kind of it.")
-    kinds = {kind for kind in KINDS if (not only or _among(kind, only)) and not _among(kind, skip)}
+    kinds = chosen_kinds(only, skip)
     of_data = survey(root, progress)
     if not fast and kinds & OF_PIXELS:
         of_data = look_at(of_data, progress)
     # A split that is refused, and a check that fails, leave open what else there is: they are always said.
     families = {kind.split(".")[0] for kind in kinds}
     said = kinds | {"files.refused"} | {f"{family}.failed" for family in families}
-    wanted = [found for found in findings_of(of_data, settings) if found.check in said]
+    checks = CHECKS + CHECKS_OF_TEXTS + (CHECKS_OF_PIXELS if of_data.looks else ())
+    wanted = [found for found in findings_of(of_data, settings, checks) if found.check in said]
     images = {split: len(dataset.examples) for split, dataset in of_data.splits.items()}
     return Examination(root, images, tuple(wanted), of_data)
 
 
-def findings_of(survey: Survey, settings: Settings) -> list[Finding]:
-    """What all checks find, the worst first; those of pixels where pixels were looked at."""
-    checks = CHECKS + CHECKS_OF_PIXELS if survey.looks else CHECKS
+def chosen_kinds(only: Sequence[str] = (), skip: Sequence[str] = ()) -> set[str]:
+    """The names of `KINDS` that are looked for, see `examine`.
+
+    Raises:
+        UsageError: there is no such check.
+    """
+    for name in (*only, *skip):
+        if name not in KINDS and name not in FAMILIES:
+            raise UsageError(f"There are no checks {name!r}: name a family, {', '.join(FAMILIES)}, or a kind of it.")
+    return {kind for kind in KINDS if (not only or _among(kind, only)) and not _among(kind, skip)}
+
+
+def with_findings(found: Examination, more: Sequence[Finding]) -> Examination:
+    """The same with more findings, in order."""
+    return replace(found, findings=tuple(sorted([*found.findings, *more], key=lambda each: each.severity)))
+
+
+def findings_of(survey: Survey, settings: Settings, checks: Sequence[tuple[str, Check]] = CHECKS) -> list[Finding]:
+    """What some checks find, the worst first."""
     findings = [found for family, check in checks for found in _run(family, check, survey, settings)]
     return sorted(findings, key=lambda found: found.severity)
 

@@ -30,6 +30,7 @@ RULES: dict[Defect, tuple[str, Severity, str]] = {
     Defect.UNLISTED_IMAGE: ("files.unlisted", WARNING, "add them to the annotations, also if they show no object"),
     Defect.REPEATED_IMAGE: ("files.repeated", WARNING, "list each image once"),
     Defect.ZERO_SIZE_BOX: ("boxes.zero-size", ERROR, "draw them again, or delete them"),
+    Defect.SWAPPED_BOX: ("boxes.swapped", ERROR, "swap them, or draw them again"),
     Defect.NOT_FINITE_BOX: ("boxes.not-finite", ERROR, "draw them again, or delete them"),
     Defect.OUTSIDE_BOX: ("boxes.outside", ERROR, "draw them again, or delete them; was the image changed since?"),
     Defect.CLIPPED_BOX: (

@@ -6,11 +6,15 @@ from setpiece.data.checks.files import RULES
 
 __all__ = ["FAMILIES", "KINDS", "OF_PIXELS"]
 
-FAMILIES = ("files", "boxes", "classes", "splits", "images")  # the parts of the names before the dot
+FAMILIES = ("files", "boxes", "classes", "splits", "images", "labels")  # the parts of the names before the dot
 
 KINDS: dict[str, str] = {
     "files.refused": "a split that cannot be read, and why",
     **{check: kind.plural for kind, (check, _, _) in RULES.items()},
+    "files.byte-order-mark": "annotation files that begin with a byte order mark",
+    "files.line-ends": "annotation files with the line ends of Windows",
+    "files.backslashes": "names of images or folders with backslashes",
+    "files.absolute": "names of images or folders that are absolute paths",
     "boxes.one-pixel": "boxes with a side of one pixel or less",
     "boxes.sliver": "boxes that are far longer than wide",
     "boxes.whole-image": "boxes of the whole image",
@@ -39,6 +43,10 @@ KINDS: dict[str, str] = {
     "images.one-colour": "images of one colour",
     "images.copies": "the same image file twice in a split",
     "images.alike": "images that look nearly alike in one split",
+    "labels.class": "labels of which a detector says that they are another class",
+    "labels.unseen": "labels where a detector sees nothing",
+    "labels.missing": "objects that a detector is sure of and nobody has labelled",
+    "labels.off": "boxes that are far from where a detector sees the object",
 }
 
 # Those that need every pixel.
