@@ -4,10 +4,8 @@ import copy
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import pytest
@@ -165,19 +163,6 @@ def test_a_trainer_that_does_not_run_yet_changes_no_file(scenes, growing, tmp_pa
     images = TrainImages(dataset, InputSize(64, 64))
     loop.Trainer(config, Accelerator(), checkpoint, images, valid, RunFolder(tmp_path / "run"), Display())
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
-
-
-def test_a_run_killed_by_the_system_resumes_to_the_same_end(scenes, uninterrupted, tmp_path):
-    command = [sys.executable, "-m", "setpiece.cli", "train", str(scenes), "--model", "detr-tiny", "--epochs", "3"]
-    command += ["--size", "64", "--batch-size", "4", "--evaluations", "2", "--precision", "fp32"]
-    command += ["--output", str(tmp_path / "run"), "--resume"]
-    environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        while not (tmp_path / "run" / "last" / "training.pt").exists() and process.poll() is None:
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    assert rows(tmp_path / "run") == rows(uninterrupted)
 
 
 def test_two_processes_train_as_one_on_the_same_global_batch(scenes, tmp_path):

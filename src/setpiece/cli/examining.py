@@ -101,7 +101,7 @@ def doctor(
 def _with_label_errors(found: Examination, model: str, minutes: float, kinds: set[str]) -> Examination:
     """What a detector contradicts beside what was found."""
     from setpiece.data.checks.examination import with_findings
-    from setpiece.inference.label_errors import label_findings, suspects
+    from setpiece.inference.label_errors import Suspect, label_findings, suspects
     from setpiece.inference.predictor import Predictor
     from setpiece.model.checkpoint import load_unless_preset
     from setpiece.training.config import resolve
@@ -109,7 +109,7 @@ def _with_label_errors(found: Examination, model: str, minutes: float, kinds: se
     from setpiece.training.folds import out_of_fold
 
     splits = dict(found.survey.splits)
-    contradicted = {split: [] for split in splits}
+    contradicted: dict[str, list[Suspect]] = {split: [] for split in splits}
     checkpoint = load_unless_preset(model)
     if checkpoint is None:
         if "train" not in splits:

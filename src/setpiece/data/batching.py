@@ -136,7 +136,7 @@ def batches_of(loader: DataLoader[Item]) -> Iterator[Batch]:
         LoadingError: one of its processes was killed.
     """
     try:
-        yield from loader  # type: ignore[misc]  # DataLoader is generic in what it reads, not in what it gives
+        yield from loader
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker"):
             raise

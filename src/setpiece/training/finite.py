@@ -36,7 +36,7 @@ def require_finite(what: str, named: Iterable[tuple[str, Tensor]]) -> None:
         setpiece.errors.NonFiniteError: The weight of head.bias is nan (in 1 of 2 tensors).
     """
     names, tensors = zip(*named, strict=True)
-    norms = torch.stack(torch._foreach_norm(tensors, float("inf")))  # type: ignore[arg-type]
+    norms = torch.stack(torch._foreach_norm(tensors, float("inf")))
     if norms.isfinite().all():
         return
     wrong = (~norms.isfinite()).nonzero().flatten().tolist()

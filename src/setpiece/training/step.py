@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from accelerate import Accelerator
 from accelerate.utils.memory import release_memory, should_reduce_batch_size
-from torch import Tensor
+from torch import Tensor, nn
 
 from setpiece.data.sampler import stable_seed
 from setpiece.errors import OutOfMemoryError
@@ -73,7 +73,7 @@ class Stepper:
         model, *self.optimisers = prepared
         self.shares = cast(Shares, accelerator.unwrap_model(model))
         self.trained = self.shares.module
-        self.model = self.replicas or model
+        self.model: nn.Module = self.replicas or model
 
     @property
     def ema_model(self) -> SetModel:
