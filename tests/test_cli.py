@@ -406,3 +406,74 @@ def test_a_command_that_does_not_exist_is_a_usage_error(setpiece):
     done = setpiece("trian")
     assert done.code == 2
     assert "trian" in done.err
+
+
+def test_a_step_that_diverged_is_computed_again_and_shown(setpiece, small_scenes):
+    diverging = ("--learning-rate", "1e12", "--from-scratch", *QUICK)
+    failed = setpiece("train", small_scenes, "--model", "sprint-n", "--output", "run", *diverging)
+    assert failed.code == 1
+    assert (
+        "setpiece train --replay run/capture computes it again, and setpiece explain run/capture shows it" in failed.err
+    )
+    again = setpiece("train", "--replay", "run/capture")
+    assert again.code == 0
+    then, now = (line.split(": ", 1)[1].strip() for line in again.out.splitlines())
+    assert then == now
+    assert then in failed.err
+    assert setpiece("explain", "run/capture", "--output", "shown.html").code == 0
+    assert os.path.getsize("shown.html") > 10_000
+    assert setpiece("train", "--replay", "run").err.startswith("Error: run is no capture")
+    assert setpiece("train").code == 2
+
+
+def test_label_errors_are_looked_for_by_detectors_that_have_not_seen_the_images(setpiece, small_scenes):
+    asked = ("--model", "detr-tiny", "--minutes", "0.01", "--size", "64", "--only", "labels", "--json", "found.json")
+    done = setpiece("doctor", small_scenes, *asked)
+    assert done.code == 0, done.err
+    with open("found.json", encoding="utf-8") as file:
+        checks = {finding["check"] for finding in json.load(file)["findings"]}
+    assert checks == {"labels.unseen"}  # a detector of a second sees nothing
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--only", "labels"), "The checks of labels need a detector: give one with --model"),
+        (("--only", "boxes", "--model", "sprint-n"), "--model is for the checks of labels, and these are left out"),
+        (("--model", "nowhere"), "nowhere"),
+    ],
+)
+def test_what_does_not_go_together_is_said_before_the_images_are_looked_at(setpiece, small_scenes, arguments, said):
+    done = setpiece("doctor", small_scenes, *arguments)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_a_detector_of_other_classes_is_a_finding_beside_the_others(setpiece, small_scenes, tmp_path):
+    save(create("detr-tiny", ["another"], shortest=64), tmp_path / "other")
+    done = setpiece("doctor", small_scenes, "--model", "other", "--json", "found.json")
+    assert done.code == 1
+    with open("found.json", encoding="utf-8") as file:
+        findings = json.load(file)["findings"]
+    assert findings[0]["check"] == "labels.failed"
+    assert "does not know" in findings[0]["what"]
+    assert len(findings) > 1
+
+
+def test_an_evaluation_says_how_sure_it_is_and_writes_a_page(setpiece, small_scenes, checkpoint):
+    done = setpiece("eval", checkpoint, small_scenes, "--report", "page.html", "--json", "numbers.json")
+    assert done.code == 0, done.err
+    assert "missed" in done.out
+    with open("numbers.json", encoding="utf-8") as file:
+        numbers = json.load(file)
+    assert numbers["errors"].keys() == {"classification", "localisation", "both", "duplicate", "background", "missed"}
+    assert os.path.getsize("page.html") > 10_000
+
+
+def test_thresholds_are_a_number_auto_or_those_of_classes(setpiece, small_scenes, checkpoint):
+    image = next(small_scenes.glob("valid/*.png"))
+    assert setpiece("predict", checkpoint, image, "--threshold", f"{scenes_module.CLASSES[0]}=0.1").code == 0
+    done = setpiece("predict", checkpoint, image, "--threshold", "auto")
+    assert (done.code, "has no thresholds of its own" in done.err) == (2, True)
+    done = setpiece("predict", checkpoint, image, "--threshold", "high")
+    assert (done.code, "is not understood" in done.err) == (2, True)

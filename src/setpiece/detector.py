@@ -12,9 +12,11 @@ from setpiece.data.dataset import Dataset
 from setpiece.data.sources import open_dataset
 from setpiece.errors import UsageError
 from setpiece.evaluation import CocoMetrics, sv
-from setpiece.inference.evaluation import evaluate, match_classes
+from setpiece.evaluation.analysis import Analysis, analyse
+from setpiece.inference.evaluation import evaluate, match_classes, results_of
 from setpiece.inference.predictor import Predictor
 from setpiece.inference.preprocess import Picture
+from setpiece.inference.thresholds import DEFAULT, Threshold
 from setpiece.model.checkpoint import Checkpoint, load_unless_preset, save
 from setpiece.model.zoo import head_starts
 from setpiece.runs.layout import RunFolder
@@ -102,6 +104,10 @@ class Detector:
         """`evaluate` on a data set that is open already, as a record with a table for people."""
         return evaluate(self.predictor(), dataset)
 
+    def analyse(self, dataset: Dataset) -> Analysis:
+        """`evaluate_coco`, with intervals, thresholds, errors and confusions, see `setpiece.evaluation.analysis`."""
+        return analyse(dataset.to_coco(), results_of(self.predictor(), dataset))
+
     def predictor(self) -> Predictor:
         """The `Predictor`: the forward path that evaluation, explanation and training share.
 
@@ -111,17 +117,20 @@ class Detector:
         return Predictor(self._trained())
 
     @overload
-    def predict(self, images: Picture, *, threshold: float = 0.5) -> sv.Detections: ...
+    def predict(self, images: Picture, *, threshold: Threshold = DEFAULT) -> sv.Detections: ...
     @overload
-    def predict(self, images: Pictures, *, threshold: float = 0.5) -> list[sv.Detections]: ...
-    def predict(self, images: Picture | Pictures, *, threshold: float = 0.5) -> sv.Detections | list[sv.Detections]:
+    def predict(self, images: Pictures, *, threshold: Threshold = DEFAULT) -> list[sv.Detections]: ...
+    def predict(
+        self, images: Picture | Pictures, *, threshold: Threshold = DEFAULT
+    ) -> sv.Detections | list[sv.Detections]:
         """Detect objects in one image or in several.
 
         Args:
             images: a path, a PIL image, an array HWC RGB uint8, or a tensor CHW; see `inference.preprocess.to_pixels`.
                 Or several of them: a list, a generator, an array or a tensor with one more dimension. Each is detected
                 in as if it were alone.
-            threshold: the least confidence that is returned, in [0, 1].
+            threshold: the least confidence that is returned, in [0, 1]; a mapping from names of classes, with 0.5 for
+                the others; or "auto" for those that gave the best F1 on the validation images of the training.
 
         Returns:
             Boxes xyxy in pixels of each image, `confidence`, `class_id`, and `data["class_name"]`; a list for several.

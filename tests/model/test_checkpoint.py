@@ -314,7 +314,7 @@ def foreign_tensors(folder):
         (broken_config, "cannot be read as JSON"),
         (list_as_config, "expected a JSON object"),
         (foreign_config, "preset: Field required"),
-        (lambda folder: edit_config(folder, format=3), "has format 3, newer than this Setpiece reads"),
+        (lambda folder: edit_config(folder, format=4), "has format 4, newer than this Setpiece reads"),
         (lambda folder: edit_config(folder, preset="detr-r9"), "'detr-r9', which is none of detr-r50"),
         (lambda folder: edit_config(folder, std=[0, 1, 1]), "std.0: Input should be greater than 0"),
         (lambda folder: edit_config(folder, classes=["a"]), "class_head.weight has shape"),
@@ -381,7 +381,7 @@ def test_a_checkpoint_of_the_first_format_is_read_by_its_old_names(tmp_path):
     (tmp_path / "old").mkdir()
     save_file(old, tmp_path / "old" / "model.safetensors")
     config = json.loads((tmp_path / "new" / "config.json").read_text())
-    assert config["format"] == 2
+    assert config["format"] == 3
     (tmp_path / "old" / "config.json").write_text(json.dumps(config | {"format": 1}))
     for name, tensor in load(tmp_path / "old").model.state_dict().items():
         assert tensor.equal(state[name])

@@ -14,9 +14,10 @@ from setpiece.runs.layout import RunFolder
 from setpiece.setloss import auxiliary
 from setpiece.training import train
 from setpiece.training.config import resolve
-from setpiece.training.finite import likely_cause, require_finite
+from setpiece.training.finite import likely_cause, require_finite, usual_learning_rate
 from setpiece.training.replay import replay
 from setpiece.training.start import open_data, start_training, starting_checkpoint
+from setpiece.training.step import Stepper
 
 SETTINGS = {"size": 64, "batch_size": 4, "evaluations": 1, "precision": "fp32", "epochs": 2}
 
@@ -39,12 +40,16 @@ def test_a_run_that_diverges_is_captured_and_computed_again_to_the_same_number(s
 
 
 def test_a_gradient_that_is_infinite_stops_a_run_before_it_changes_a_weight(scenes, tmp_path, monkeypatch):
-    def overflowing(outputs, *_):
-        return (outputs.boxes * 0).sqrt().sum()  # 0, with an infinite slope
+    backward = Stepper._backward
 
-    loss = auxiliary.AuxiliaryLoss("overflowing", 1.0, until=1.0, loss=overflowing)
-    monkeypatch.setattr("setpiece.training.step.auxiliary_losses", lambda _: (loss,))
-    with pytest.raises(NonFiniteError, match=r"diverged at step 0 on a batch of .*The gradient of \S+ is (nan|inf)"):
+    def overflowing(self, *args):
+        computed = backward(self, *args)
+        self.trained.class_head.weight.grad[0, 0] = float("inf")
+        return computed
+
+    monkeypatch.setattr(Stepper, "_backward", overflowing)
+    said = r"diverged at step 0 on a batch of .*The gradient of class_head\.weight is inf \(in 1 of \d+ tensors\)"
+    with pytest.raises(NonFiniteError, match=said):
         start_training(resolve(scenes, "detr-tiny", **SETTINGS), tmp_path / "run")
     weights = Detector.load(tmp_path / "run" / "capture").checkpoint.model.parameters()
     assert all(weight.isfinite().all() for weight in weights)
@@ -114,8 +119,20 @@ def test_the_likely_cause_is_what_can_be_seen(bf16, weight, pixel, rate, said):
     torch.nn.init.constant_(model.weight, weight)
     images = Images(torch.full((1, 3, 8, 8), pixel), torch.zeros(1, 8, 8, dtype=torch.bool), torch.tensor([[8, 8]]))
     batch = Batch(images, Targets.none(1), torch.tensor([1]))
-    config = resolve("data", "detr-tiny", learning_rate=rate)
-    assert said in likely_cause(model, batch, config, bf16=bf16)
+    assert said in likely_cause(model, batch, rate, 5e-4, bf16=bf16)
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "usual"),
+    [
+        ("sprint-n", {}, 2.5e-3),
+        ("sprint-s", {}, 1.4e-3),
+        ("sprint-s", {"pretrained": False}, 2.5e-3),
+        ("detr-tiny", {"learning_rate": 1.0}, 5e-4),
+    ],
+)
+def test_the_usual_learning_rate_is_that_of_the_recipe(model, settings, usual):
+    assert usual_learning_rate(resolve("data", model, **settings), model) == usual
 
 
 def test_a_run_that_diverged_at_once_keeps_its_folder_for_the_capture(scenes, tmp_path):

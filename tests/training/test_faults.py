@@ -87,9 +87,41 @@ def test_a_signal_ends_a_run_with_its_state_saved(scenes, uninterrupted, tmp_pat
     same_end(tmp_path / "run", uninterrupted)
 
 
-def test_a_signal_in_the_last_evaluation_does_not_undo_a_finished_run(scenes, uninterrupted, tmp_path):
+def test_a_run_that_was_stopped_in_its_last_evaluation_is_evaluated_when_it_is_resumed(scenes, uninterrupted, tmp_path):
     config = resolve(scenes, "detr-tiny", epochs=3, **SETTINGS)
-    start_training(config, tmp_path / "run", display=Signalling("evaluating", 2, signal.SIGTERM))
+    with pytest.raises(StoppedError, match="after 12 steps, which are saved"):
+        start_training(config, tmp_path / "run", display=Signalling("evaluating", 2, signal.SIGTERM))
+    assert len(rows(tmp_path / "run")) == 2
+    result = start_training(config, tmp_path / "run", resume=True)
+    assert result.metrics is not None
+    same_end(tmp_path / "run", uninterrupted)
+
+
+def test_a_run_of_minutes_that_was_stopped_in_its_last_evaluation_makes_no_further_step(scenes, tmp_path):
+    config = resolve(scenes, "detr-tiny", minutes=0.03, **SETTINGS | {"evaluations": 1})
+    with pytest.raises(StoppedError) as stop:
+        start_training(config, tmp_path / "run", display=Signalling("evaluating", 1, signal.SIGTERM))
+    start_training(config, tmp_path / "run", resume=True)
+    assert f"after {rows(tmp_path / 'run')[-1]['step']} steps" in str(stop.value)
+    assert "AP" in rows(tmp_path / "run")[-1]
+
+
+def test_a_signal_that_is_ignored_stays_so(scenes, tmp_path):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        config = resolve(scenes, "detr-tiny", epochs=1, **SETTINGS)
+        start_training(config, tmp_path / "run", display=Signalling("step", 2, signal.SIGINT))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(rows(tmp_path / "run")) == 1
+
+
+def test_workers_and_patience_may_be_others_when_a_run_is_resumed(scenes, uninterrupted, tmp_path):
+    config = resolve(scenes, "detr-tiny", epochs=3, **SETTINGS)
+    with pytest.raises(StoppedError):
+        start_training(config, tmp_path / "run", display=Signalling("step", 6, signal.SIGTERM))
+    config = resolve(scenes, "detr-tiny", epochs=3, workers=1, patience=9, **SETTINGS)
+    start_training(config, tmp_path / "run", resume=True)
     same_end(tmp_path / "run", uninterrupted)
 
 
@@ -147,7 +179,9 @@ def test_loading_processes_that_are_killed_are_replaced(scenes, uninterrupted, t
         def step(self, *_):
             self.left -= 1
             if self.left == 0:
-                os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+                (worker,) = multiprocessing.active_children()
+                worker.kill()
+                worker.join()  # so that its end is known in the midst of a step
 
     display = Killing("step", 5, signal.SIGKILL)
     start_training(resolve(scenes, "detr-tiny", epochs=3, workers=1, **SETTINGS), tmp_path / "run", display=display)
@@ -173,12 +207,12 @@ def test_a_loader_whose_process_was_killed_says_so_in_a_sentence():
 def test_patience_ends_a_run_after_evaluations_without_a_higher_ap(scenes, tmp_path, monkeypatch):
     config = resolve(scenes, "detr-tiny", epochs=6, patience=2, **SETTINGS | {"evaluations": 6})
     aps = iter([0.3, 0.2, 0.4, 0.3, 0.1, 0.9])  # the third is the best, and two that are lower follow
-    evaluate = loop.evaluate
+    evaluate_coco = loop.evaluate_coco
 
-    def measured(*args, **kwargs):
-        return replace(evaluate(*args, **kwargs), AP=next(aps))
+    def measured(*args):
+        return replace(evaluate_coco(*args), AP=next(aps))
 
-    monkeypatch.setattr(loop, "evaluate", measured)
+    monkeypatch.setattr(loop, "evaluate_coco", measured)
     display = Signalling("never", 0, signal.SIGTERM)
     result = start_training(config, tmp_path / "run", display=display)
     assert result.metrics.AP == 0.4

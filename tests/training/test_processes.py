@@ -50,6 +50,7 @@ def test_processes_that_are_asked_to_stop_save_one_state_and_say_how_to_go_on(sc
     with two_processes(scenes, tmp_path / "run") as launcher:
         launcher.send_signal(signal.SIGTERM)
         _, said = launcher.communicate(timeout=60)
+    assert launcher.returncode != 0
     assert "SIGTERM stopped this run after" in said
     assert f"--resume --output {tmp_path / 'run'}" in said
     assert RunFolder(tmp_path / "run").begun()

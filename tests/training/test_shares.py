@@ -5,11 +5,12 @@ import json
 
 import pytest
 import torch
+from accelerate import Accelerator
 
 from setpiece.data.batching import TrainImages, collate
 from setpiece.errors import OutOfMemoryError
 from setpiece.model.checkpoint import create
-from setpiece.records import InputSize
+from setpiece.records import InputSize, Outputs
 from setpiece.setloss import training_criterion
 from setpiece.training import step as stepping
 from setpiece.training.config import resolve
@@ -49,6 +50,42 @@ def test_shares_have_the_gradient_of_the_whole_batch(scenes, batch, preset, coun
     assert whole.keys() == shared.keys()
     for name, gradient in whole.items():
         torch.testing.assert_close(shared[name], gradient, rtol=1e-3, atol=1e-5 * max(1, gradient.abs().max().item()))
+
+
+def test_a_share_that_is_computed_twice_drops_the_same(scenes, batch):
+    model = create("detr-tiny", open_data(scenes)[0].classes).model.train()
+    freeze(model)
+    dropouts = [module for module in model.modules() if isinstance(module, torch.nn.Dropout)]
+    assert dropouts
+    for module in dropouts:
+        module.p = 0.5
+
+    class InTurn(torch.nn.Module):
+        """What `Shares` stands for, with all that the backward pass needs kept."""
+
+        module = model
+
+        def forward(self, images, padding):
+            halves = [model(images[half], padding[half]) for half in (slice(0, 3), slice(3, 6))]
+            return Outputs(torch.cat([of.logits for of in halves], 1), torch.cat([of.boxes for of in halves], 1))
+
+    torch.manual_seed(0)
+    kept = gradients(InTurn(), batch)
+    torch.manual_seed(0)
+    again = gradients(Shares(model, 2), batch)
+    assert kept.keys() == again.keys()
+    for name, gradient in kept.items():
+        torch.testing.assert_close(again[name], gradient, rtol=1e-3, atol=1e-5 * max(1, gradient.abs().max().item()))
+
+
+def test_how_a_step_is_divided_is_saved(scenes):
+    config = resolve(scenes, "detr-tiny", **SETTINGS)
+    stepper = stepping.Stepper(create("detr-tiny", ["one"]).model, config, Accelerator(cpu=True), 8)
+    stepper._divide(4)
+    again = stepping.Stepper(create("detr-tiny", ["one"]).model, config, Accelerator(cpu=True), 8)
+    again.load_state_dict(stepper.state_dict())
+    assert again.shares.count == 4
+    assert again.replicas is None
 
 
 def test_a_share_that_is_computed_twice_counts_once_in_the_running_statistics(scenes, batch):

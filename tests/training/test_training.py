@@ -308,6 +308,7 @@ def test_settings_that_contradict_the_checkpoint_are_not_recorded(scenes, tmp_pa
     checkpoint = starting_checkpoint(config.model_copy(update=made), dataset.classes)
     with pytest.raises(UsageError, match=said):
         train.train(checkpoint, dataset, valid, config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_named_backbone_and_the_size_of_a_preset_are_compared_with_the_checkpoint(scenes, tmp_path):

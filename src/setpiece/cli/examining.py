@@ -16,6 +16,7 @@ from setpiece.errors import UsageError
 
 if TYPE_CHECKING:
     from setpiece.data.checks import Examination, Finding
+    from setpiece.model.checkpoint import Checkpoint
 
 __all__ = ["doctor"]
 
@@ -63,6 +64,7 @@ def doctor(
     from setpiece.data.checks.examination import chosen_kinds
     from setpiece.data.checks.page import as_json, page_payload
     from setpiece.data.checks.repaired import LOG, refuse_target, write_repaired
+    from setpiece.model.checkpoint import load_unless_preset
     from setpiece.model.presets import presets
     from setpiece.web import render
 
@@ -71,6 +73,13 @@ def doctor(
             require_writable(file, option)
     if fix is not None:
         refuse_target(data, fix)
+    kinds = chosen_kinds(only or (), skip or ())
+    about_labels = any(kind.startswith("labels.") for kind in kinds)
+    if model is not None and not about_labels:
+        raise UsageError("--model is for the checks of labels, and these are left out: give one or the other.")
+    if model is None and only and all(kind.startswith("labels.") for kind in kinds):
+        raise UsageError("The checks of labels need a detector: give one with --model, such as --model sprint-n.")
+    checkpoint = None if model is None else load_unless_preset(model)
     usual = presets()["sprint-n"].size
     settings = Settings(usual if size is None else usual.with_shortest(size))
     with Progress(console=console, transient=True) as progress:
@@ -84,7 +93,7 @@ def doctor(
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     if model is not None:
-        found = _with_label_errors(found, model, minutes, chosen_kinds(only or (), skip or ()))
+        found = _with_label_errors(found, model, checkpoint, minutes, size, kinds)
     if json_file is not None:
         write_whole(json_file, json.dumps(as_json(found), indent=1) + "\n")
     if html is not None:
@@ -98,30 +107,43 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _with_label_errors(found: Examination, model: str, minutes: float, kinds: set[str]) -> Examination:
-    """What a detector contradicts beside what was found."""
+def _with_label_errors(
+    found: Examination, model: str, checkpoint: Checkpoint | None, minutes: float, size: int | None, kinds: set[str]
+) -> Examination:
+    """What a detector contradicts beside what was found. Where that fails it is a finding too, and the others stay."""
+    from setpiece.data.checks import Finding, Severity
     from setpiece.data.checks.examination import with_findings
+    from setpiece.errors import DataError, NonFiniteError
+
+    try:
+        findings = [each for each in _label_findings(found, model, checkpoint, minutes, size) if each.check in kinds]
+    except (DataError, NonFiniteError) as error:
+        what = str(error).removesuffix(".")
+        findings = [Finding("labels.failed", Severity.ERROR, None, 1, what, "correct that first, or leave out --model")]
+    return with_findings(found, findings)
+
+
+def _label_findings(
+    found: Examination, model: str, checkpoint: Checkpoint | None, minutes: float, size: int | None
+) -> list[Finding]:
+    from setpiece.errors import DataError
     from setpiece.inference.label_errors import Suspect, label_findings, suspects
     from setpiece.inference.predictor import Predictor
-    from setpiece.model.checkpoint import load_unless_preset
     from setpiece.training.config import resolve
-    from setpiece.training.display import Display
     from setpiece.training.folds import out_of_fold
 
     splits = dict(found.survey.splits)
     contradicted: dict[str, list[Suspect]] = {split: [] for split in splits}
-    checkpoint = load_unless_preset(model)
     if checkpoint is None:
         if "train" not in splits:
-            raise UsageError(f"{found.root} has no train split to train {model} on: give a detector that is trained.")
-        config = resolve(found.root, model, minutes=minutes, evaluations=1)
-        for checkpoint, unseen in out_of_fold(config, splits.pop("train"), Display(console)):
+            raise DataError(f"{found.root} has no train split to train {model} on: give a detector that is trained.")
+        config = resolve(found.root, model, minutes=minutes, size=size, evaluations=1)
+        for checkpoint, unseen in out_of_fold(config, splits.pop("train"), console):
             contradicted["train"] += suspects(Predictor(checkpoint), unseen)
     assert checkpoint is not None
     for split, dataset in splits.items():
         contradicted[split] += suspects(Predictor(checkpoint), dataset)
-    findings = [each for split, of_split in contradicted.items() for each in label_findings(of_split, split)]
-    return with_findings(found, [each for each in findings if each.check in kinds])
+    return [each for split, of_split in contradicted.items() for each in label_findings(of_split, split)]
 
 
 def _show(found: Examination) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from setpiece.cli.app import app, console, unused
-from setpiece.errors import SetpieceError, UsageError
+from setpiece.errors import SetpieceError, StoppedError, UsageError
 
 if TYPE_CHECKING:
     from setpiece.training.result import TrainingResult
@@ -49,9 +49,12 @@ def train(
         ),
     ] = None,
     batch_size: Annotated[
-        int | None,
-        typer.Option(help="Images per step, over all processes. The learning rate of the recipe is made for its own."),
-    ] = None,
+        str,
+        typer.Option(
+            help="Images per step, over all processes. auto takes those of the recipe, for which its learning rate is "
+            "made, and divides a step where memory runs out."
+        ),
+    ] = "auto",
     accumulate: Annotated[
         int | None,
         typer.Option(
@@ -148,7 +151,7 @@ def train(
         minutes=minutes,
         backbone=backbone,
         size=size,
-        batch_size=batch_size,
+        batch_size=None if batch_size == "auto" else batch_size,
         accumulate=accumulate,
         learning_rate=learning_rate,
         backbone_learning_rate=backbone_learning_rate,
@@ -204,7 +207,12 @@ def demo(
     console.print("Drawing a data set of textured scenes with overlapping shapes ...")
     write_scenes(scenes)
     console.print("Training from scratch: the packaged weights have seen drawn scenes, so they would show too much.")
-    result = start_training(config, folder, display=Display(console))
+    try:
+        result = start_training(config, folder, display=Display(console))
+    except StoppedError as error:
+        raise StoppedError(
+            f"Stopped before the demo was done; {folder}/ holds what there is.", error.exit_code - 128
+        ) from error
     files = find_images([str(scenes / "valid")])[:24]
     detector = Detector(result.folder, result.checkpoint)
     predict_files(detector.predictor(), files, folder / "predictions", threshold=0.5)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -125,6 +127,7 @@ def train_loader(
         collate_fn=partial(collate, mean=mean, std=std),
         num_workers=workers,
         persistent_workers=workers > 0,
+        worker_init_fn=_leave_signals_to_the_parent,
         generator=torch.Generator(),  # or each epoch would draw a number from the global one
     )
 
@@ -132,17 +135,29 @@ def train_loader(
 def batches_of(loader: DataLoader[Item]) -> Iterator[Batch]:
     """The batches of a loader.
 
+    PyTorch raises an error wherever the program happens to be when a process of a loader dies. Here that is noticed
+    only where a batch is waited for, so that a step or a file that is being written is not torn.
+
     Raises:
         LoadingError: one of its processes was killed.
     """
+    iterator = iter(loader)
+    if loader.num_workers and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
-        yield from loader
+        yield from iterator
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker"):
             raise
         raise LoadingError(
             "A process that loads images was killed, perhaps since memory ran out: fewer --workers take less."
         ) from error
+
+
+def _leave_signals_to_the_parent(_: int) -> None:
+    """Of a loading process: Ctrl-C and SIGTERM reach it too, and it is the training process that decides."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def load_ahead(batches: Iterable[T]) -> Iterator[T]:
@@ -191,5 +206,6 @@ def eval_loader(
         batch_sampler=batches,
         collate_fn=partial(collate, mean=mean, std=std),
         num_workers=workers,
+        worker_init_fn=_leave_signals_to_the_parent,
         generator=torch.Generator(),
     )

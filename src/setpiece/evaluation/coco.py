@@ -14,7 +14,7 @@ from rich.table import Table
 
 from setpiece.errors import DataError
 
-__all__ = ["CocoMetrics", "evaluate_coco"]
+__all__ = ["CocoMetrics", "check_images", "evaluate_coco", "numbered"]
 
 MEANINGS = {
     "AP": "IoU 0.50 to 0.95, all sizes",
@@ -127,14 +127,8 @@ def evaluate_coco(ground_truth: Mapping[str, Any], results: Sequence[Mapping[str
     References:
         https://cocodataset.org/#detection-eval; Lin et al. 2014, arXiv 1405.0312.
     """
-    image_ids = {image["id"] for image in ground_truth["images"]}
-    strangers = [result["image_id"] for result in results if result["image_id"] not in image_ids]
-    if strangers:
-        raise DataError(
-            f"{len(strangers)} results belong to images that the ground truth does not have, the first to image "
-            f"id {strangers[0]}; evaluate the results on the annotation file they were predicted for"
-        )
-    truth = COCO({**ground_truth, "annotations": _numbered(ground_truth.get("annotations", []))})
+    check_images(ground_truth, results)
+    truth = COCO({**ground_truth, "annotations": numbered(ground_truth.get("annotations", []))})
     evaluation = COCOeval_faster(truth, truth.loadRes([dict(result) for result in results]), "bbox")
     evaluation.run()
     # The library appends recall at two more thresholds to COCO's twelve.
@@ -142,7 +136,23 @@ def evaluate_coco(ground_truth: Mapping[str, Any], results: Sequence[Mapping[str
     return CocoMetrics(**{name: _nan_for_none(v) for name, v in twelve}, per_class=_per_class(evaluation))
 
 
-def _numbered(annotations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def check_images(ground_truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> None:
+    """Every result belongs to an image of the ground truth.
+
+    Raises:
+        DataError: one does not.
+    """
+    image_ids = {image["id"] for image in ground_truth["images"]}
+    strangers = [result["image_id"] for result in results if result["image_id"] not in image_ids]
+    if strangers:
+        raise DataError(
+            f"{len(strangers)} results belong to images that the ground truth does not have, the first to image "
+            f"id {strangers[0]}; evaluate the results on the annotation file they were predicted for"
+        )
+
+
+def numbered(annotations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Annotations with ids from 1; where they do not say, their area is that of the box, and they are no crowds."""
     return [
         {"area": a["bbox"][2] * a["bbox"][3], "iscrowd": 0, **a, "id": number}
         for number, a in enumerate(annotations, start=1)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from setpiece.data.sampler import stable_seed
 from setpiece.explain.explanation import Explanation
 from setpiece.explain.report_image import make_report_image
 from setpiece.inference.precision import autocast, uses_bf16
@@ -42,6 +43,7 @@ def explain_capture(folder: Path) -> Explanation:
     criterion = training_criterion(checkpoint.model.form)
     images, targets = capture.batch.images, capture.batch.targets
     cpu = torch.device("cpu")
+    torch.manual_seed(stable_seed(capture.settings["seed"], capture.process, capture.step))  # of dropout, as in the run
     with autocast(cpu, uses_bf16(capture.settings["precision"], cpu)):
         predicted = checkpoint.model.train()(images.pixels, images.padding).at_least_float32()
     shown = []

@@ -25,7 +25,7 @@ def to_detections(
     classes: Sequence[str],
     form: Form,
     *,
-    threshold: float = 0.0,
+    threshold: float | Float[np.ndarray, " C"] = 0.0,
     limit: int = COCO_LIMIT,
 ) -> list[sv.Detections]:
     """Read the last layer's predictions as detections in pixels, the most confident first.
@@ -39,7 +39,7 @@ def to_detections(
         original_sizes: (height, width) of each image, in pixels.
         classes: the name of every class index; the softmax form's no-object class is not among them.
         form: how the model scores classes.
-        threshold: the least confidence that is returned, in [0, 1].
+        threshold: the least confidence that is returned, in [0, 1]; of all classes, or of each.
         limit: the most detections per image.
 
     Returns:
@@ -90,9 +90,9 @@ def _to_record(
     query: np.ndarray,
     *,
     names: Sequence[str],
-    threshold: float,
+    threshold: float | Float[np.ndarray, " C"],
 ) -> sv.Detections:
-    kept = confidence >= threshold
+    kept = confidence >= np.broadcast_to(threshold, len(names))[class_id]
     class_id = class_id[kept]
     return sv.Detections(
         xyxy=boxes_xyxy[kept],

@@ -10,12 +10,24 @@ from setpiece.errors import DataError
 from setpiece.evaluation import CocoMetrics, evaluate_coco, to_coco_results
 from setpiece.inference.predictor import BATCH_SIZE, Predictor
 
-__all__ = ["evaluate", "match_classes"]
+__all__ = ["evaluate", "match_classes", "results_of"]
 
 Results = list[dict[str, Any]]
 
 
-def evaluate(
+def evaluate(predictor: Predictor, dataset: Dataset, *, batch_size: int = BATCH_SIZE) -> CocoMetrics:
+    """COCO metrics of a model on one split of a data set; classes are brought together by their names.
+
+    Args:
+        batch_size: images per forward pass.
+
+    Raises:
+        DataError: the data set has classes that the model does not know.
+    """
+    return evaluate_coco(dataset.to_coco(), results_of(predictor, dataset, batch_size=batch_size))
+
+
+def results_of(
     predictor: Predictor,
     dataset: Dataset,
     *,
@@ -24,16 +36,15 @@ def evaluate(
     rank: int = 0,
     world_size: int = 1,
     gather: Callable[[Results], Results] = list,
-) -> CocoMetrics:
-    """COCO metrics of a model on one split of a data set; classes are brought together by their names.
+) -> Results:
+    """What a model detects in one split of a data set, as COCO results; classes are brought together by their names.
 
     Args:
         batch_size: images per forward pass.
         workers: processes that load images ahead.
         rank: which process this is, in [0, world_size).
         world_size: number of processes that evaluate; each predicts for its share of the images.
-        gather: the results of this process -> the results of all processes, which then compute the same metrics.
-            By default a copy: there is one process.
+        gather: the results of this process -> the results of all processes. By default a copy: there is one.
 
     Raises:
         DataError: the data set has classes that the model does not know.
@@ -43,7 +54,7 @@ def evaluate(
     share = {"rank": rank, "world_size": world_size}
     for image_id, found in predictor.detect(dataset, batch_size=batch_size, workers=workers, **share):
         results += to_coco_results([found], [image_id], category_ids)
-    return evaluate_coco(dataset.to_coco(), gather(results))
+    return gather(results)
 
 
 def match_classes(classes: Sequence[str], dataset: Dataset) -> list[int | None]:

@@ -16,11 +16,12 @@ from setpiece.data.images import read_image
 from setpiece.errors import DataError, UsageError
 from setpiece.evaluation import draw, to_coco_results
 from setpiece.inference.predictor import BATCH_SIZE, Predictor
+from setpiece.inference.thresholds import Threshold
 
 __all__ = ["predict_files"]
 
 
-def predict_files(predictor: Predictor, files: Sequence[Path], output: Path, threshold: float) -> int:
+def predict_files(predictor: Predictor, files: Sequence[Path], output: Path, threshold: Threshold) -> int:
     """Write a picture per image and `predictions.json` into a folder; returns how many objects were found.
 
     A picture has its image's name, with the `image_id` before it where two images are called the same.

@@ -146,14 +146,13 @@ def _suspects(
             text = f"{place.text}: {names[label]}, IoU {iou[index, query]:.2f} with its prediction{cost}"
             yield Suspect("labels.off", -float(iou[index, query]), _named(place, text))
 
-    taken = {query for query, _ in matched}
     shown: list[int] = []
     among = _iou(found_xyxy, found_xyxy)
     hidden = _centred_in(found_xyxy, example.boxes_xyxy[example.crowd])
     for query in np.argsort(-confidence):
         if confidence[query] < VERY_SURE:
             break
-        labelled = query in taken or (iou[:, query] >= NEAR).any() or hidden[query]
+        labelled = (iou[:, query] >= NEAR).any() or hidden[query]
         if not labelled and not any(among[query, other] >= SAME for other in shown):
             shown.append(int(query))
             left, top, right, bottom = map(float, found_xyxy[query])

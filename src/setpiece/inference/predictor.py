@@ -8,7 +8,7 @@ from itertools import islice
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import nn
 
 from setpiece.data.batching import alike, batches_of, eval_loader
@@ -19,6 +19,7 @@ from setpiece.inference.detections import COCO_LIMIT, to_detections
 from setpiece.inference.precision import Precision, autocast, uses_bf16
 from setpiece.inference.preprocess import Picture, preprocess, to_pixels
 from setpiece.inference.threads import in_threads
+from setpiece.inference.thresholds import DEFAULT, Threshold, class_thresholds
 from setpiece.model.checkpoint import Checkpoint
 from setpiece.records import Batch, Images, Outputs
 
@@ -68,33 +69,35 @@ class Predictor:
             outputs: Outputs = self.checkpoint.model(images.pixels, images.padding)
         return outputs
 
-    def detections(self, images: Images, *, threshold: float, limit: int = COCO_LIMIT) -> list[sv.Detections]:
+    def detections(
+        self, images: Images, *, threshold: float | Float[np.ndarray, " C"], limit: int = COCO_LIMIT
+    ) -> list[sv.Detections]:
         """The last set as detections in pixels of each original image, see `to_detections`."""
         with _evaluating(self.checkpoint.model):
             return self._detections(images, threshold, limit)
 
-    def _detections(self, images: Images, threshold: float, limit: int) -> list[sv.Detections]:
+    def _detections(
+        self, images: Images, threshold: float | Float[np.ndarray, " C"], limit: int
+    ) -> list[sv.Detections]:
         outputs, sizes = self._outputs(images), images.original_sizes.to(self.device)
         form = self.checkpoint.model.form
         return to_detections(outputs, sizes, self.checkpoint.classes, form, threshold=threshold, limit=limit)
 
-    def predict(self, pictures: Iterable[Picture], *, threshold: float = 0.5) -> Iterator[sv.Detections]:
+    def predict(self, pictures: Iterable[Picture], *, threshold: Threshold = DEFAULT) -> Iterator[sv.Detections]:
         """Detect objects in pictures, in batches; as many as the model finds, not COCO's hundred at most.
 
         Args:
             pictures: as `to_pixels` takes them, of any sizes; each is read when its batch is due.
-            threshold: the least confidence, in [0, 1].
+            threshold: the least confidence, in [0, 1], see `inference.thresholds`.
 
         Raises:
-            UsageError: the threshold is outside [0, 1], or the pictures are none.
+            UsageError: the threshold is not understood or outside [0, 1], or the pictures are none.
         """
         if not isinstance(pictures, Iterable):
             raise UsageError(f"{type(pictures).__name__} is no image: give a path, an image, or a list of them.")
-        if not 0 <= threshold <= 1:
-            raise UsageError(f"The threshold {threshold} is not between 0 and 1.")
-        return self._predict(iter(pictures), threshold)
+        return self._predict(iter(pictures), class_thresholds(threshold, self.checkpoint))
 
-    def _predict(self, pictures: Iterator[Picture], threshold: float) -> Iterator[sv.Detections]:
+    def _predict(self, pictures: Iterator[Picture], threshold: Float[np.ndarray, " C"]) -> Iterator[sv.Detections]:
         limit = max(COCO_LIMIT, self.checkpoint.model.num_queries)
 
         def detect(batch: list[Picture]) -> list[sv.Detections]:

@@ -45,6 +45,8 @@ class Checkpoint:
         std: what to divide by after that.
         size: how large an image enters the model.
         backbone: the named network (see `model.backbones.named`) that replaces the preset's own CNN.
+        thresholds: for each class the least confidence that counts, which gave the best F1 on the validation images;
+            None where there were none.
     """
 
     model: SetModel
@@ -54,6 +56,7 @@ class Checkpoint:
     std: tuple[float, float, float]
     size: InputSize
     backbone: str | None = None
+    thresholds: tuple[float, ...] | None = None
 
 
 def create(
@@ -129,7 +132,16 @@ def load(source: str | Path, classes: Sequence[str] | None = None) -> Checkpoint
         raise UsageError(f"{error} (The presets are {', '.join(presets())}.)") from error
     config, state = read(path, classes)
     model = _assemble(config, state, path)
-    checkpoint = Checkpoint(model, config.preset, config.classes, config.mean, config.std, config.size, config.backbone)
+    checkpoint = Checkpoint(
+        model,
+        config.preset,
+        config.classes,
+        config.mean,
+        config.std,
+        config.size,
+        config.backbone,
+        config.thresholds,
+    )
     return checkpoint if classes is None else with_classes(checkpoint, classes, str(source))
 
 
@@ -153,7 +165,7 @@ def with_classes(checkpoint: Checkpoint, classes: Sequence[str], name: str | Non
         _log.warning("%s detects %s:%s has to be trained on %s.", name, _listed(checkpoint.classes), kept, _listed(new))
     model = copy.deepcopy(checkpoint.model)
     model.change_classes(rows)
-    return replace(checkpoint, model=model, classes=tuple(classes))
+    return replace(checkpoint, model=model, classes=tuple(classes), thresholds=None)
 
 
 def load_unless_preset(source: str | Path) -> Checkpoint | None:
@@ -176,6 +188,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         std=checkpoint.std,
         shortest=checkpoint.size.shortest,
         longest=checkpoint.size.longest,
+        thresholds=checkpoint.thresholds,
     )
     # Channels-last weights are not contiguous, which the format asks for.
     state = {k: v.detach().cpu().contiguous() for k, v in checkpoint.model.state_dict().items()}

@@ -35,6 +35,8 @@ Contents = Mapping[str, Mapping[str, Any]]  # of a data set, by split
 
 CONTENTS, MADE_WITH = "contents", "made_with"  # of the data, and `provenance`: in run.json beside the settings
 LOCK = ".lock"
+# Settings that a resumed run may change: where the data lies, and what leaves the result as it is or nearly so.
+FREE = {"data", "workers", "accumulate", "patience"}
 RENAMED = {"near_weight": "one_to_many_weight"}  # settings in run.json by their former names
 
 
@@ -75,9 +77,18 @@ class RunFolder:
         runs = (cls(folder) for folder in (here, here.parent))
         return next((run for run in runs if run.settings.is_file()), None)
 
+    def refuse_other_use(self) -> None:
+        """Raise UsageError where the folder cannot be made, or is there and is no run."""
+        above = next(folder for folder in self.path.resolve().parents if folder.exists())
+        if not above.is_dir():
+            raise UsageError(f"{self.path} cannot be made, since {above} is a file: choose another --output.")
+        is_run = self.settings.is_file()
+        if self.path.exists() and not is_run and (not self.path.is_dir() or self._holds_something()):
+            raise UsageError(f"{self.path} exists and is not a run: choose another --output.")
+
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from writing here, until this one ends or is killed.
+        """Keep other processes from writing here, until this one ends or is killed; the folder is made.
 
         Raises:
             UsageError: another process writes here.
@@ -85,6 +96,7 @@ class RunFolder:
         """
         lock = FileLock(self.path / LOCK, timeout=0)
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout as error:
             raise UsageError(f"Another process is training into {self.path}: choose another --output.") from error
@@ -113,12 +125,8 @@ class RunFolder:
             WeightsError: the settings of the run to resume cannot be read.
             OutputError: the folder cannot be written to.
         """
-        above = next(folder for folder in self.path.resolve().parents if folder.exists())
-        if not above.is_dir():
-            raise UsageError(f"{self.path} cannot be made, since {above} is a file: choose another --output.")
+        self.refuse_other_use()
         if not self.settings.is_file():
-            if self.path.exists() and (not self.path.is_dir() or self._holds_something()):
-                raise UsageError(f"{self.path} exists and is not a run: choose another --output.")
             _write_json(self.settings, settings | {CONTENTS: contents, MADE_WITH: provenance()})
         elif not resume:
             raise UsageError(f"{self.path} holds a run already: continue it with --resume or choose another --output.")
@@ -130,7 +138,7 @@ class RunFolder:
                     f"{settings['data']} has changed since {self.path} was started: {difference}. Train on from that "
                     f"run in a new one, with --model {self.path} and another --output."
                 )
-            names = [name for name in settings if name in then and name != "data"]
+            names = [name for name in settings if name in then and name not in FREE]
             if changed := next((name for name in names if settings[name] != then[name]), None):
                 longer = changed in ("epochs", "minutes")
                 hint = (

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from setpiece.errors import NonFiniteError
 from setpiece.inference.precision import autocast
+from setpiece.model.presets import presets
 from setpiece.records import Batch
-from setpiece.training.config import TrainConfig, recipe_of
+from setpiece.training.config import TrainConfig, origin_of, recipe_of
 
-__all__ = ["likely_cause", "require_finite", "require_finite_losses"]
+__all__ = ["likely_cause", "require_finite", "require_finite_losses", "usual_learning_rate"]
 
 LARGE = 1e3  # of a weight: those of a model that learns are below 100
 HIGH = 2.0  # learning rate over that of the recipe
@@ -66,33 +67,49 @@ def require_finite_losses(terms: Mapping[str, Tensor]) -> None:
                 raise NonFiniteError(f"{where} {name} loss is {value}.", (layer,) if term.ndim else ())
 
 
+def usual_learning_rate(config: TrainConfig, preset: str) -> float:
+    """The learning rate of the recipe that a run would have by itself.
+
+    Args:
+        config: the settings of the run.
+        preset: of its model.
+    """
+    known = config.model in presets()
+    origin = origin_of(config.model, config.backbone, pretrained=config.pretrained) if known else "checkpoint"
+    return recipe_of(preset, origin).learning_rate
+
+
 @torch.no_grad()
-def likely_cause(model: nn.Module, batch: Batch, config: TrainConfig, *, bf16: bool) -> str:
+def likely_cause(model: nn.Module, batch: Batch, rate: float, usual: float, *, bf16: bool) -> str:
     """Why a step was not finite, as far as it can be seen, and what to do about it.
 
     Args:
         model: with the weights that the step started from.
         batch: of the step.
-        config: the settings of the run.
+        rate: the learning rate of the run.
+        usual: that of the recipe.
         bf16: whether the step computed in bfloat16.
     """
     largest = torch.stack([parameter.abs().max() for parameter in model.parameters()]).max()
     if not largest.isfinite():
-        return "The weights themselves are not finite: train on from best/ with a lower --learning-rate."
+        return "The weights themselves are not finite: train on from the best checkpoint with a lower --learning-rate."
     if not batch.images.pixels.isfinite().all():
         return "The pixels of the batch are not finite: the mean and standard deviation of the checkpoint are wrong."
-    if bf16:
-        with autocast(batch.images.pixels.device, bf16=False):
-            outputs = model(batch.images.pixels, batch.images.padding)
-        if outputs.logits.isfinite().all() and outputs.boxes.isfinite().all():
-            return "In float32 the predictions of this step are finite: train with --precision fp32."
+    if not batch.targets.boxes.isfinite().all():
+        return "A box of the batch is not finite: look at its annotations."
+    if bf16 and _is_finite_in_float32(model, batch):
+        return "In float32 the predictions of this step are finite: train with --precision fp32."
     if largest > LARGE:
         return f"Weights have grown to {largest.item():.0e}: train with a lower --learning-rate."
-    try:
-        usual = recipe_of(config.model, "scratch").learning_rate
-    except KeyError:  # a checkpoint
-        usual = config.learning_rate
-    if config.learning_rate > HIGH * usual:
-        times = config.learning_rate / usual
-        return f"The learning rate is {times:.0f} times that of the recipe ({usual:g}): train with a lower one."
+    if rate > HIGH * usual:
+        return f"The learning rate is {rate / usual:.0f} times that of the recipe ({usual:g}): train with a lower one."
     return "A lower --learning-rate usually helps."
+
+
+def _is_finite_in_float32(model: nn.Module, batch: Batch) -> bool:
+    try:
+        with autocast(batch.images.pixels.device, bf16=False):
+            outputs = model(batch.images.pixels, batch.images.padding)
+    except RuntimeError:  # it takes more memory, too
+        return False
+    return bool(outputs.logits.isfinite().all() and outputs.boxes.isfinite().all())

@@ -8,6 +8,7 @@ uninterrupted one. (A run of a given number of minutes depends on the clock.)
 from __future__ import annotations
 
 import copy
+import math
 import signal
 import time
 from collections.abc import Iterator
@@ -31,10 +32,20 @@ from setpiece.data.batching import (
     train_loader,
 )
 from setpiece.data.dataset import Dataset
-from setpiece.errors import LoadingError, NonFiniteCostError, NonFiniteError, StoppedError, WeightsError
-from setpiece.evaluation import CocoMetrics
-from setpiece.inference.evaluation import evaluate
+from setpiece.errors import (
+    LoadingError,
+    NonFiniteCostError,
+    NonFiniteError,
+    OutputError,
+    StoppedError,
+    WeightsError,
+)
+from setpiece.evaluation import CocoMetrics, evaluate_coco
+from setpiece.evaluation.matches import class_matches
+from setpiece.evaluation.thresholds import curve
+from setpiece.inference.evaluation import results_of
 from setpiece.inference.predictor import Predictor
+from setpiece.inference.thresholds import DEFAULT
 from setpiece.model.checkpoint import Checkpoint, load, save
 from setpiece.records import Batch
 from setpiece.runs import recording_files
@@ -45,7 +56,7 @@ from setpiece.runs.state import Position, load_state, save_state
 from setpiece.training.config import TrainConfig
 from setpiece.training.display import Display, duration
 from setpiece.training.events import Events
-from setpiece.training.finite import likely_cause
+from setpiece.training.finite import likely_cause, usual_learning_rate
 from setpiece.training.neighbours import Neighbours
 from setpiece.training.pictures import write_pictures
 from setpiece.training.recorder import Recorder
@@ -53,7 +64,7 @@ from setpiece.training.replicas import one_thread_per_operation
 from setpiece.training.result import TrainingResult
 from setpiece.training.schedule import Stopwatch, image_scale
 from setpiece.training.step import Stepper
-from setpiece.training.stopping import StopSignals
+from setpiece.training.stopping import StopNow, StopSignals
 
 __all__ = ["Trainer"]
 
@@ -106,6 +117,7 @@ class Trainer:
         self.neighbours = Neighbours() if whole else None
         self.progress = 0.0  # share of the run that is done; all processes agree on it
         self.best: TrainingResult | None = None
+        self.best_step: int | None = None  # that it was evaluated after
         self.recorder: Recorder | None = None  # of the main process, like the events
         self.events: Events | None = None
         self.signals = StopSignals()
@@ -128,9 +140,13 @@ class Trainer:
             if self.accelerator.is_main_process:
                 self._start_recording(recorded)
             self.progress = self._measure_progress()
-            while self.progress < 1 and not self._is_stale():
-                self._epoch()
-                self._stop_if_asked()
+            try:
+                # An epoch whose steps are all done may lack its evaluation.
+                while self.position.batch or (self.progress < 1 and not self._is_stale()):
+                    self._epoch()
+                    self._stop_if_asked()
+            except StopNow:
+                raise self._stopped(int(self.signals.received or 0)) from None
         if self.progress < 1:
             count = self.position.stale
             self.display.say(f"Ended at {self.progress:.0%}: {count} evaluations in a row brought no higher AP.")
@@ -187,10 +203,14 @@ class Trainer:
         deaths = 0
         while True:
             self.sampler.set_epoch(self.position.epoch, self.position.batch, self._image_scale)
+            ahead = self.stepper.replicas is not None and self.workers == 0
             try:
-                ahead = self.stepper.replicas is not None and self.workers == 0
-                yield from load_ahead(self.loader) if ahead else batches_of(self.loader)
-                return
+                for batch in load_ahead(self.loader) if ahead else batches_of(self.loader):
+                    yield batch
+                    if ahead and self.stepper.replicas is None:
+                        break  # memory ran out: what replaces them draws from the global generators
+                else:
+                    return
             except LoadingError as error:
                 deaths += 1
                 if deaths == MOST_DEATHS:
@@ -205,18 +225,20 @@ class Trainer:
         replicas = self.stepper.replicas is not None
         self.watch.start()
         with one_thread_per_operation() if replicas else nullcontext():
-            for batch in self._batches():
+            for batch in self._batches() if self.progress < 1 else ():
                 self._step(batch.to(self.accelerator.device))
                 if self.progress >= 1:
-                    break  # no save here: the final state is saved after its evaluation, so a kill cannot skip that
+                    break
                 self._stop_if_asked()
                 if time.monotonic() - self.saved_at > SAVE_SECONDS:
                     self.watch.pause()
                     self._save_state()
                     self.watch.start()
+        self.watch.pause()
+        if self._due() > position.evaluated:
+            self._save_state()  # so that a kill in the evaluation costs no step
         if self.recorder is not None:
             self.recorder.end_epoch(position.epoch + 1, position.step, self.watch.elapsed, final=self.progress >= 1)
-        self.watch.pause()
         seconds = self.watch.elapsed - seconds
         rate = (position.batch - started_at) * self.sampler.batch_size / max(seconds, 1e-9)
         self._end_epoch({"images_per_second": round(rate, 1), "seconds": round(self.watch.elapsed, 1)})
@@ -252,8 +274,11 @@ class Trainer:
         self.watch.pause()
         self._save_state()
         self.accelerator.wait_for_everyone()  # before a process ends, and its launcher ends the one that saves
+        raise self._stopped(received)
+
+    def _stopped(self, received: int) -> StoppedError:
         name = "Ctrl-C" if received == signal.SIGINT else signal.Signals(received).name
-        raise StoppedError(
+        return StoppedError(
             f"{name} stopped this run after {self.position.step} steps, which are saved. To go on, give the same "
             f"command with --resume --output {self.folder.path}",
             received,
@@ -264,11 +289,12 @@ class Trainer:
         names = {example.image_id: example.path.name for example in self.images.examples}
         files = [names[image_id] for image_id in batch.image_ids.tolist()]
         where = files[error.index[1]] if isinstance(error, NonFiniteCostError) else f"a batch of {', '.join(files)}"
-        cause = likely_cause(self.stepper.trained, batch, self.config, bf16=self.stepper.bf16)
+        usual = usual_learning_rate(self.config, self.checkpoint.preset)
+        cause = likely_cause(self.stepper.trained, batch, self.config.learning_rate, usual, bf16=self.stepper.bf16)
         process = self.accelerator.process_index
         folder = self.folder.capture(process)
         capture = Capture(
-            settings=self.config.to_dict(),
+            settings=self.config.to_dict() | {"precision": "bf16" if self.stepper.bf16 else "fp32"},
             batch=batch.to("cpu"),
             files=files,
             step=self.position.step,
@@ -278,12 +304,17 @@ class Trainer:
             cause=cause,
             made_with=provenance(),
         )
-        save(replace(self.checkpoint, model=self.stepper.trained), folder)
-        write_capture(folder, capture, self.stepper.state_dict())
+        kept = (
+            f"The step is kept in {folder}: setpiece train --replay {folder} computes it again, and setpiece explain "
+            f"{folder} shows it."
+        )
+        try:
+            save(replace(self.checkpoint, model=self.stepper.trained), folder)
+            write_capture(folder, capture, self.stepper.state_dict())
+        except OutputError as failure:
+            kept = f"The step could not be kept: {failure}"
         return type(error)(
-            f"Training diverged at step {self.position.step} on {where}. {error} {cause} The step is kept in {folder}: "
-            f"setpiece train --replay {folder} computes it again, and setpiece explain {folder} shows it.",
-            error.index,
+            f"Training diverged at step {self.position.step} on {where}. {error} {cause} {kept}", error.index
         )
 
     def _means(self) -> dict[str, float]:
@@ -307,11 +338,11 @@ class Trainer:
         position.epoch, position.batch, position.sums = position.epoch + 1, 0, {}
         row: dict[str, Any] = {"epoch": position.epoch, "step": position.step, **means}
         row["lr"] = self.stepper.learning_rate
-        due = int(self.progress * self.config.evaluations + 1e-9)
         metrics = None
-        if self.valid is not None and due > position.evaluated:
-            position.evaluated = due
-            metrics = self._evaluate(self.valid)
+        if self.valid is not None and self._due() > position.evaluated:
+            position.evaluated = self._due()
+            with self.signals.at_once():
+                metrics = self._evaluate(self.valid)
             row |= {name: value for name, value in metrics.to_dict().items() if name != "per_class"}
         if self.events is not None:
             self.folder.append_metrics(row | speed)
@@ -322,28 +353,41 @@ class Trainer:
         if self.progress >= 1 or metrics is not None:
             self._save_state()
 
+    def _due(self) -> int:
+        """How many evaluations are due by now."""
+        return 0 if self.valid is None else int(self.progress * self.config.evaluations + 1e-9)
+
     def _evaluate(self, valid: Dataset) -> CocoMetrics:
         """Evaluate the EMA model. Save it as the last checkpoint, and as the best one if its AP is the highest."""
         self.display.evaluating(self.progress, len(valid.examples))
-        metrics = evaluate(
-            self.predictor,
-            valid,
-            workers=self.workers,
-            rank=self.accelerator.process_index,
-            world_size=self.accelerator.num_processes,
-            gather=gather_object,
-        )
+        share = {"rank": self.accelerator.process_index, "world_size": self.accelerator.num_processes}
+        try:
+            results = results_of(self.predictor, valid, workers=self.workers, **share)
+        except LoadingError as error:
+            self.display.say(f"{error} The evaluation goes on without.")
+            results = results_of(self.predictor, valid, **share)
+        results = gather_object(results)
+        truth = valid.to_coco()
+        metrics = evaluate_coco(truth, results)
+        self.checkpoint = replace(self.checkpoint, thresholds=self._thresholds(truth, results))
         best = None if self.best is None else self.best.metrics
-        if best is None or not best.AP >= metrics.AP:  # so that without objects, where AP is NaN, the latest is best
-            self.position.stale = 0
+        again = self.best_step == self.position.step  # a resumed run evaluates once more what was the best
+        if best is None or again or not best.AP >= metrics.AP:  # without objects, where AP is NaN, the latest is best
+            self.position.stale, self.best_step = 0, self.position.step
             self.best = TrainingResult(self.folder.best, self._copy(), metrics)
             self._save_checkpoint(self.folder.best, metrics)
-        elif metrics.AP < best.AP:  # not where it is equal: a resumed run may evaluate its best once more
+        else:
             self.position.stale += 1
         self._save_checkpoint(self.folder.last, metrics)
         if self.accelerator.is_main_process:
             write_pictures(self.predictor, valid, self.folder.pictures)
         return metrics
+
+    def _thresholds(self, truth: dict[str, Any], results: list[dict[str, Any]]) -> tuple[float, ...]:
+        """The threshold with the best F1 of each class; where nothing of a class is found, the usual one."""
+        best = {of_class.name: curve(of_class).best for of_class in class_matches(truth, results)}
+        names = self.checkpoint.classes
+        return tuple(DEFAULT if math.isnan(best.get(name, math.nan)) else best[name] for name in names)
 
     def _copy(self) -> Checkpoint:
         """A copy of the EMA checkpoint on the CPU, laid out in memory as one that is loaded."""
@@ -354,7 +398,7 @@ class Trainer:
         if self.accelerator.is_main_process:
             save(self.checkpoint, folder)
             if metrics is not None:
-                write_metrics(folder, metrics.to_dict())
+                write_metrics(folder, metrics.to_dict() | {"step": self.position.step})
 
     def _save_state(self) -> None:
         self.saved_at = time.monotonic()
@@ -382,6 +426,7 @@ class Trainer:
             ) from error
         numbers = read_metrics(self.folder.best)  # written last: with them, the checkpoint is whole
         if numbers is not None:
+            self.best_step = numbers.get("step")
             self.best = TrainingResult(self.folder.best, load(self.folder.best), CocoMetrics.from_dict(numbers))
         self.display.say(f"Resumed after {self.position.step} steps, in epoch {self.position.epoch + 1}.")
         return tensors.get("recording")

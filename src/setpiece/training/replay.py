@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from pydantic import ValidationError
 
-from setpiece.errors import NonFiniteError
+from setpiece.errors import NonFiniteError, WeightsError
 from setpiece.model.checkpoint import load
 from setpiece.runs.capture import read_capture
 from setpiece.runs.provenance import provenance, what_differs
@@ -38,8 +39,8 @@ class Replay:
 def replay(folder: Path) -> Replay:
     """Compute a captured step again, in one process.
 
-    Several processes divide their losses by means over all of them, which one does not know. Predictions and costs are
-    the same; losses and gradients differ by a factor.
+    Of a run of several processes this is the share of one. It divides its losses by its own numbers of targets, and
+    takes the statistics of batch norm from its own images, so what it computes may differ.
 
     Args:
         folder: the capture, see `runs.capture`.
@@ -50,7 +51,10 @@ def replay(folder: Path) -> Replay:
     """
     capture, state = read_capture(folder)
     accelerator = Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision="no")
-    config = TrainConfig(**capture.settings)
+    try:
+        config = TrainConfig(**capture.settings)
+    except ValidationError as error:
+        raise WeightsError(f"{folder} was written by another version of Setpiece: take that one.") from error
     stepper = Stepper(load(folder).model, config, accelerator, len(capture.files))
     stepper.load_state_dict(state)
     stepper.process = capture.process

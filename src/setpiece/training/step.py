@@ -11,9 +11,10 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils.memory import release_memory, should_reduce_batch_size
 from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from setpiece.data.sampler import stable_seed
-from setpiece.errors import OutOfMemoryError
+from setpiece.errors import NonFiniteError, OutOfMemoryError
 from setpiece.inference.precision import autocast, uses_bf16
 from setpiece.model.backbones.named import synchronise_norms
 from setpiece.model.base import SetModel
@@ -102,11 +103,13 @@ class Stepper:
         while (computed := self._backward(batch, step, progress)) is None:
             self._take_more_shares(len(batch.image_ids))
         outputs, losses, total, auxiliary = computed
-        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
-        if not (total.isfinite() & norm.isfinite()):
+        gradients = {name: p.grad for name, p in self.trained.named_parameters() if p.grad is not None}
+        norm = get_total_norm(gradients.values())
+        if not (total.isfinite() & norm.isfinite()):  # before clipping, which would make all of them NaN
             require_finite_losses(losses.terms | auxiliary)
-            gradients = ((name, p.grad) for name, p in self.trained.named_parameters() if p.grad is not None)
-            require_finite("gradient", gradients)
+            require_finite("gradient", gradients.items())
+            raise NonFiniteError("The gradient is too large for its norm to be finite.", ())
+        clip_grads_with_norm_(self.trained.parameters(), self.config.clip_norm, norm)
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad()
@@ -140,6 +143,12 @@ class Stepper:
             return None
         return outputs, losses, total, auxiliary
 
+    def _divide(self, count: int) -> None:
+        """Compute each step in so many shares, and not by replicas, which are shares at the same time."""
+        self.shares.count = count
+        if self.replicas is not None:
+            self.model, self.replicas = self.shares, None
+
     def _take_more_shares(self, images: int) -> None:
         """Divide each step further, so that it takes less memory."""
         if self.accelerator.num_processes > 1:  # the others wait for gradients that this one does not have
@@ -148,8 +157,7 @@ class Stepper:
             )
         if self.shares.count >= images:
             raise OutOfMemoryError("Memory runs out with one image at a time: take a smaller --size.")
-        self.model, self.replicas = self.shares, None
-        self.shares.count = min(2 * self.shares.count, images)
+        self._divide(min(2 * self.shares.count, images))
         for optimiser in self.optimisers:
             optimiser.zero_grad()
         release_memory()
@@ -172,6 +180,7 @@ class Stepper:
             "model": self.trained.state_dict(),
             "ema": self.ema.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "shares": self.shares.count,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -180,6 +189,8 @@ class Stepper:
         Raises:
             RuntimeError, ValueError: names or shapes of weights differ, or groups of the optimisers.
         """
+        if state.get("shares", 1) > self.shares.count:
+            self._divide(state["shares"])
         self.trained.load_state_dict(state["model"])
         self.ema.load_state_dict(state["ema"])
         for optimiser, optimiser_state in zip(self.optimisers, state["optimisers"], strict=True):

@@ -85,11 +85,12 @@ def train(
         for choice in choices:
             display.say(choice)
         kept = images.prepare(lambda done, total: display.show("decoding", done / total, f"{done} images"))
-        if accelerator.is_main_process:
-            splits = {part.split: fingerprint(part) for part in (dataset, valid) if part is not None}
-            if differs := run.create(config.to_dict(), splits, resume=resume):
-                display.say(f"This run goes on with other software or on another machine: {differs}.")
+        run.refuse_other_use()
         with run.locked() if accelerator.is_main_process else nullcontext():
+            if accelerator.is_main_process:
+                splits = {part.split: fingerprint(part) for part in (dataset, valid) if part is not None}
+                if differs := run.create(config.to_dict(), splits, resume=resume):
+                    display.say(f"This run goes on with other software or on another machine: {differs}.")
             accelerator.wait_for_everyone()
             display.say(
                 f"Training {config.model} on {len(dataset.examples)} images with {len(dataset.classes)} classes "

@@ -51,6 +51,50 @@ interface Examined {
   }[];
 }
 
+/** What `setpiece eval --report` writes: see setpiece/inference/analysis_page.py. */
+interface EvaluatedPayload {
+  kind: string;
+  title: string;
+  sentence: string;
+  steps: string[];
+  images: number;
+  metrics: Record<string, number | null>;
+  classes: EvaluatedClass[];
+  errors: {
+    kind: string;
+    is: string;
+    count: number;
+    cost: number | null;
+    examples: {
+      text: string;
+      src: string;
+      width: number;
+      height: number;
+      detection: number[] | null;
+      object: number[] | null;
+    }[];
+  }[];
+  confusion: number[][];
+  calibration: {
+    error: number | null;
+    confidence: (number | null)[];
+    precision: (number | null)[];
+    count: number[];
+  };
+}
+
+interface EvaluatedClass {
+  name: string;
+  objects: number;
+  AP: number | null;
+  best: number | null;
+  at_best: { precision: number | null; recall: number | null; F1: number | null };
+  thresholds: number[];
+  precision: (number | null)[];
+  recall: (number | null)[];
+  f1: (number | null)[];
+}
+
 interface Payload {
   format: number;
   kind: string;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
@@ -19,7 +20,7 @@ MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # Names of images and folders: COCO's, Pascal VOC's, those of a YOLO configuration, and a line of a list of images.
 NAMES = {
     ".json": re.compile(r'"file_name"\s*:\s*"((?:[^"\\]|\\.)*)"'),
-    ".xml": re.compile(r"<filename>([^<]*)</filename>"),
+    ".xml": re.compile(r"<(?:filename|path)>([^<]*)</"),
     ".yaml": re.compile(r"^(?:path|train|val|valid|test)\s*:\s*['\"]?([^'\"\n#]+)", re.MULTILINE),
     ".txt": re.compile(r"^(.*\.(?:jpe?g|png|bmp|webp|tiff?))\s*$", re.MULTILINE | re.IGNORECASE),
 }
@@ -30,10 +31,15 @@ def forms(survey: Survey, _: Settings) -> Iterator[Finding]:
     """Byte order marks, line ends of Windows, backslashes and absolute paths."""
     marked, windows, backslashes, absolute = [], [], [], []
     for file in sorted(survey.root.rglob("*")):
-        if file.suffix.lower() not in SUFFIXES or OURS.match(file.stem) or not file.is_file():
+        name = file.relative_to(survey.root)
+        hidden = any(part.startswith(".") for part in name.parts)
+        if hidden or file.suffix.lower() not in SUFFIXES or OURS.match(file.stem) or not file.is_file():
             continue
-        content = file.read_bytes()
-        place = Place(str(file.relative_to(survey.root)))
+        try:
+            content = file.read_bytes()
+        except OSError:  # where it is an annotation file the reader says so
+            continue
+        place = Place(str(name))
         if content.startswith(MARKS):
             marked.append(place)
         if b"\r\n" in content:
@@ -81,7 +87,15 @@ def _names(file: Path, content: bytes) -> list[str]:
     if pattern is None:
         return []
     found = pattern.findall(content.decode("utf-8", errors="replace"))
-    return [name.replace("\\\\", "\\").strip() for name in found] if file.suffix == ".json" else found
+    return [_unescaped(name) for name in found] if file.suffix == ".json" else [name.strip() for name in found]
+
+
+def _unescaped(name: str) -> str:
+    """A string of JSON: what looks like a backslash may be the umlaut that follows it."""
+    try:
+        return str(json.loads(f'"{name}"'))
+    except ValueError:
+        return ""
 
 
 def _is_absolute(name: str) -> bool:

@@ -16,7 +16,8 @@ from setpiece.records import InputSize
 
 __all__ = ["Config", "read_ours"]
 
-FORMAT: Literal[2] = 2  # 1 named some parameters of `sprint` otherwise, see `SetModel.former_names`
+# 1 named some parameters of `sprint` otherwise, see `SetModel.former_names`; 2 had no thresholds.
+FORMAT: Literal[3] = 3
 
 
 class Config(BaseModel):
@@ -24,7 +25,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1, 2] = FORMAT
+    format: Literal[1, 2, 3] = FORMAT
     preset: str
     backbone: str | None = None
     classes: tuple[str, ...] = Field(min_length=1)
@@ -33,6 +34,7 @@ class Config(BaseModel):
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = IMAGENET_STD
     shortest: PositiveInt
     longest: PositiveInt
+    thresholds: tuple[float, ...] | None = None
 
     @property
     def size(self) -> InputSize:

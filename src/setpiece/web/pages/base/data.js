@@ -20,6 +20,14 @@ export function examined() {
 }
 
 /**
+ * The same of the page that `setpiece eval --report` writes.
+ * @returns {EvaluatedPayload}
+ */
+export function evaluated() {
+  return /** @type {any} */ (payload());
+}
+
+/**
  * Decode `{shape, dtype, data}`, with base64 little-endian numbers as data; each array once.
  * @param {Encoded} encoded
  * @returns {{shape: number[], values: Float32Array|Int32Array|Uint8Array}} row-major values

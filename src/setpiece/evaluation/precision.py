@@ -1,0 +1,111 @@
+"""Average precision from matches, for any weights of the images; and its interval by resampling them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from setpiece.evaluation.matches import ClassMatches
+
+__all__ = ["Interval", "average_precision", "bootstrap", "paired_bootstrap"]
+
+RECALLS = np.linspace(0, 1, 101)  # at which precision is taken, COCO's
+RESAMPLES = 400
+COVERED = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Between which values a number lies in 95 of 100 resamples.
+
+    Attributes:
+        low: the 2.5th percentile.
+        high: the 97.5th.
+    """
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.low:.3f} to {self.high:.3f}"
+
+
+def average_precision(matches: ClassMatches, weights: Float[np.ndarray, "I"] | None = None) -> Float[np.ndarray, " T"]:
+    """AP of a class at each IoU threshold: the mean, over 101 recalls r, of the best precision at recall r or more.
+
+    Args:
+        matches: of the class.
+        weights: how often each image counts, at least 0; once where None.
+
+    Returns:
+        NaN where no image that counts has an object of the class.
+    """
+    ones = np.ones(len(matches.objects)) if weights is None else weights
+    positives = float(ones @ matches.objects)
+    if positives == 0:
+        return np.full(len(matches.found), np.nan)
+    of_detection = ones[matches.images]
+    true = np.cumsum(matches.found * of_detection, 1)
+    false = np.cumsum((~matches.found & ~matches.ignored) * of_detection, 1)
+    recall = true / positives
+    precision = true / np.maximum(true + false, np.finfo(np.float64).eps)
+    envelope = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
+    at = [np.searchsorted(of_threshold, RECALLS, side="left") for of_threshold in recall]
+    padded = np.concatenate([envelope, np.zeros((len(envelope), 1))], 1)
+    return np.array([row[index].mean() for row, index in zip(padded, at, strict=True)])
+
+
+def _resampled(
+    matches: Sequence[ClassMatches], weights: Sequence[Float[np.ndarray, "I"]]
+) -> tuple[Float[np.ndarray, "R"], Float[np.ndarray, "R"]]:
+    """AP and AP50 over the classes that have objects, for each of some weights of the images."""
+    ap = np.full((len(weights), len(matches)), np.nan)
+    ap50 = np.full_like(ap, np.nan)
+    for r, of_images in enumerate(weights):
+        for c, of_class in enumerate(matches):
+            at = average_precision(of_class, of_images)
+            ap[r, c], ap50[r, c] = at.mean(), at[0]
+    return _mean_of_measured(ap), _mean_of_measured(ap50)
+
+
+def _draws(images: int, seed: int = 0, count: int = RESAMPLES) -> list[Float[np.ndarray, "I"]]:
+    """How often each image is drawn, with replacement, in some resamples of as many images."""
+    generator = np.random.default_rng(seed)
+    return list(generator.multinomial(images, np.full(images, 1 / images), count).astype(np.float64)) if images else []
+
+
+def bootstrap(matches: Sequence[ClassMatches], seed: int = 0) -> tuple[Interval, Interval]:
+    """The intervals of AP and AP50 by resampling the images (percentile bootstrap).
+
+    It says how much the number depends on which images the validation split happens to hold; not on the seed of a
+    training.
+
+    References:
+        Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
+    """
+    images = len(matches[0].objects) if matches else 0
+    ap, ap50 = _resampled(matches, _draws(images, seed))
+    return _interval(ap), _interval(ap50)
+
+
+def paired_bootstrap(first: Sequence[ClassMatches], second: Sequence[ClassMatches], seed: int = 0) -> Interval:
+    """The interval of the difference of two APs, second less first, each time on the same resample of the images."""
+    weights = _draws(len(first[0].objects) if first else 0, seed)
+    return _interval(_resampled(second, weights)[0] - _resampled(first, weights)[0])
+
+
+def _interval(values: Float[np.ndarray, "R"]) -> Interval:
+    measured = values[~np.isnan(values)]
+    if not len(measured):
+        return Interval(np.nan, np.nan)
+    low, high = np.quantile(measured, [(1 - COVERED) / 2, (1 + COVERED) / 2])
+    return Interval(float(low), float(high))
+
+
+def _mean_of_measured(values: Float[np.ndarray, "R C"]) -> Float[np.ndarray, " R"]:
+    measured = ~np.isnan(values)
+    total = np.where(measured, values, 0).sum(1)
+    return np.divide(total, measured.sum(1), out=np.full(len(values), np.nan), where=measured.any(1))

@@ -1,0 +1,102 @@
+"""What to do next, in words: from an evaluation's errors to a change of data or settings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from setpiece.data.dataset import Dataset
+from setpiece.evaluation.analysis import Analysis
+from setpiece.evaluation.errors import DetectionError
+from setpiece.records import InputSize
+
+__all__ = ["next_steps"]
+
+SMALL = 12  # pixels of the shorter side at the input size
+WORTH = 0.02  # of AP50, from which on a kind of error is spoken of
+OFTEN = 0.2  # share of the objects of a class that are taken for another one
+FEW = 3  # confusions
+MUCH = 0.5  # share of the missed objects that are small
+WIDE = 0.1  # of AP, between the ends of its interval
+
+
+def next_steps(analysis: Analysis, dataset: Dataset, size: InputSize) -> list[str]:
+    """Sentences, those that promise most first; none where nothing stands out.
+
+    Args:
+        analysis: of the results on `dataset`.
+        dataset: the images that were evaluated.
+        size: the input size of the model.
+    """
+    return [text for _, text in sorted(_steps(analysis, dataset, size), key=lambda step: -step[0]) if text is not None]
+
+
+def _steps(analysis: Analysis, dataset: Dataset, size: InputSize) -> Iterator[tuple[float, str]]:
+    costs = analysis.breakdown.costs
+    if costs["missed"] >= WORTH:
+        yield costs["missed"], _missed(analysis, dataset, size)
+    if costs["classification"] >= WORTH:
+        for first, second, count, of in _confusions(analysis, dataset):
+            text = f"{first} is taken for {second} in {count} of {of} cases: look whether the labels of both are right"
+            yield costs["classification"] * count / of, f"{text}, and add images that show the difference."
+    if costs["background"] >= WORTH:
+        sure = sum(1 for error in analysis.breakdown.errors if error.kind == "background" and _score(error) >= 0.5)
+        text = f"Detections of nothing cost {costs['background']:.2f} of AP50"
+        if sure:
+            text += f"; {sure} of them have a confidence of 0.5 or more: are these objects that nobody has labelled?"
+            yield costs["background"], f"{text} (setpiece doctor DATA --model)"
+        else:
+            yield costs["background"], f"{text}, all below a confidence of 0.5: a higher --threshold leaves them out."
+    if costs["localisation"] >= WORTH:
+        yield (
+            costs["localisation"],
+            f"Boxes that are too loose or too tight cost {costs['localisation']:.2f} of AP50: train longer, and look "
+            "whether the labels are drawn in one way.",
+        )
+    if costs["duplicate"] >= WORTH:
+        text = f"Objects that are found twice cost {costs['duplicate']:.2f} of AP50: train longer."
+        yield costs["duplicate"], text
+    width = analysis.ap.high - analysis.ap.low
+    if width >= WIDE:
+        images = len(dataset.examples)
+        yield (
+            0.0,
+            f"AP is known to about {width / 2:.2f} either way: {images} images are few to measure on, and four times "
+            "as many would halve that.",
+        )
+
+
+def _missed(analysis: Analysis, dataset: Dataset, size: InputSize) -> str:
+    scale = {e.image_id: size.fit(e.height, e.width)[0] / e.height for e in dataset.examples}
+    sides = np.array(
+        [
+            min(error.object["bbox"][2:]) * scale[error.image_id]
+            for error in analysis.breakdown.errors
+            if error.kind == "missed" and error.object is not None
+        ]
+    )
+    small = float((sides < SMALL).mean())
+    text = f"{len(sides)} objects are missed, which costs {analysis.breakdown.costs['missed']:.2f} of AP50"
+    if small < MUCH:
+        return f"{text}: train longer, or add images like those below."
+    larger = -(-int(size.shortest * 1.5) // 32) * 32
+    return f"{text}, and {small:.0%} of them are under {SMALL} px at {size.shortest}: train with --size {larger}."
+
+
+def _confusions(analysis: Analysis, dataset: Dataset) -> Iterator[tuple[str, str, int, int]]:
+    """Pairs of classes of which the first is often taken for the second, with their count among so many objects."""
+    taken: Counter[tuple[int, int]] = Counter()
+    for row, counts in enumerate(analysis.confusion[:-1]):
+        for column, count in enumerate(counts[:-1]):
+            if row != column:
+                taken[row, column] = int(count)
+    for (row, column), count in taken.most_common():
+        of = int(analysis.confusion[row].sum())
+        if count >= FEW and count >= OFTEN * of:
+            yield dataset.classes[row], dataset.classes[column], count, of
+
+
+def _score(error: DetectionError) -> float:
+    return 0.0 if error.detection is None else float(error.detection["score"])

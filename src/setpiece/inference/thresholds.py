@@ -1,0 +1,69 @@
+"""The least confidence that counts, for each class of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float
+
+from setpiece.errors import UsageError
+from setpiece.model.checkpoint import Checkpoint
+
+__all__ = ["DEFAULT", "Threshold", "class_thresholds", "parse_threshold"]
+
+DEFAULT = 0.5
+
+# One for all classes; by the names of some classes, with DEFAULT for the others; or "auto": the checkpoint's own.
+Threshold = float | Mapping[str, float | int] | str
+
+
+def class_thresholds(threshold: Threshold, checkpoint: Checkpoint) -> Float[np.ndarray, " C"]:
+    """The threshold of each class, in the order of the classes.
+
+    Raises:
+        UsageError: one is outside [0, 1]; a class is unknown; or the checkpoint has none of its own.
+
+    Example:
+        >>> from setpiece.model.checkpoint import create
+        >>> class_thresholds({"king": 0.3}, create("detr-tiny", ["ace", "king"])).tolist()
+        [0.5, 0.3]
+    """
+    classes = checkpoint.classes
+    if threshold == "auto":
+        if checkpoint.thresholds is None:
+            raise UsageError(
+                "This checkpoint has no thresholds of its own, which come from validation images in training: give a "
+                "number between 0 and 1."
+            )
+        return np.array(checkpoint.thresholds)
+    if isinstance(threshold, str):
+        raise UsageError(f"The threshold {threshold!r} is neither a number nor 'auto'.")
+    by_class = threshold if isinstance(threshold, Mapping) else dict.fromkeys(classes, threshold)
+    if unknown := [name for name in by_class if name not in classes]:
+        raise UsageError(f"There is no class {unknown[0]!r} to give a threshold: the classes are {', '.join(classes)}.")
+    if wrong := [value for value in by_class.values() if not 0 <= value <= 1]:
+        raise UsageError(f"The threshold {wrong[0]} is not between 0 and 1.")
+    return np.array([by_class.get(name, DEFAULT) for name in classes], np.float64)
+
+
+def parse_threshold(text: str) -> Threshold:
+    """What a user writes: "0.4", "auto", or "cat=0.4,dog=0.3".
+
+    Raises:
+        UsageError: it is none of these.
+
+    Example:
+        >>> parse_threshold("0.4"), parse_threshold("auto"), parse_threshold("cat=0.4,dog=0.3")
+        (0.4, 'auto', {'cat': 0.4, 'dog': 0.3})
+    """
+    if text == "auto":
+        return text
+    try:
+        if "=" not in text:
+            return float(text)
+        pairs = (part.rsplit("=", 1) for part in text.split(","))
+        return {name.strip(): float(value) for name, value in pairs}
+    except ValueError:
+        said = f"The threshold {text!r} is not understood: write a number, auto, or CLASS=NUMBER,CLASS=NUMBER."
+        raise UsageError(said) from None

@@ -1,0 +1,90 @@
+"""Each kind of error on a case that shows it alone."""
+
+import pytest
+
+from setpiece.evaluation import evaluate_coco
+from setpiece.evaluation.errors import KINDS, error_breakdown
+
+CAT, DOG = 1, 2
+CATEGORIES = [{"id": CAT, "name": "cat"}, {"id": DOG, "name": "dog"}]
+OBJECT = [0, 0, 20, 20]
+
+
+def broken_down(objects, detections):
+    """Objects and detections are (image, class, box[, score or crowd])."""
+    truth = {
+        "images": [{"id": 1}, {"id": 2}],
+        "annotations": [
+            {"image_id": image, "category_id": category, "bbox": bbox, "iscrowd": int(bool(crowd))}
+            for image, category, bbox, *crowd in objects
+        ],
+        "categories": CATEGORIES,
+    }
+    results = [
+        {"image_id": image, "category_id": category, "bbox": bbox, "score": score}
+        for image, category, bbox, score in detections
+    ]
+    breakdown = error_breakdown(truth, results)
+    expected = evaluate_coco(truth, results).AP50
+    assert breakdown.ap50 == pytest.approx(expected, nan_ok=True)
+    assert breakdown.costs.keys() == KINDS.keys()
+    return breakdown
+
+
+@pytest.mark.parametrize(
+    ("kind", "detections", "cost"),
+    [
+        ("classification", [(1, DOG, OBJECT, 0.9)], 1.0),
+        ("localisation", [(1, CAT, [0, 0, 20, 8], 0.9)], 1.0),
+        ("both", [(1, DOG, [0, 0, 20, 8], 0.9)], 0.0),
+        ("background", [(1, CAT, [50, 50, 9, 9], 0.9)], 0.0),
+        ("missed", [], 0.0),
+    ],
+)
+def test_one_object_and_one_error(kind, detections, cost):
+    breakdown = broken_down([(1, CAT, OBJECT)], detections)
+    kinds = {error.kind for error in breakdown.errors}
+    assert kind in kinds
+    assert kinds - {kind} <= {"missed"}
+    if kind != "missed":
+        assert breakdown.costs[kind] == pytest.approx(cost)
+
+
+def test_an_object_that_a_wrong_detection_is_on_is_not_missed():
+    for wrong in ((1, DOG, OBJECT, 0.9), (1, CAT, [0, 0, 20, 8], 0.9)):
+        assert broken_down([(1, CAT, OBJECT)], [wrong]).counts()["missed"] == 0
+    assert broken_down([(1, CAT, OBJECT)], [(1, DOG, [0, 0, 20, 8], 0.9)]).counts()["missed"] == 1
+
+
+def test_a_second_detection_of_an_object_is_a_duplicate_and_costs_where_it_ranks_before_a_right_one():
+    objects = [(1, CAT, OBJECT), (2, CAT, OBJECT)]
+    before = [(1, CAT, OBJECT, 0.9), (1, CAT, [1, 0, 20, 20], 0.8), (2, CAT, OBJECT, 0.7)]
+    breakdown = broken_down(objects, before)
+    assert breakdown.counts()["duplicate"] == 1
+    assert breakdown.costs["duplicate"] == pytest.approx(1 - breakdown.ap50)
+    last = [*before[:1], (1, CAT, [1, 0, 20, 20], 0.6), before[2]]
+    assert broken_down(objects, last).costs["duplicate"] == pytest.approx(0)
+
+
+def test_of_two_errors_on_one_object_the_more_confident_is_put_right():
+    breakdown = broken_down([(1, CAT, OBJECT)], [(1, DOG, OBJECT, 0.9), (1, DOG, [0, 0, 20, 19], 0.8)])
+    assert breakdown.counts()["classification"] == 2
+    assert breakdown.costs["classification"] == pytest.approx(1.0)
+
+
+def test_a_missed_object_costs_what_ap_is_without_it():
+    breakdown = broken_down([(1, CAT, OBJECT), (2, CAT, OBJECT)], [(1, CAT, OBJECT, 0.9)])
+    assert breakdown.counts()["missed"] == 1
+    assert breakdown.ap50 + breakdown.costs["missed"] == pytest.approx(1.0)
+
+
+def test_what_lies_on_a_crowd_is_no_error():
+    breakdown = broken_down([(1, CAT, OBJECT), (1, CAT, [40, 40, 50, 50], True)], [(1, CAT, [50, 50, 9, 9], 0.9)])
+    assert breakdown.counts()["background"] == 0
+
+
+def test_right_detections_are_no_errors():
+    breakdown = broken_down([(1, CAT, OBJECT), (2, DOG, OBJECT)], [(1, CAT, OBJECT, 0.9), (2, DOG, OBJECT, 0.8)])
+    assert breakdown.errors == ()
+    assert breakdown.ap50 == 1.0
+    assert all(cost == 0 for cost in breakdown.costs.values())

@@ -1,0 +1,106 @@
+"""The page of `setpiece eval --report` in a browser: its numbers are Python's, and its parts answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from setpiece.data.sources import open_dataset
+from setpiece.evaluation.analysis import analyse
+from setpiece.inference.analysis_page import analysis_payload
+from setpiece.inference.next_steps import next_steps
+from setpiece.records import InputSize
+
+from ..data.checks.planted import clean
+
+
+def results_on(dataset):
+    """Detections of every kind: right ones, and each error."""
+    draw = np.random.default_rng(0)
+    results = []
+    for number, annotation in enumerate(dataset.to_coco()["annotations"]):
+        x, y, w, h = annotation["bbox"]
+        category = annotation["category_id"]
+        (other,) = set(dataset.category_ids) - {category}
+        kinds = {
+            0: [(category, [x, y, w, h * 0.4])],  # localisation
+            1: [(other, [x, y, w, h])],  # classification
+            2: [],  # missed
+            3: [(category, [x, y, w, h]), (category, [x + 1, y, w, h])],  # duplicate
+            4: [(category, [x, y, w, h]), (category, [1, 70, 8, 8])],  # background
+            5: [(other, [x, y, w, h * 0.3])],  # both
+        }
+        for kind, bbox in kinds.get(number % 8, [(category, [x, y, w, h])]):
+            score = float(draw.uniform(0.2, 0.99))
+            results.append({"image_id": annotation["image_id"], "category_id": kind, "bbox": bbox, "score": score})
+    return results
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory):
+    root = clean().write(tmp_path_factory.mktemp("data"), "coco")
+    dataset = open_dataset(root, "valid")
+    analysis = analyse(dataset.to_coco(), results_on(dataset))
+    steps = next_steps(analysis, dataset, InputSize(64, 64))
+    return analysis, analysis_payload(analysis, dataset, "A detector on cats and dogs", steps)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_the_page_shows_the_numbers_of_the_analysis(evaluated, open_page, width, scheme):
+    analysis, payload = evaluated
+    page = open_page(payload, width=width, scheme=scheme)
+    shown = page.locator("[data-role=metric-AP]").get_attribute("data-value")
+    assert float(shown) == analysis.metrics.AP
+    assert page.locator("[data-role=sentence]").inner_text() == analysis.sentence()
+    kinds = page.locator(".error-kind").evaluate_all("all => all.map((one) => one.dataset.kind)")
+    counts = page.locator(".error-kind").evaluate_all("all => all.map((e) => +e.querySelector('.number').textContent)")
+    assert dict(zip(kinds, counts, strict=True)) == analysis.breakdown.counts()
+    assert all(counts)
+    matrix = page.locator("[data-role=confusion] tbody tr").evaluate_all(
+        "rows => rows.map((row) => [...row.querySelectorAll('td')].map((cell) => +cell.textContent))"
+    )
+    assert matrix == analysis.confusion.tolist()
+    assert page.locator("svg.chart").count() == 3
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def numbers_of(page, name):
+    row = page.locator(f'tr[data-class="{name}"]')
+    return [
+        float(row.locator(f"[data-role={role}]").get_attribute("data-value") or "nan")
+        for role in ("precision", "recall", "F1")
+    ]
+
+
+def test_the_slider_gives_each_class_what_python_gives(evaluated, open_page):
+    analysis, payload = evaluated
+    page = open_page(payload)
+    slider = page.locator("input[type=range]")
+    for threshold in (0.3, 0.65, 0.9):
+        slider.fill(str(threshold))
+        for of in analysis.curves:
+            assert numbers_of(page, of.name) == pytest.approx(of.at(threshold), nan_ok=True)
+    page.locator("[data-role=best]").click()
+    for of in analysis.curves:
+        assert numbers_of(page, of.name) == pytest.approx(of.at(of.best))
+
+
+def test_a_kind_of_error_is_shown_with_its_pictures(evaluated, open_page):
+    analysis, payload = evaluated
+    page = open_page(payload)
+    for kind, detected, labelled in (("missed", 0, 1), ("background", 1, 0), ("localisation", 1, 1)):
+        page.locator(f'[data-kind="{kind}"]').click()
+        figures = page.locator("[data-role=pictures] figure")
+        assert figures.count() == min(12, analysis.breakdown.counts()[kind])
+        first = figures.first
+        assert first.locator("g.prediction").count() == detected
+        assert first.locator("g.target").count() == labelled
+
+
+def test_an_evaluation_without_objects_is_a_page_too(tmp_path, open_page):
+    root = clean().write(tmp_path, "coco")
+    dataset = open_dataset(root, "valid")
+    truth = dataset.to_coco() | {"annotations": []}
+    analysis = analyse(truth, [])
+    page = open_page(analysis_payload(analysis, dataset, "Nothing", next_steps(analysis, dataset, InputSize(64, 64))))
+    assert page.locator("[data-role=sentence]").inner_text() == "There are no objects to measure AP on."
