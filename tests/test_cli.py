@@ -477,3 +477,27 @@ def test_thresholds_are_a_number_auto_or_those_of_classes(setpiece, small_scenes
     assert (done.code, "has no thresholds of its own" in done.err) == (2, True)
     done = setpiece("predict", checkpoint, image, "--threshold", "high")
     assert (done.code, "is not understood" in done.err) == (2, True)
+
+
+def test_a_preset_is_trained_several_times_to_say_how_much_is_chance(setpiece, small_scenes):
+    done = setpiece("eval", "detr-tiny", small_scenes, "--folds", "2", "--minutes", "0.01")
+    assert done.code == 0, done.err
+    assert re.search(r"fold 2: AP 0\.\d+, AP50 0\.\d+, trained on 6 images", done.out)
+    assert re.search(r"AP: 0\.\d+ on average, 0\.\d+ to 0\.\d+, standard deviation 0\.\d+", done.out)
+    assert setpiece("eval", "detr-tiny", small_scenes, "--folds", "2", "--seeds", "2").code == 2
+    assert setpiece("eval", "nothing", small_scenes, "--seeds", "2").code == 2
+
+
+def test_a_curve_says_what_more_images_would_bring(setpiece, small_scenes):
+    done = setpiece("curve", small_scenes, "--model", "detr-tiny", "--minutes", "0.01")
+    assert done.code == 0, done.err
+    assert "25%: AP" in done.out
+    assert "With 16 images AP would be" in done.out
+
+
+def test_models_are_compared_on_the_same_images(setpiece, small_scenes, checkpoint):
+    done = setpiece("compare", checkpoint, checkpoint, "--data", small_scenes)
+    assert done.code == 0, done.err
+    assert "+0.000" in done.out
+    assert "0.000 to 0.000" in done.out
+    assert setpiece("compare", checkpoint, "--data", small_scenes).code == 2

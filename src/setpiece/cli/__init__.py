@@ -4,8 +4,9 @@ from setpiece.cli.app import app, main
 
 # Each module adds its commands to `app`; `--help` lists them in this order.
 from setpiece.cli import training  # isort: skip
+from setpiece.cli import measuring  # isort: skip
 from setpiece.cli import predicting  # isort: skip
 from setpiece.cli import examining  # isort: skip
 from setpiece.cli import explaining  # isort: skip
 
-__all__ = ["app", "examining", "explaining", "main", "predicting", "training"]
+__all__ = ["app", "examining", "explaining", "main", "measuring", "predicting", "training"]

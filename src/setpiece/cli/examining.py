@@ -130,7 +130,7 @@ def _label_findings(
     from setpiece.inference.label_errors import Suspect, label_findings, suspects
     from setpiece.inference.predictor import Predictor
     from setpiece.training.config import resolve
-    from setpiece.training.folds import out_of_fold
+    from setpiece.training.studies import out_of_fold
 
     splits = dict(found.survey.splits)
     contradicted: dict[str, list[Suspect]] = {split: [] for split in splits}
@@ -138,7 +138,7 @@ def _label_findings(
         if "train" not in splits:
             raise DataError(f"{found.root} has no train split to train {model} on: give a detector that is trained.")
         config = resolve(found.root, model, minutes=minutes, size=size, evaluations=1)
-        for checkpoint, unseen in out_of_fold(config, splits.pop("train"), console):
+        for checkpoint, unseen, _ in out_of_fold(config, splits.pop("train"), console=console):
             contradicted["train"] += suspects(Predictor(checkpoint), unseen)
     assert checkpoint is not None
     for split, dataset in splits.items():

@@ -1,59 +1,15 @@
-"""`setpiece predict` and `setpiece eval`: what a model detects, and how well."""
+"""`setpiece predict`: what a model detects."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from setpiece.cli.app import DataFolder, Model, Split, app, console, require_writable
+from setpiece.cli.app import Model, app, console
 
-__all__ = ["evaluate", "predict"]
-
-
-@app.command("eval")
-def evaluate(
-    model: Model,
-    data: DataFolder,
-    split: Split = "valid",
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the numbers into this file.")] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option(help="Also write a page with thresholds, errors and their pictures, and what to do next."),
-    ] = None,
-) -> None:
-    """Measure a detector on a data set: COCO's twelve numbers and how sure they are, thresholds, kinds of errors."""
-    from setpiece.atomic import write_whole
-    from setpiece.data.sources import open_dataset
-    from setpiece.detector import Detector
-    from setpiece.inference.analysis_page import analysis_payload
-    from setpiece.inference.next_steps import next_steps
-    from setpiece.web import render
-
-    for file, option in ((json_file, "--json"), (report, "--report")):
-        if file is not None:
-            require_writable(file, option)
-    detector = Detector.load(model)
-    dataset = open_dataset(data, split)
-    for line in dataset.defects.summary():
-        console.print(line, soft_wrap=True, highlight=False)
-    found = detector.analyse(dataset)
-    console.print(found.metrics.table())
-    for table in found.tables():
-        console.print(table)
-    console.print(found.sentence(), soft_wrap=True, highlight=False)
-    steps = next_steps(found, dataset, detector.predictor().checkpoint.size)
-    for step in steps:
-        console.print(f"- {step}", soft_wrap=True, highlight=False)
-    if report is not None:
-        title = f"{Path(model).name} on {dataset.root.resolve().name} ({split})"
-        write_whole(report, render(analysis_payload(found, dataset, title, steps)))
-        console.print(f"The report is {report}: open it in a browser.", soft_wrap=True, highlight=False)
-    if json_file is not None:
-        text = json.dumps(found.to_dict(), indent=2) + "\n"
-        write_whole(json_file, text)
+__all__ = ["predict"]
 
 
 @app.command()

@@ -134,12 +134,13 @@ def confusion_matrix(
     index = {category["id"]: i for i, category in enumerate(ground_truth["categories"])}
     nothing = len(index)
     matrix = np.zeros((nothing + 1, nothing + 1), np.int64)
-    objects, detections = defaultdict(list), defaultdict(list)
-    for each in numbered(ground_truth.get("annotations", [])):
-        if not each["iscrowd"]:
-            objects[each["image_id"]].append(each)
-    for one in results:
-        detections[one["image_id"]].append(one)
+    objects: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    detections: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for annotation in numbered(ground_truth.get("annotations", [])):
+        if not annotation["iscrowd"]:
+            objects[annotation["image_id"]].append(annotation)
+    for result in results:
+        detections[result["image_id"]].append(result)
     for image in ground_truth["images"]:
         there, found = objects[image["id"]], detections[image["id"]]
         iou = iou_with(xyxy(found), xyxy(there))

@@ -143,7 +143,7 @@ def _match(
 def iou_with(
     first: Float[np.ndarray, "N 4"], second: Float[np.ndarray, "M 4"], *, of_first: bool = False
 ) -> Float[np.ndarray, "N M"]:
-    """IoU of every pair of boxes, xyxy; with `of_first` the intersection as a share of the first box, COCO's for crowds."""
+    """IoU of every pair of boxes, xyxy; with `of_first` the intersection as a share of the first, COCO's for crowds."""
     sides = np.minimum(first[:, None, 2:], second[None, :, 2:]) - np.maximum(first[:, None, :2], second[None, :, :2])
     intersection = sides.clip(0).prod(-1)
     areas, others = ((of[:, 2:] - of[:, :2]).prod(1) for of in (first, second))

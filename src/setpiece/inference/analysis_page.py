@@ -70,7 +70,8 @@ def analysis_payload(analysis: Analysis, dataset: Dataset, title: str, steps: Se
 
 def _of_class(of: Curve, numbers: dict[str, Any]) -> dict[str, Any]:
     """A class with its curve: at most `POINTS` of it, each with the numbers of exactly that threshold."""
-    kept = np.unique(np.linspace(0, len(of.thresholds) - 1, POINTS).round().astype(int)) if len(of.thresholds) else []
+    count = len(of.thresholds)
+    kept = np.unique(np.linspace(0, count - 1, min(POINTS, count)).round().astype(int))
     return {
         "name": of.name,
         "objects": of.objects,
