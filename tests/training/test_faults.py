@@ -179,7 +179,7 @@ def test_loading_processes_that_are_killed_are_replaced(scenes, uninterrupted, t
         def step(self, *_):
             self.left -= 1
             if self.left == 0:
-                (worker,) = multiprocessing.active_children()
+                worker = max(multiprocessing.active_children(), key=lambda child: child.pid)  # not of another test
                 worker.kill()
                 worker.join()  # so that its end is known in the midst of a step
 
@@ -213,6 +213,7 @@ def test_patience_ends_a_run_after_evaluations_without_a_higher_ap(scenes, tmp_p
         return replace(evaluate_coco(*args), AP=next(aps))
 
     monkeypatch.setattr(loop, "evaluate_coco", measured)
+    monkeypatch.setattr(loop, "write_pictures", lambda *_: None)
     display = Signalling("never", 0, signal.SIGTERM)
     result = start_training(config, tmp_path / "run", display=display)
     assert result.metrics.AP == 0.4

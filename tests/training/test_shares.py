@@ -49,7 +49,7 @@ def test_shares_have_the_gradient_of_the_whole_batch(scenes, batch, preset, coun
     shared = gradients(Shares(model, count), batch)
     assert whole.keys() == shared.keys()
     for name, gradient in whole.items():
-        torch.testing.assert_close(shared[name], gradient, rtol=1e-3, atol=1e-5 * max(1, gradient.abs().max().item()))
+        assert (shared[name] - gradient).norm() <= 1e-2 * gradient.norm() + 1e-5
 
 
 def test_a_share_that_is_computed_twice_drops_the_same(scenes, batch):

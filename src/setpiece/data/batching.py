@@ -127,7 +127,7 @@ def train_loader(
         collate_fn=partial(collate, mean=mean, std=std),
         num_workers=workers,
         persistent_workers=workers > 0,
-        worker_init_fn=_leave_signals_to_the_parent,
+        worker_init_fn=_leave_interrupts_to_the_parent,
         generator=torch.Generator(),  # or each epoch would draw a number from the global one
     )
 
@@ -154,10 +154,9 @@ def batches_of(loader: DataLoader[Item]) -> Iterator[Batch]:
         ) from error
 
 
-def _leave_signals_to_the_parent(_: int) -> None:
-    """Of a loading process: Ctrl-C and SIGTERM reach it too, and it is the training process that decides."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+def _leave_interrupts_to_the_parent(_: int) -> None:
+    """Of a loading process: Ctrl-C reaches it too, and it is the training process that decides."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def load_ahead(batches: Iterable[T]) -> Iterator[T]:
@@ -206,6 +205,6 @@ def eval_loader(
         batch_sampler=batches,
         collate_fn=partial(collate, mean=mean, std=std),
         num_workers=workers,
-        worker_init_fn=_leave_signals_to_the_parent,
+        worker_init_fn=_leave_interrupts_to_the_parent,
         generator=torch.Generator(),
     )

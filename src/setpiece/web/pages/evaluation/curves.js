@@ -4,6 +4,7 @@ import { html, svg } from "../base/dom.js";
 
 const WIDTH = 420;
 const HEIGHT = 300;
+const NAMED = 8; // lines: of more the names would lie on each other
 const EDGE = { left: 40, right: 12, top: 12, bottom: 36 };
 
 const across = (x) => EDGE.left + x * (WIDTH - EDGE.left - EDGE.right);
@@ -69,7 +70,11 @@ function chart(lines, x, y) {
       .join("");
     const curve = path && svg("path.chart-line", { d: path }, svg("title", name));
     const shown = mark && mark.x !== null && mark.y !== null && mark.y !== undefined;
-    return [curve, shown && svg("circle.chart-mark", { cx: across(mark.x), cy: up(mark.y), r: 4 }, svg("title", name))];
+    if (!shown) return [curve];
+    const [cx, cy] = [across(mark.x), up(mark.y)];
+    const anchor = mark.x > 0.7 ? "end" : "start";
+    const label = svg("text.chart-text", { x: cx + (anchor === "end" ? -8 : 8), y: cy - 8, "text-anchor": anchor }, name);
+    return [curve, svg("circle.chart-mark", { cx, cy, r: 4 }), lines.length <= NAMED && label];
   });
   return frame(x, y, drawn);
 }
