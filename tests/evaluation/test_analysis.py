@@ -85,7 +85,7 @@ def test_an_analysis_says_all_of_it_and_is_ready_for_json():
     assert numbers["errors"]["background"]["count"] == 10
     assert numbers["errors"]["missed"] == {"count": 5, "AP50": pytest.approx(0.25, abs=0.01)}
     assert numbers["confusion"] == [[15, 5], [0, 0]]
-    assert "in 95 of 100 cases" in analysis.sentence()
+    assert "95 % confidence interval" in analysis.sentence()
 
 
 def test_without_objects_an_analysis_has_nothing_to_measure():

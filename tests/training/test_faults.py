@@ -174,16 +174,18 @@ def hold(folder, held, done):
         done.wait(60)
 
 
-def test_loading_processes_that_are_killed_are_replaced(scenes, uninterrupted, tmp_path):
+@pytest.mark.parametrize(("moment", "after"), [("step", 5), ("evaluating", 1)])
+def test_loading_processes_that_are_killed_are_replaced(scenes, uninterrupted, tmp_path, moment, after):
     class Killing(Signalling):
-        def step(self, *_):
-            self.left -= 1
-            if self.left == 0:
-                worker = max(multiprocessing.active_children(), key=lambda child: child.pid)  # not of another test
-                worker.kill()
-                worker.join()  # so that its end is known in the midst of a step
+        def _come(self, moment):
+            if moment == self.moment:
+                self.left -= 1
+                if self.left == 0:
+                    worker = max(multiprocessing.active_children(), key=lambda child: child.pid)  # not of another test
+                    worker.kill()
+                    worker.join()  # so that its end is known in the midst of a step
 
-    display = Killing("step", 5, signal.SIGKILL)
+    display = Killing(moment, after, signal.SIGKILL)
     start_training(resolve(scenes, "detr-tiny", epochs=3, workers=1, **SETTINGS), tmp_path / "run", display=display)
     assert [line for line in display.said if "killed" in line] == [
         "A process that loads images was killed, perhaps since memory ran out: fewer --workers take less. "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,8 @@ def evaluate(
     from setpiece.web import render
 
     if folds is not None or seeds is not None:
+        if json_file is not None or report is not None:
+            raise UsageError("--json and --report are of one detector: leave them out with --folds and --seeds.")
         _repeat(model, data, folds, seeds, minutes)
         return
     for file, option in ((json_file, "--json"), (report, "--report")):
@@ -96,7 +99,10 @@ def _repeat(model: str, data: Path, folds: int | None, seeds: int | None, minute
     else:
         measured = _show(by_seed(config, dataset, valid, seeds or 2, console))
     for name in ("AP", "AP50"):
-        values = [getattr(one.metrics, name) for one in measured]
+        values = [value for one in measured if not math.isnan(value := getattr(one.metrics, name))]
+        if len(values) < 2:
+            console.print(f"{name}: there were no objects to measure it on in {len(measured) - len(values)} of them")
+            continue
         spread = f"{min(values):.3f} to {max(values):.3f}, standard deviation {statistics.stdev(values):.3f}"
         console.print(f"{name}: {statistics.mean(values):.3f} on average, {spread}", highlight=False)
 
@@ -148,7 +154,7 @@ def compare(
     results = [results_of(Detector.load(model).predictor(), dataset) for model in models]
     matches = [class_matches(truth, of_model) for of_model in results]
     table = Table("model", title=f"{dataset.root.resolve().name} ({split}), {len(dataset.examples)} images")
-    for column in ("AP", "AP50", "AP less the first", "in 95 of 100 cases"):
+    for column in ("AP", "AP50", "AP less the first", "95 % interval"):
         table.add_column(column, justify="right")
     first = evaluate_coco(truth, results[0])
     for model, of_model, found in zip(models, results, matches, strict=True):

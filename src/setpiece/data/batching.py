@@ -141,10 +141,10 @@ def batches_of(loader: DataLoader[Item]) -> Iterator[Batch]:
     Raises:
         LoadingError: one of its processes was killed.
     """
-    iterator = iter(loader)
-    if loader.num_workers and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
+        iterator = iter(loader)
+        if loader.num_workers and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         yield from iterator
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker"):

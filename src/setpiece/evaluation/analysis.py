@@ -22,6 +22,7 @@ from setpiece.evaluation.thresholds import Curve, curve
 __all__ = ["Analysis", "analyse", "confusion_matrix"]
 
 SAME = 0.5  # IoU of a detection and its object
+DEFAULT = 0.5  # threshold of a class of which nothing is right
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,8 @@ class Analysis:
         if math.isnan(self.ap.low):
             return "There are no objects to measure AP on."
         return (
-            f"AP {self.metrics.AP:.3f} is measured on these images alone: on others of the kind it would lie between "
-            f"{self.ap} in 95 of 100 cases (bootstrap over the images), and AP50 {self.metrics.AP50:.3f} between "
-            f"{self.ap50}."
+            f"AP {self.metrics.AP:.3f} with a 95 % confidence interval from {self.ap}, AP50 {self.metrics.AP50:.3f} "
+            f"from {self.ap50} (bootstrap over these images)."
         )
 
 
@@ -107,7 +107,9 @@ def analyse(ground_truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]
     curves = tuple(map(curve, matches))
     ap, ap50 = bootstrap(matches)
     categories = [category["id"] for category in ground_truth["categories"]]
-    thresholds = {i: of.best for i, of in zip(categories, curves, strict=True)}
+    best = (DEFAULT if math.isnan(of.best) else of.best for of in curves)
+    thresholds = dict(zip(categories, best, strict=True))
+    above = [one for one in results if one["score"] >= thresholds.get(one["category_id"], math.inf)]
     return Analysis(
         evaluate_coco(ground_truth, results),
         ap,
@@ -115,7 +117,7 @@ def analyse(ground_truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]
         curves,
         error_breakdown(ground_truth, results),
         calibration(matches),
-        confusion_matrix(ground_truth, [one for one in results if one["score"] >= thresholds[one["category_id"]]]),
+        confusion_matrix(ground_truth, above),
     )
 
 

@@ -83,8 +83,9 @@ def error_breakdown(ground_truth: Mapping[str, Any], results: Sequence[Annotatio
 
     A detection is wrong where it finds no object at an IoU of 0.5, see `class_matches`. It is put right so: a
     classification or localisation error becomes a right detection of its object, the most confident one of each object,
-    where no other has found it; every other wrong detection is removed; a missed object is no longer counted. Costs do
-    not add up to what is missing: errors hide each other.
+    where no other has found it; every other wrong detection is removed; a missed object is no longer counted. A class
+    of which all are missed has an AP of 1 then, or of 0 where something wrong was detected. Costs do not add up to what
+    is missing: errors hide each other.
 
     Args:
         ground_truth: a COCO dictionary, see `evaluate_coco`.
@@ -217,6 +218,7 @@ def _ap50(
                 if about["id"] not in found:  # the errors of an image are the most confident first
                     found.add(about["id"])
                     rows[about["category_id"]].append((error.detection["score"], True))
+    had = {each["category_id"] for image in images for each in image.objects}
     values = []
     for category in ground_truth["categories"]:
         ranked = sorted(rows[category["id"]], key=lambda row: -row[0])
@@ -224,6 +226,9 @@ def _ap50(
         scores, nowhere = np.array([score for score, _ in ranked]), np.zeros(len(ranked), np.int64)
         count = np.array([objects[category["id"]]])
         of_class = ClassMatches(category["name"], scores, nowhere, true, np.zeros_like(true), count)
-        values.append(average_precision(of_class)[0])
+        emptied = (
+            not count[0] and category["id"] in had
+        )  # all of its objects were missed: what is left is wrong, or none
+        values.append(float(not ranked) if emptied else average_precision(of_class)[0])
     measured = [value for value in values if not np.isnan(value)]
     return float(np.mean(measured)) if measured else float("nan")

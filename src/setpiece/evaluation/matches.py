@@ -39,7 +39,11 @@ class ClassMatches:
     objects: Int64[np.ndarray, "I"]
 
 
-def class_matches(ground_truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> list[ClassMatches]:
+def class_matches(
+    ground_truth: Mapping[str, Any],
+    results: Sequence[Mapping[str, Any]],
+    thresholds: Float[np.ndarray, " T"] = THRESHOLDS,
+) -> list[ClassMatches]:
     """Match the results of every class with its objects, as COCO does.
 
     In each image the detections of a class take an object each, the most confident first: of the objects that are free,
@@ -49,6 +53,7 @@ def class_matches(ground_truth: Mapping[str, Any], results: Sequence[Mapping[str
     Args:
         ground_truth: a COCO dictionary, see `evaluate_coco`.
         results: COCO results.
+        thresholds: of IoU, the lowest first; `THRESHOLDS`, or some of them where no others are needed.
 
     Returns:
         One record for each category, in the order of the ground truth.
@@ -75,7 +80,7 @@ def class_matches(ground_truth: Mapping[str, Any], results: Sequence[Mapping[str
     detections: dict[tuple[int, int], list[Mapping[str, Any]]] = defaultdict(list)
     for result in results:
         detections[result["category_id"], result["image_id"]].append(result)
-    return [_of_class(category, index, objects, detections) for category in ground_truth["categories"]]
+    return [_of_class(category, index, objects, detections, thresholds) for category in ground_truth["categories"]]
 
 
 def _of_class(
@@ -83,6 +88,7 @@ def _of_class(
     index: Mapping[int, int],
     objects: Mapping[tuple[int, int], list[Mapping[str, Any]]],
     detections: Mapping[tuple[int, int], list[Mapping[str, Any]]],
+    thresholds: Float[np.ndarray, " T"],
 ) -> ClassMatches:
     scores: list[np.ndarray] = []
     images: list[np.ndarray] = []
@@ -96,13 +102,13 @@ def _of_class(
         ranked = sorted(detections.get((category["id"], image_id), []), key=lambda each: -each["score"])[:LIMIT]
         if not ranked:
             continue
-        matched, on_crowd = _match(xyxy(ranked), xyxy(there), crowd)
+        matched, on_crowd = _match(xyxy(ranked), xyxy(there), crowd, thresholds)
         scores.append(np.array([each["score"] for each in ranked], np.float64))
         images.append(np.full(len(ranked), i, np.int64))
         found.append(matched)
         ignored.append(on_crowd)
     if not scores:
-        nothing = np.zeros((len(THRESHOLDS), 0), np.bool_)
+        nothing = np.zeros((len(thresholds), 0), np.bool_)
         return ClassMatches(category["name"], np.zeros(0), np.zeros(0, np.int64), nothing, nothing, counts)
     every = np.concatenate(scores)
     order = np.argsort(-every, kind="stable")
@@ -117,27 +123,25 @@ def _of_class(
 
 
 def _match(
-    detections: Float[np.ndarray, "N 4"], objects: Float[np.ndarray, "M 4"], crowd: Bool[np.ndarray, " M"]
+    detections: Float[np.ndarray, "N 4"],
+    objects: Float[np.ndarray, "M 4"],
+    crowd: Bool[np.ndarray, " M"],
+    thresholds: Float[np.ndarray, " T"],
 ) -> tuple[Bool[np.ndarray, "T N"], Bool[np.ndarray, "T N"]]:
     """Which detections, the most confident first, find an object at each threshold; and which lie on a crowd."""
-    shape = len(THRESHOLDS), len(detections)
-    found, ignored = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
-    if not len(objects):
-        return found, ignored
+    least = np.minimum(thresholds, 1 - 1e-10)  # as COCO compares with them
+    found = np.zeros((len(least), len(detections)), np.bool_)
     single = iou_with(detections, objects[~crowd])
-    on_crowd = iou_with(detections, objects[crowd], of_first=True).max(1, initial=0.0)
-    for t, threshold in enumerate(THRESHOLDS):
-        least = min(threshold, 1 - 1e-10)  # COCO's
+    near = np.flatnonzero(single.max(1, initial=0.0) >= least[0])  # the others, most of all, find nothing
+    for t, threshold in enumerate(least):
         free = np.ones(single.shape[1], np.bool_)
-        for d, ious in enumerate(single):
-            open_ious = np.where(free, ious, -1.0)
-            # Of equal ones COCO takes the last.
-            best = len(open_ious) - 1 - int(open_ious[::-1].argmax()) if len(open_ious) else -1
-            if best >= 0 and open_ious[best] >= least:
+        for d in near:
+            open_ious = np.where(free, single[d], -1.0)
+            best = len(open_ious) - 1 - int(open_ious[::-1].argmax())  # of equal ones COCO takes the last
+            if open_ious[best] >= threshold:
                 free[best], found[t, d] = False, True
-            else:
-                ignored[t, d] = on_crowd[d] >= least
-    return found, ignored
+    on_crowd = iou_with(detections, objects[crowd], of_first=True).max(1, initial=0.0)
+    return found, ~found & (on_crowd >= least[:, None])
 
 
 def iou_with(

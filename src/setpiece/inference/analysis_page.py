@@ -21,7 +21,8 @@ __all__ = ["analysis_payload"]
 
 EXAMPLES = 12  # of a kind of error
 SIDE = 320  # pixels of a picture's longer side
-POINTS = 200  # of a curve: more are not seen, and the threshold slider has fewer steps
+STEPS = 100  # of the threshold slider, from 0 to 1
+POINTS = 200  # of precision over recall
 
 
 def analysis_payload(analysis: Analysis, dataset: Dataset, title: str, steps: Sequence[str]) -> dict[str, Any]:
@@ -69,19 +70,18 @@ def analysis_payload(analysis: Analysis, dataset: Dataset, title: str, steps: Se
 
 
 def _of_class(of: Curve, numbers: dict[str, Any]) -> dict[str, Any]:
-    """A class with its curve: at most `POINTS` of it, each with the numbers of exactly that threshold."""
-    count = len(of.thresholds)
-    kept = np.unique(np.linspace(0, count - 1, min(POINTS, count)).round().astype(int))
+    """A class: what each threshold of the slider gives, and precision over recall at points evenly over recall."""
+    kept = np.unique(np.searchsorted(of.recall, np.linspace(0, of.recall.max(initial=0), POINTS)))
+    kept = kept[kept < len(of.recall)]
     return {
         "name": of.name,
         "objects": of.objects,
         "AP": numbers["per_class"].get(of.name, {}).get("AP"),
         "best": _finite(of.best),
         "at_best": numbers["at_best_threshold"][of.name],
-        "thresholds": [float(of.thresholds[i]) for i in kept],
-        "precision": [_finite(of.precision[i]) for i in kept],
+        "at": [[_finite(value) for value in of.at(step / STEPS)] for step in range(STEPS + 1)],
         "recall": [_finite(of.recall[i]) for i in kept],
-        "f1": [_finite(of.f1[i]) for i in kept],
+        "precision": [_finite(of.precision[i]) for i in kept],
     }
 
 

@@ -48,7 +48,7 @@ def _steps(analysis: Analysis, dataset: Dataset, size: InputSize) -> Iterator[tu
             text += f"; {sure} of them have a confidence of 0.5 or more: are these objects that nobody has labelled?"
             yield costs["background"], f"{text} (setpiece doctor DATA --model)"
         else:
-            yield costs["background"], f"{text}, all below a confidence of 0.5: a higher --threshold leaves them out."
+            yield costs["background"], f"{text}, all below a confidence of 0.5, which predict does not show by itself."
     if costs["localisation"] >= WORTH:
         yield (
             costs["localisation"],

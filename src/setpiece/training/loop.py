@@ -41,7 +41,7 @@ from setpiece.errors import (
     WeightsError,
 )
 from setpiece.evaluation import CocoMetrics, evaluate_coco
-from setpiece.evaluation.matches import class_matches
+from setpiece.evaluation.matches import THRESHOLDS, class_matches
 from setpiece.evaluation.thresholds import curve
 from setpiece.inference.evaluation import results_of
 from setpiece.inference.predictor import Predictor
@@ -106,7 +106,7 @@ class Trainer:
             weights=images.weights,
         )
         self.stepper = Stepper(checkpoint.model, config, accelerator, self.sampler.batch_size)
-        self.checkpoint = replace(checkpoint, model=self.stepper.ema_model)
+        self.checkpoint = replace(checkpoint, model=self.stepper.ema_model, thresholds=None)
         self.predictor = Predictor(self.checkpoint, config.precision)
         by_device = loading_processes(accelerator.device, accelerator.num_processes)
         self.workers = by_device if config.workers is None else config.workers
@@ -141,8 +141,7 @@ class Trainer:
                 self._start_recording(recorded)
             self.progress = self._measure_progress()
             try:
-                # An epoch whose steps are all done may lack its evaluation.
-                while self.position.batch or (self.progress < 1 and not self._is_stale()):
+                while self._is_open() or (self.progress < 1 and not self._is_stale()):
                     self._epoch()
                     self._stop_if_asked()
             except StopNow:
@@ -154,6 +153,10 @@ class Trainer:
             self.display.say(sentence)
         self.accelerator.wait_for_everyone()  # what the main process writes is there for all
         return self.best or TrainingResult(self.folder.last, self._copy(), None)
+
+    def _is_open(self) -> bool:
+        """Whether an epoch is begun, of which all steps may be done, or an evaluation lacks that is due."""
+        return self.position.batch > 0 or self._due() > self.position.evaluated
 
     def _is_stale(self) -> bool:
         return self.config.patience is not None and self.position.stale >= self.config.patience
@@ -234,11 +237,13 @@ class Trainer:
                     self.watch.pause()
                     self._save_state()
                     self.watch.start()
-        self.watch.pause()
         if self._due() > position.evaluated:
+            self.watch.pause()
             self._save_state()  # so that a kill in the evaluation costs no step
+            self.watch.start()
         if self.recorder is not None:
             self.recorder.end_epoch(position.epoch + 1, position.step, self.watch.elapsed, final=self.progress >= 1)
+        self.watch.pause()
         seconds = self.watch.elapsed - seconds
         rate = (position.batch - started_at) * self.sampler.batch_size / max(seconds, 1e-9)
         self._end_epoch({"images_per_second": round(rate, 1), "seconds": round(self.watch.elapsed, 1)})
@@ -341,8 +346,7 @@ class Trainer:
         metrics = None
         if self.valid is not None and self._due() > position.evaluated:
             position.evaluated = self._due()
-            with self.signals.at_once():
-                metrics = self._evaluate(self.valid)
+            metrics = self._evaluate(self.valid)
             row |= {name: value for name, value in metrics.to_dict().items() if name != "per_class"}
         if self.events is not None:
             self.folder.append_metrics(row | speed)
@@ -361,15 +365,18 @@ class Trainer:
         """Evaluate the EMA model. Save it as the last checkpoint, and as the best one if its AP is the highest."""
         self.display.evaluating(self.progress, len(valid.examples))
         share = {"rank": self.accelerator.process_index, "world_size": self.accelerator.num_processes}
-        try:
-            results = results_of(self.predictor, valid, workers=self.workers, **share)
-        except LoadingError as error:
-            self.display.say(f"{error} The evaluation goes on without.")
-            results = results_of(self.predictor, valid, **share)
+        # Several processes stop together, after the evaluation.
+        with self.signals.at_once() if self.accelerator.num_processes == 1 else nullcontext():
+            try:
+                results = results_of(self.predictor, valid, workers=self.workers, **share)
+            except LoadingError as error:
+                self.display.say(f"{error} The evaluation goes on without.")
+                results = results_of(self.predictor, valid, **share)
         results = gather_object(results)
         truth = valid.to_coco()
         metrics = evaluate_coco(truth, results)
-        self.checkpoint = replace(self.checkpoint, thresholds=self._thresholds(truth, results))
+        if self.accelerator.is_main_process:  # which saves them
+            self.checkpoint = replace(self.checkpoint, thresholds=self._thresholds(truth, results))
         best = None if self.best is None else self.best.metrics
         again = self.best_step == self.position.step  # a resumed run evaluates once more what was the best
         if best is None or again or not best.AP >= metrics.AP:  # without objects, where AP is NaN, the latest is best
@@ -385,7 +392,7 @@ class Trainer:
 
     def _thresholds(self, truth: dict[str, Any], results: list[dict[str, Any]]) -> tuple[float, ...]:
         """The threshold with the best F1 of each class; where nothing of a class is found, the usual one."""
-        best = {of_class.name: curve(of_class).best for of_class in class_matches(truth, results)}
+        best = {of.name: curve(of).best for of in class_matches(truth, results, THRESHOLDS[:1])}
         names = self.checkpoint.classes
         return tuple(DEFAULT if math.isnan(best.get(name, math.nan)) else best[name] for name in names)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
+from scipy.stats import t
 
 from setpiece.data.dataset import Dataset
 from setpiece.data.formats.splits import photo_name
@@ -49,7 +50,7 @@ class Outlook:
 
     Attributes:
         images: twice those that there are.
-        low, high: between which AP would lie: the line through AP over log2(images), and its standard error doubled.
+        low, high: between which AP would lie: the 95 % prediction interval of the line through AP over log2(images).
     """
 
     images: int
@@ -86,7 +87,7 @@ def out_of_fold(
         StoppedError: Ctrl-C or SIGTERM came.
         NonFiniteError: a training diverged.
     """
-    photos = [photo_name(example.path) or str(example.path) for example in dataset.examples]
+    photos = _photos(dataset)
     order = sorted(set(photos))
     if not 2 <= folds <= len(order):
         raise UsageError(f"{len(order)} photos cannot be divided into {folds} parts: take from 2 to {len(order)}.")
@@ -119,15 +120,17 @@ def by_share(
 ) -> Iterator[Measured]:
     """The same training on a quarter, a half, three quarters and all of the images; raises what `out_of_fold` raises.
 
-    The images of a smaller share are among those of a larger one.
+    The images of a smaller share are among those of a larger one. Versions of one photo come together.
     """
-    order = list(range(len(dataset.examples)))
+    photos = _photos(dataset)
+    order = sorted(set(photos))
     random.Random(config.seed).shuffle(order)
     for share in SHARES:
-        kept = sorted(order[: max(1, round(share * len(order)))])
-        part = replace(dataset, examples=tuple(dataset.examples[i] for i in kept))
+        kept = set(order[: max(1, round(share * len(order)))])
+        pairs = zip(dataset.examples, photos, strict=True)
+        part = replace(dataset, examples=tuple(example for example, photo in pairs if photo in kept))
         metrics = evaluate(Predictor(_trained(config, part, console)), valid)
-        yield Measured(f"{share:.0%}", len(kept), metrics)
+        yield Measured(f"{share:.0%}", len(part.examples), metrics)
 
 
 def outlook(measured: Sequence[Measured]) -> Outlook | None:
@@ -147,7 +150,13 @@ def outlook(measured: Sequence[Measured]) -> Outlook | None:
     spread = np.sqrt((left**2).sum() / (len(x) - 2))
     error = spread * np.sqrt(1 + 1 / len(x) + (at - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum())
     middle = start + slope * at
-    return Outlook(int(2 * images.max()), max(0.0, float(middle - 2 * error)), min(1.0, float(middle + 2 * error)))
+    reach = float(t.ppf(0.975, len(x) - 2) * error)
+    return Outlook(int(2 * images.max()), max(0.0, float(middle) - reach), min(1.0, float(middle) + reach))
+
+
+def _photos(dataset: Dataset) -> list[str]:
+    """What tells the photo of each image: versions of one have one name."""
+    return [photo_name(example.path) or str(example.path) for example in dataset.examples]
 
 
 def join(first: Dataset, second: Dataset | None) -> Dataset:

@@ -89,10 +89,10 @@ interface EvaluatedClass {
   AP: number | null;
   best: number | null;
   at_best: { precision: number | null; recall: number | null; F1: number | null };
-  thresholds: number[];
-  precision: (number | null)[];
+  /** Precision, recall and F1 at each step of the slider. */
+  at: (number | null)[][];
   recall: (number | null)[];
-  f1: (number | null)[];
+  precision: (number | null)[];
 }
 
 interface Payload {

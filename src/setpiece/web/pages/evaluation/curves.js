@@ -11,14 +11,13 @@ const across = (x) => EDGE.left + x * (WIDTH - EDGE.left - EDGE.right);
 const up = (y) => HEIGHT - EDGE.bottom - y * (HEIGHT - EDGE.top - EDGE.bottom);
 
 /**
- * What a threshold gives a class: the numbers of the lowest confidence that reaches it.
+ * What a threshold of the slider gives a class; Python has computed each.
  * @param {EvaluatedClass} of
  * @param {number} threshold
  */
 export function at(of, threshold) {
-  const kept = of.thresholds.filter((confidence) => confidence >= threshold).length;
-  if (!kept) return { precision: null, recall: of.objects ? 0 : null, F1: 0 };
-  return { precision: of.precision[kept - 1], recall: of.recall[kept - 1], F1: of.f1[kept - 1] };
+  const [precision, recall, F1] = of.at[Math.round(threshold * (of.at.length - 1))];
+  return { precision, recall, F1 };
 }
 
 /**
@@ -27,15 +26,18 @@ export function at(of, threshold) {
  * @param {number | null} threshold of all classes; the best of each where null
  */
 export function charts(classes, threshold) {
-  const marks = classes.map((of) => (threshold === null ? of.best : threshold));
+  const marks = classes.map((of) => {
+    const x = threshold === null ? of.best : threshold;
+    return x === null ? null : { x, ...(threshold === null ? of.at_best : at(of, threshold)) };
+  });
   const f1 = classes.map((of, c) => ({
-    points: of.thresholds.map((x, i) => ({ x, y: of.f1[i] })),
-    mark: marks[c] === null ? null : { x: marks[c], y: at(of, marks[c]).F1 },
+    points: of.at.map((values, step) => ({ x: step / (of.at.length - 1), y: values[2] })),
+    mark: marks[c] && { x: marks[c].x, y: marks[c].F1 },
     name: of.name,
   }));
   const pr = classes.map((of, c) => ({
     points: of.recall.map((x, i) => ({ x, y: of.precision[i] })),
-    mark: marks[c] === null ? null : { x: at(of, marks[c]).recall, y: at(of, marks[c]).precision },
+    mark: marks[c] && { x: marks[c].recall, y: marks[c].precision },
     name: of.name,
   }));
   return [
