@@ -218,7 +218,7 @@ def _changed_data(then: Contents, now: Contents) -> str:
 
 
 def write_metrics(checkpoint: Path, metrics: dict[str, Any]) -> None:
-    """Write the COCO metrics of a checkpoint into its folder, as `metrics.json`."""
+    """Write the COCO metrics of a checkpoint, and the step that it was evaluated after, as `metrics.json` beside it."""
     _write_json(_metrics_file(checkpoint), metrics)
 
 
