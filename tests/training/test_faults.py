@@ -142,9 +142,9 @@ def test_the_command_says_how_to_go_on_and_ends_with_the_exit_code_of_a_shell(sc
 
 def test_a_run_killed_at_random_moments_ends_as_one_that_was_not(scenes, tmp_path):
     script = str(Path(__file__).with_name("killed_runs.py"))
-    command = [sys.executable, script, str(scenes), str(tmp_path), "6", "0"]
+    command = [sys.executable, script, str(scenes), str(tmp_path), "4", "0"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert done.stdout.startswith("6 kills")
+    assert done.stdout.startswith("4 kills")
     killed = list(tmp_path.glob("killed-*"))
     assert killed
     for run in killed:
