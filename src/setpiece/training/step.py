@@ -104,7 +104,7 @@ class Stepper:
             self._take_more_shares(len(batch.image_ids))
         outputs, losses, total, auxiliary = computed
         gradients = {name: p.grad for name, p in self.trained.named_parameters() if p.grad is not None}
-        norm = get_total_norm(gradients.values())
+        norm = get_total_norm(list(gradients.values()))
         if not (total.isfinite() & norm.isfinite()):  # before clipping, which would make all of them NaN
             require_finite_losses(losses.terms | auxiliary)
             require_finite("gradient", gradients.items())
