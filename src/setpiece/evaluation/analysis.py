@@ -17,12 +17,11 @@ from setpiece.evaluation.coco import CocoMetrics, evaluate_coco, numbered
 from setpiece.evaluation.errors import KINDS, Breakdown, error_breakdown
 from setpiece.evaluation.matches import class_matches, iou_with, xyxy
 from setpiece.evaluation.precision import Interval, bootstrap
-from setpiece.evaluation.thresholds import Curve, curve
+from setpiece.evaluation.thresholds import DEFAULT, Curve, curve
 
 __all__ = ["Analysis", "analyse", "confusion_matrix"]
 
 SAME = 0.5  # IoU of a detection and its object
-DEFAULT = 0.5  # threshold of a class of which nothing is right
 
 
 @dataclass(frozen=True)

@@ -226,9 +226,7 @@ def _ap50(
         scores, nowhere = np.array([score for score, _ in ranked]), np.zeros(len(ranked), np.int64)
         count = np.array([objects[category["id"]]])
         of_class = ClassMatches(category["name"], scores, nowhere, true, np.zeros_like(true), count)
-        emptied = (
-            not count[0] and category["id"] in had
-        )  # all of its objects were missed: what is left is wrong, or none
+        emptied = not count[0] and category["id"] in had  # all of its objects were missed
         values.append(float(not ranked) if emptied else average_precision(of_class)[0])
     measured = [value for value in values if not np.isnan(value)]
     return float(np.mean(measured)) if measured else float("nan")

@@ -9,7 +9,9 @@ from jaxtyping import Float
 
 from setpiece.evaluation.matches import ClassMatches
 
-__all__ = ["Curve", "curve"]
+__all__ = ["DEFAULT", "Curve", "curve"]
+
+DEFAULT = 0.5  # threshold where nothing else is known of a class
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from setpiece.data.checks.page import small_jpeg
 from setpiece.data.dataset import Dataset, Example
 from setpiece.data.items import read_example
 from setpiece.evaluation.analysis import Analysis
@@ -20,7 +19,6 @@ from setpiece.evaluation.thresholds import Curve
 __all__ = ["analysis_payload"]
 
 EXAMPLES = 12  # of a kind of error
-SIDE = 320  # pixels of a picture's longer side
 STEPS = 100  # of the threshold slider, from 0 to 1
 POINTS = 200  # of precision over recall
 
@@ -88,10 +86,6 @@ def _of_class(of: Curve, numbers: dict[str, Any]) -> dict[str, Any]:
 def _picture(error: DetectionError, example: Example, names: dict[int, str]) -> dict[str, Any]:
     """An image of an error, with the detection and the object that it is about."""
     pixels, _ = read_example(example)
-    image = Image.fromarray(pixels)
-    image.thumbnail((SIDE, SIDE))
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=80)
     said = []
     if error.detection is not None:
         said.append(f"{names[error.detection['category_id']]} {error.detection['score']:.2f}")
@@ -99,7 +93,7 @@ def _picture(error: DetectionError, example: Example, names: dict[int, str]) -> 
         said.append(f"labelled {names[error.object['category_id']]}")
     return {
         "text": f"{example.path.name}: {', '.join(said)}",
-        "src": f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}",
+        "src": small_jpeg(Image.fromarray(pixels)),
         "width": example.width,
         "height": example.height,
         "detection": None if error.detection is None else list(map(float, error.detection["bbox"])),

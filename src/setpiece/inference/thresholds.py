@@ -8,11 +8,10 @@ import numpy as np
 from jaxtyping import Float
 
 from setpiece.errors import UsageError
+from setpiece.evaluation.thresholds import DEFAULT
 from setpiece.model.checkpoint import Checkpoint
 
 __all__ = ["DEFAULT", "Threshold", "class_thresholds", "parse_threshold"]
-
-DEFAULT = 0.5
 
 # One for all classes; by the names of some classes, with DEFAULT for the others; or "auto": the checkpoint's own.
 Threshold = float | Mapping[str, float | int] | str

@@ -14,7 +14,7 @@ from setpiece.data.defects import Place
 from setpiece.data.images import read_image
 from setpiece.errors import DataError
 
-__all__ = ["as_json", "page_payload"]
+__all__ = ["as_json", "page_payload", "small_jpeg"]
 
 PICTURES = 8  # of a finding
 SIDE = 320  # pixels of a picture's longer side
@@ -62,6 +62,14 @@ def _example(place: Place) -> dict[str, Any]:
     }
 
 
+def small_jpeg(image: Image.Image) -> str:
+    """A small JPEG of an image as a data URL; the image itself becomes small."""
+    image.thumbnail((SIDE, SIDE))
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
 def _shown(place: Place, with_picture: bool) -> dict[str, Any]:
     picture, (width, height) = None, (0, 0)
     if with_picture and place.image is not None:
@@ -71,9 +79,6 @@ def _shown(place: Place, with_picture: bool) -> dict[str, Any]:
             image = None
         if image is not None:
             width, height = image.size
-            image.thumbnail((SIDE, SIDE))
-            file = io.BytesIO()
-            image.save(file, "JPEG", quality=80)
-            picture = f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+            picture = small_jpeg(image)
     box = _example(place)["box_xyxy"]
     return {"text": place.text, "picture": picture, "width": width, "height": height, "box_xyxy": box}
