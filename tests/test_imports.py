@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "setpiece"
 
 # A room may import the rooms of the lines above its own, and itself. "setpiece" is the package's own __init__.
 LEVELS = (
-    {"errors"},
+    {"errors", "input_size"},
     {"atomic"},
     {"records", "web"},
     {"setloss"},
@@ -24,10 +24,10 @@ LEVELS = (
 )
 # What these may import of our own is less than that.
 ONLY = {
-    "data": {"errors", "atomic", "records", "setloss.boxes"},
-    "evaluation": {"errors", "atomic", "records", "setloss.boxes"},
-    "model": {"errors", "atomic", "records"},
-    "runs": {"errors", "atomic", "records"},
+    "data": {"errors", "input_size", "atomic", "records", "setloss.boxes"},
+    "evaluation": {"errors", "input_size", "atomic", "records", "setloss.boxes"},
+    "model": {"errors", "input_size", "atomic", "records"},
+    "runs": {"errors", "input_size", "atomic", "records"},
     "web": {"errors"},
 }
 

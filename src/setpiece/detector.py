@@ -1,4 +1,4 @@
-"""`Detector`: what a user holds. Training and explanation are imported when they are used."""
+"""`Detector`: what a user holds. Training and explanation are imported when they are used, and so is torch."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
 
-import torch
-
 from setpiece.data.dataset import Dataset
 from setpiece.data.sources import open_dataset
 from setpiece.errors import UsageError
 from setpiece.evaluation import CocoMetrics, sv
 from setpiece.evaluation.analysis import Analysis, analyse
+from setpiece.inference.backends import is_exported, load_backend
+from setpiece.inference.detecting import Detecting
 from setpiece.inference.evaluation import evaluate, match_classes, results_of
-from setpiece.inference.predictor import Predictor
-from setpiece.inference.preprocess import Picture
+from setpiece.inference.exported import ExportedPredictor
+from setpiece.inference.pictures import Channels, Picture
 from setpiece.inference.thresholds import DEFAULT, Threshold
-from setpiece.model.checkpoint import Checkpoint, load_unless_preset, save
-from setpiece.model.zoo import head_starts
-from setpiece.runs.layout import RunFolder
 
 if TYPE_CHECKING:
     from setpiece.explain import Explanation
+    from setpiece.inference.predictor import Predictor
+    from setpiece.model.checkpoint import Checkpoint
 
 __all__ = ["Detector"]
 
@@ -39,30 +38,45 @@ class Detector:
         True
     """
 
-    def __init__(self, source: str | Path, checkpoint: Checkpoint | None) -> None:
+    def __init__(
+        self, source: str | Path, checkpoint: Checkpoint | None, exported: ExportedPredictor | None = None
+    ) -> None:
         self.source = str(source)
         self.checkpoint = checkpoint
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.exported = exported
+        self._keep(checkpoint)
+
+    def _keep(self, checkpoint: Checkpoint | None) -> None:
+        self.checkpoint = checkpoint
         if checkpoint is not None:
-            checkpoint.model.eval().to(self.device)
+            import torch
+
+            checkpoint.model.eval().to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 
     @classmethod
     def load(cls, source: str | Path) -> Detector:
-        """Load a run folder, a checkpoint folder or file, a hub id, or take a preset to be trained.
+        """Load a run folder, a checkpoint, an exported model or a hub id, or take a preset to be trained.
+
+        An exported model predicts and is evaluated without torch.
 
         Args:
-            source: such as `"runs/cells"`, `"detr-r50.pth"`, `"facebook/detr-resnet-50"`, `"detr-tiny"`.
+            source: such as `"runs/cells"`, `"cells.onnx"`, `"detr-r50.pth"`, `"facebook/detr-resnet-50"`,
+                `"detr-tiny"`.
 
         Raises:
-            UsageError: there is nothing at `source`.
+            UsageError: there is nothing at `source`, or what runs it is not installed.
             WeightsError: what is there cannot be read or fetched.
         """
+        if is_exported(source):
+            return cls(source, None, ExportedPredictor(load_backend(source)))
+        from setpiece.model.checkpoint import load_unless_preset
+
         return cls(source, load_unless_preset(source))
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of what is detected."""
-        return self._trained().classes
+        return self.detecting().classes
 
     def train(
         self, data: str | Path, *, output: str | Path, resume: bool = False, **settings: Any
@@ -81,13 +95,14 @@ class Detector:
         Raises:
             SetpieceError: see `training.train.train`.
         """
+        self._require_not_exported("trained")
         from setpiece.training.config import resolve
         from setpiece.training.start import start_training
 
         config = resolve(data, self.source, self.checkpoint, **settings)
         result = start_training(config, Path(output), self.checkpoint, resume=resume)
-        self.source, self.checkpoint = str(result.folder), result.checkpoint
-        self.checkpoint.model.eval().to(self.device)
+        self.source = str(result.folder)
+        self._keep(result.checkpoint)
         return None if result.metrics is None else result.metrics.to_dict()
 
     def evaluate(self, data: str | Path, split: str = "valid") -> dict[str, Any]:
@@ -97,40 +112,55 @@ class Detector:
             UsageError: there is no such folder or split, or this is a preset that has not been trained.
             DataError: the data set cannot be read, or has classes that this detector does not know.
         """
-        self._trained()  # before the data set is read
+        self.detecting()  # before the data set is read
         return self.evaluate_coco(open_dataset(data, split)).to_dict()
 
     def evaluate_coco(self, dataset: Dataset) -> CocoMetrics:
         """`evaluate` on a data set that is open already, as a record with a table for people."""
-        return evaluate(self.predictor(), dataset)
+        return evaluate(self.detecting(), dataset)
 
     def analyse(self, dataset: Dataset) -> Analysis:
         """`evaluate_coco`, with intervals, thresholds, errors and confusions, see `setpiece.evaluation.analysis`."""
-        return analyse(dataset.to_coco(), results_of(self.predictor(), dataset))
+        return analyse(dataset.to_coco(), results_of(self.detecting(), dataset))
+
+    def detecting(self) -> Detecting:
+        """What predicts: the exported model, or the `Predictor`.
+
+        Raises:
+            UsageError: this is a preset that has not been trained.
+        """
+        return self.exported or self.predictor()
 
     def predictor(self) -> Predictor:
         """The `Predictor`: the forward path that evaluation, explanation and training share.
 
         Raises:
-            UsageError: this is a preset that has not been trained.
+            UsageError: this is a preset that has not been trained, or an exported model.
         """
+        from setpiece.inference.predictor import Predictor
+
         return Predictor(self._trained())
 
     @overload
-    def predict(self, images: Picture, *, threshold: Threshold = DEFAULT) -> sv.Detections: ...
-    @overload
-    def predict(self, images: Pictures, *, threshold: Threshold = DEFAULT) -> list[sv.Detections]: ...
     def predict(
-        self, images: Picture | Pictures, *, threshold: Threshold = DEFAULT
+        self, images: Picture, *, threshold: Threshold = DEFAULT, channels: Channels = "rgb"
+    ) -> sv.Detections: ...
+    @overload
+    def predict(
+        self, images: Pictures, *, threshold: Threshold = DEFAULT, channels: Channels = "rgb"
+    ) -> list[sv.Detections]: ...
+    def predict(
+        self, images: Picture | Pictures, *, threshold: Threshold = DEFAULT, channels: Channels = "rgb"
     ) -> sv.Detections | list[sv.Detections]:
         """Detect objects in one image or in several.
 
         Args:
-            images: a path, a PIL image, an array HWC RGB uint8, or a tensor CHW; see `inference.preprocess.to_pixels`.
+            images: a path, a PIL image, an array HWC RGB uint8, or a tensor CHW; see `inference.pictures.to_pixels`.
                 Or several of them: a list, a generator, an array or a tensor with one more dimension. Each is detected
                 in as if it were alone.
             threshold: the least confidence that is returned, in [0, 1]; a mapping from names of classes, with 0.5 for
                 the others; or "auto" for those that gave the best F1 on the validation images of the training.
+            channels: the order of the colours of arrays and tensors: "bgr" for what OpenCV reads.
 
         Returns:
             Boxes xyxy in pixels of each image, `confidence`, `class_id`, and `data["class_name"]`; a list for several.
@@ -140,10 +170,10 @@ class Detector:
             UsageError: something is no image, the threshold is outside [0, 1], or this is a preset that has not been
                 trained.
         """
-        predictor = self.predictor()
+        detecting = self.detecting()
         if isinstance(images, Picture) and getattr(images, "ndim", 3) != 4:
-            return next(predictor.predict([images], threshold=threshold))
-        return list(predictor.predict(cast(Pictures, images), threshold=threshold))
+            return next(detecting.predict([images], threshold=threshold, channels=channels))
+        return list(detecting.predict(cast(Pictures, images), threshold=threshold, channels=channels))
 
     def explain(self, images: Picture | list[Picture], targets: Objects | list[Objects] | None = None) -> Explanation:
         """Show the set prediction of images: who is matched with whom, at what cost, and what it would teach.
@@ -197,15 +227,26 @@ class Detector:
 
     def save(self, folder: str | Path) -> None:
         """Write the checkpoint as `model.safetensors` and `config.json`."""
+        from setpiece.model.checkpoint import save
+
         save(self._trained(), Path(folder))
 
     def _run(self) -> Path | None:
         """The folder of the run that this detector was loaded from."""
+        from setpiece.runs.layout import RunFolder
+
         run = RunFolder.around(Path(self.source))
         return None if run is None else run.path
 
+    def _require_not_exported(self, done: str) -> None:
+        if self.exported is not None:
+            raise UsageError(f"{self.source} is exported and cannot be {done}: give the run that it was exported from.")
+
     def _trained(self) -> Checkpoint:
+        self._require_not_exported("used for this")
         if self.checkpoint is None:
+            from setpiece.model.zoo import head_starts
+
             knows = (
                 "a preset that has seen many objects and knows no class of yours"
                 if self.source in head_starts()

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from setpiece.errors import DataError
+from setpiece.input_size import STRIDE, InputSize
 
 __all__ = ["STRIDE", "TERMS", "Batch", "Form", "Images", "InputSize", "Losses", "Outputs", "Targets"]
 
@@ -27,7 +28,6 @@ Form = Literal["softmax", "sigmoid"]
 # The terms of the matching cost and of the Hungarian loss.
 TERMS = ("class", "l1", "giou")
 
-STRIDE = 32  # pixels of a cell of the coarsest feature map
 ROUNDING = 1e-3  # of a box in fractions of its image, beyond which it is outside
 
 
@@ -117,70 +117,6 @@ def _refuse_other_boxes(targets: Targets) -> None:
         f"Target {t} of image {b} has the box {[round(x, 4) for x in box.tolist()]}: {what} Boxes are cxcywh: centre "
         "x, centre y, width, height, in fractions of the image."
     )
-
-
-@dataclass(frozen=True)
-class InputSize:
-    """How large an image enters the model: as large as both limits allow, its aspect kept.
-
-    `scale = min(shortest / min(h, w), longest / max(h, w))`, so that with equal limits the longest side fits.
-
-    Args:
-        shortest: pixels that the shorter side has at most.
-        longest: pixels that the longer side has at most.
-
-    Example:
-        >>> InputSize(800, 1333).fit(480, 640)
-        (800, 1067)
-        >>> InputSize(256, 256).fit(480, 640)
-        (192, 256)
-    """
-
-    shortest: int
-    longest: int
-
-    def fit(self, height: int, width: int, fraction: float = 1.0) -> tuple[int, int]:
-        """(height, width) of an image once resized, or once resized to a fraction of that."""
-        scale = fraction * min(self.shortest / min(height, width), self.longest / max(height, width))
-        return max(1, round(height * scale)), max(1, round(width * scale))
-
-    def padded(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) of an image once resized and padded by itself, to multiples of the stride.
-
-        Example:
-            >>> InputSize(256, 256).padded(480, 600)
-            (224, 256)
-        """
-        fitted = self.fit(height, width)
-        return -(-fitted[0] // STRIDE) * STRIDE, -(-fitted[1] // STRIDE) * STRIDE
-
-    def with_shortest(self, shortest: int) -> InputSize:
-        """Another limit of the shorter side, and that of the longer side in proportion.
-
-        Example:
-            >>> InputSize(800, 1333).with_shortest(480)
-            InputSize(shortest=480, longest=800)
-        """
-        return InputSize(shortest, round(shortest * self.longest / self.shortest))
-
-    def scaled(self, factor: float) -> InputSize:
-        """Both limits times a factor, rounded to multiples of the stride, at least two; a factor of 1 changes nothing.
-
-        With maps of at least 2×2 cells, batch norm has values to average even in a batch of one image.
-
-        Args:
-            factor: in (0, 1].
-
-        Example:
-            >>> InputSize(352, 352).scaled(0.9)
-            InputSize(shortest=320, longest=320)
-        """
-        if factor == 1:
-            return self
-        shortest, longest = (
-            min(limit, STRIDE * max(2, round(limit * factor / STRIDE))) for limit in (self.shortest, self.longest)
-        )
-        return InputSize(shortest, longest)
 
 
 @dataclass(frozen=True)

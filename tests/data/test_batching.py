@@ -11,9 +11,17 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from setpiece.data import EpochSampler, TrainImages, collate, eval_loader, open_dataset, train_loader
+from setpiece.data import open_dataset
 from setpiece.data.augmentation.canvas import RandomCanvas
-from setpiece.data.batching import load_ahead, loading_processes
+from setpiece.data.batching import (
+    EpochSampler,
+    TrainImages,
+    collate,
+    eval_loader,
+    load_ahead,
+    loading_processes,
+    train_loader,
+)
 from setpiece.data.items import Item, oriented
 from setpiece.data.sampler import Key
 from setpiece.errors import DataError, UsageError

@@ -5,8 +5,9 @@ import pytest
 from PIL import Image
 
 from setpiece.errors import DataError, UsageError
+from setpiece.inference.detecting import BATCH_SIZE
 from setpiece.inference.files import predict_files
-from setpiece.inference.predictor import BATCH_SIZE, Predictor
+from setpiece.inference.predictor import Predictor
 from setpiece.inference.sources import find_images
 
 from ..colours import IMAGES, measuring, paint

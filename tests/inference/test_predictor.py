@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from setpiece.detector import Detector
+from setpiece.inference.pictures import to_pixels
 from setpiece.inference.predictor import Predictor
-from setpiece.inference.preprocess import to_pixels
 from setpiece.model.checkpoint import create
 
 from ..colours import IMAGES, measuring, paint

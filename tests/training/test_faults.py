@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from setpiece.data.batching import batches_of
 from setpiece.errors import LoadingError, StoppedError, UsageError
+from setpiece.runs import recording_files
 from setpiece.runs.layout import RunFolder
 from setpiece.training import loop
 from setpiece.training.config import resolve
@@ -221,6 +222,7 @@ def test_patience_ends_a_run_after_evaluations_without_a_higher_ap(scenes, tmp_p
     assert result.metrics.AP == 0.4
     assert [row["AP"] for row in rows(tmp_path / "run")] == [0.3, 0.2, 0.4, 0.3, 0.1]
     assert "Ended at 83%: 2 evaluations in a row brought no higher AP." in display.said
+    assert recording_files.read(tmp_path / "run" / "recording").epochs[-1].snapshot is not None
     again = start_training(config, tmp_path / "run", resume=True)
     assert again.metrics.AP == 0.4
     assert len(rows(tmp_path / "run")) == 5

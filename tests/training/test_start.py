@@ -127,6 +127,8 @@ def test_a_training_file_that_breaks_before_its_turn_is_shown_without_objects(wr
         opened(self, config, accelerator, checkpoint, images, *rest)
 
     monkeypatch.setattr(loop.Trainer, "__init__", breaking)
-    train(root)
+    *_, said = train(root)
+    assert "1 of the images could not be read any more when their turn came; a grey one without objects took" in said
+    assert said.count("train_0.jpg") == 1
     assert "train_0.jpg does not exist. It could be read before; a grey image takes its place." in caplog.text
     assert len(caplog.records) == 1

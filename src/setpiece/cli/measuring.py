@@ -71,7 +71,7 @@ def evaluate(
     for table in found.tables():
         console.print(table)
     console.print(found.sentence(), soft_wrap=True, highlight=False)
-    steps = next_steps(found, dataset, detector.predictor().checkpoint.size)
+    steps = next_steps(found, dataset, detector.detecting().size)
     for step in steps:
         console.print(f"- {step}", soft_wrap=True, highlight=False)
     if report is not None:
@@ -151,7 +151,7 @@ def compare(
         raise UsageError("Name two models or more to compare.")
     dataset = open_dataset(data, split)
     truth = dataset.to_coco()
-    results = [results_of(Detector.load(model).predictor(), dataset) for model in models]
+    results = [results_of(Detector.load(model).detecting(), dataset) for model in models]
     matches = [class_matches(truth, of_model) for of_model in results]
     table = Table("model", title=f"{dataset.root.resolve().name} ({split}), {len(dataset.examples)} images")
     for column in ("AP", "AP50", "AP less the first", "95 % interval"):

@@ -32,5 +32,5 @@ def predict(
     from setpiece.inference.thresholds import parse_threshold
 
     files = find_images(sources)
-    count = predict_files(Detector.load(model).predictor(), files, output, parse_threshold(threshold))
+    count = predict_files(Detector.load(model).detecting(), files, output, parse_threshold(threshold))
     console.print(f"{count} objects in {len(files)} images: see {output}/ and {output / 'predictions.json'}")

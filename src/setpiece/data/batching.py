@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from setpiece.data.dataset import Dataset
+from setpiece.data.fitting import alike
 from setpiece.data.items import EvalImages, Item, Orientations, TrainImages
 from setpiece.data.resize import normalise
 from setpiece.data.sampler import EpochSampler
@@ -28,7 +29,6 @@ __all__ = [
     "Item",
     "Orientations",
     "TrainImages",
-    "alike",
     "batches_of",
     "collate",
     "eval_loader",
@@ -65,26 +65,6 @@ def pad_images(
         padding=padding,
         original_sizes=torch.tensor(original_sizes),
     )
-
-
-def alike(sizes: Sequence[tuple[int, int]], size: InputSize) -> list[list[int]]:
-    """The indices of images in groups of one padded size, in the order of their first images.
-
-    Padding is not wholly inert: convolutions carry what is beside it across the border. In a batch of such a group no
-    image has more of it than it would have alone, so what is found in an image does not depend on those beside it.
-
-    Args:
-        sizes: (height, width) of each image before it is resized.
-        size: the input size of the model.
-
-    Example:
-        >>> alike([(480, 640), (640, 480), (460, 640)], InputSize(256, 256))
-        [[0, 2], [1]]
-    """
-    groups: dict[tuple[int, int], list[int]] = {}
-    for index, (height, width) in enumerate(sizes):
-        groups.setdefault(size.padded(height, width), []).append(index)
-    return list(groups.values())
 
 
 def collate(items: Sequence[Item], mean: Colour, std: Colour) -> Batch:

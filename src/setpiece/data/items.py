@@ -67,6 +67,10 @@ class TrainImages(torch.utils.data.Dataset[Item]):
         augmentation: an input size -> a transform over (image, {"boxes", "labels"}), which draws from torch's
             generator alone.
         orientations: see `oriented`.
+
+    Attributes:
+        broken: which images could be read when the data set was opened, and not since; shared with the processes that
+            load them.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class TrainImages(torch.utils.data.Dataset[Item]):
         self.seed = seed
         self.augmentation = augmentation
         self.orientations = orientations
+        self.broken = torch.zeros(len(dataset.examples), dtype=torch.bool).share_memory_()
         self._transforms: dict[InputSize, Transform] = {}
         self._cache: list[Tensor] = []
 
@@ -102,14 +107,19 @@ class TrainImages(torch.utils.data.Dataset[Item]):
         if size > (CACHE_LIMIT if limit is None else limit):
             return False
         images, examples = [], []
-        for example in self.examples:
-            image, shown = _decode(example)
+        for index, example in enumerate(self.examples):
+            image, shown = self._decode(index)
             images.append(F.resize(image, list(self._kept_size(example)), antialias=True))
             examples.append(shown)
             if progress is not None:
                 progress(len(images), len(self.examples))
         self._cache, self.examples = images, tuple(examples)
         return True
+
+    def _decode(self, index: int) -> tuple[UInt8[Tensor, "3 H W"], Example]:
+        image, example = _decode(self.examples[index])
+        self.broken[index] = example is not self.examples[index]
+        return image, example
 
     def _kept_size(self, example: Example) -> tuple[int, int]:
         fitted = self.size.fit(example.height, example.width, DETAIL)
@@ -123,8 +133,7 @@ class TrainImages(torch.utils.data.Dataset[Item]):
         size = self.size.scaled(scale)
         if size not in self._transforms:
             self._transforms[size] = self.augmentation(size)
-        example = self.examples[index]
-        image, example = (self._cache[index], example) if self._cache else _decode(example)
+        image, example = (self._cache[index], self.examples[index]) if self._cache else self._decode(index)
         with torch.random.fork_rng(devices=[]):
             # Not torch.manual_seed, which would seed the accelerator's generators too.
             torch.default_generator.manual_seed(stable_seed(self.seed, epoch, index, *([copy] if copy else [])))

@@ -7,9 +7,11 @@ from typing import Any
 import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
+from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
+from setpiece.data.fitting import fitted
 from setpiece.records import InputSize
 
 __all__ = ["FitSize", "normalise"]
@@ -34,7 +36,10 @@ class FitSize(v2.Transform):
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """Resize one image or set of boxes."""
-        return F.resize(inpt, params["size"], antialias=True)
+        if not isinstance(inpt, tv_tensors.Image):
+            return F.resize(inpt, params["size"])
+        pixels = fitted(inpt.permute(1, 2, 0).numpy(), self.size)
+        return tv_tensors.Image(torch.from_numpy(pixels.copy()).permute(2, 0, 1))
 
 
 def normalise(

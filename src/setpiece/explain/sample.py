@@ -19,7 +19,7 @@ from setpiece.data.images import read_image
 from setpiece.errors import UsageError
 from setpiece.evaluation import sv
 from setpiece.explain.arrays import jpeg_url
-from setpiece.inference.preprocess import Picture, to_pixels
+from setpiece.inference.pictures import Picture, to_pixels
 from setpiece.records import Targets
 from setpiece.setloss.boxes import xyxy_to_cxcywh
 

@@ -10,13 +10,12 @@ from torch import Tensor
 
 from setpiece.errors import NonFiniteCostError, UsageError
 from setpiece.evaluation import sv
+from setpiece.inference.found import COCO_LIMIT, to_record
 from setpiece.records import Form, Outputs
 from setpiece.setloss.boxes import cxcywh_to_xyxy
 from setpiece.setloss.classification import class_form
 
-__all__ = ["COCO_LIMIT", "to_detections"]
-
-COCO_LIMIT = 100  # detections of an image that COCO's evaluation counts
+__all__ = ["to_detections"]
 
 
 def to_detections(
@@ -74,32 +73,13 @@ def to_detections(
     boxes_xyxy = _to_pixels(boxes_cxcywh, original_sizes)  # (B, Q, 4)
     boxes_xyxy = boxes_xyxy.gather(1, queries[..., None].expand(-1, -1, 4))  # (B, N, 4)
     images = zip(*(field.cpu().numpy() for field in (boxes_xyxy, confidences, class_ids, queries)), strict=True)
-    return [_to_record(*image, names=classes, threshold=threshold) for image in images]
+    return [to_record(*image, names=classes, threshold=threshold) for image in images]
 
 
 def _to_pixels(boxes_cxcywh: Float[Tensor, "B Q 4"], original_sizes: Int64[Tensor, "B 2"]) -> Float[Tensor, "B Q 4"]:
     """Normalised boxes as xyxy in pixels of the original image, clipped to it."""
     width_height = original_sizes.flip(-1).to(boxes_cxcywh)  # (B, 2)
     return cxcywh_to_xyxy(boxes_cxcywh).clamp(0, 1) * width_height.repeat(1, 2)[:, None]
-
-
-def _to_record(
-    boxes_xyxy: np.ndarray,
-    confidence: np.ndarray,
-    class_id: np.ndarray,
-    query: np.ndarray,
-    *,
-    names: Sequence[str],
-    threshold: float | Float[np.ndarray, " C"],
-) -> sv.Detections:
-    kept = confidence >= np.broadcast_to(threshold, len(names))[class_id]
-    class_id = class_id[kept]
-    return sv.Detections(
-        xyxy=boxes_xyxy[kept],
-        confidence=confidence[kept],
-        class_id=class_id,
-        data={"class_name": np.array([names[c] for c in class_id], dtype=str), "query": query[kept]},
-    )
 
 
 def _require_classes_fit(channels: int, classes: int, form: Form) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 from setpiece.data.dataset import Dataset
 from setpiece.errors import DataError
 from setpiece.evaluation import CocoMetrics, evaluate_coco, to_coco_results
-from setpiece.inference.predictor import BATCH_SIZE, Predictor
+from setpiece.inference.detecting import BATCH_SIZE, Detecting
 
 __all__ = ["evaluate", "match_classes", "results_of"]
 
 Results = list[dict[str, Any]]
 
 
-def evaluate(predictor: Predictor, dataset: Dataset, *, batch_size: int = BATCH_SIZE) -> CocoMetrics:
+def evaluate(predictor: Detecting, dataset: Dataset, *, batch_size: int = BATCH_SIZE) -> CocoMetrics:
     """COCO metrics of a model on one split of a data set; classes are brought together by their names.
 
     Args:
@@ -28,7 +28,7 @@ def evaluate(predictor: Predictor, dataset: Dataset, *, batch_size: int = BATCH_
 
 
 def results_of(
-    predictor: Predictor,
+    predictor: Detecting,
     dataset: Dataset,
     *,
     batch_size: int = BATCH_SIZE,
@@ -49,7 +49,7 @@ def results_of(
     Raises:
         DataError: the data set has classes that the model does not know.
     """
-    category_ids = match_classes(predictor.checkpoint.classes, dataset)
+    category_ids = match_classes(predictor.classes, dataset)
     results: Results = []
     share = {"rank": rank, "world_size": world_size}
     for image_id, found in predictor.detect(dataset, batch_size=batch_size, workers=workers, **share):

@@ -15,13 +15,13 @@ from setpiece.atomic import write_whole
 from setpiece.data.images import read_image
 from setpiece.errors import DataError, UsageError
 from setpiece.evaluation import draw, to_coco_results
-from setpiece.inference.predictor import BATCH_SIZE, Predictor
+from setpiece.inference.detecting import BATCH_SIZE, Detecting
 from setpiece.inference.thresholds import Threshold
 
 __all__ = ["predict_files"]
 
 
-def predict_files(predictor: Predictor, files: Sequence[Path], output: Path, threshold: Threshold) -> int:
+def predict_files(predictor: Detecting, files: Sequence[Path], output: Path, threshold: Threshold) -> int:
     """Write a picture per image and `predictions.json` into a folder; returns how many objects were found.
 
     A picture has its image's name, with the `image_id` before it where two images are called the same.
@@ -53,7 +53,7 @@ def predict_files(predictor: Predictor, files: Sequence[Path], output: Path, thr
             name = f"{image_id}-{file.stem}.png" if alike else f"{file.stem}.png"
             write_whole(output / name, partial(picture.save, format="PNG"))
             names = detections.data["class_name"]
-            coco = to_coco_results([detections], [image_id], range(len(predictor.checkpoint.classes)))
+            coco = to_coco_results([detections], [image_id], range(len(predictor.classes)))
             results += [
                 {**result, "file_name": str(file), "category_name": str(name)}
                 for result, name in zip(coco, names, strict=True)

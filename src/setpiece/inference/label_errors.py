@@ -15,8 +15,9 @@ from setpiece.data.checks.finding import Finding, Severity, counted, finding
 from setpiece.data.checks.survey import Progress, box_place
 from setpiece.data.dataset import Dataset, Example
 from setpiece.data.defects import Place
+from setpiece.inference.detecting import BATCH_SIZE
 from setpiece.inference.evaluation import match_classes
-from setpiece.inference.predictor import BATCH_SIZE, Predictor
+from setpiece.inference.predictor import Predictor
 from setpiece.records import TERMS, Outputs, Targets
 from setpiece.setloss.boxes import cxcywh_to_xyxy
 from setpiece.setloss.classification import class_form

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import nn
 
-from setpiece.data.batching import alike, batches_of, eval_loader
+from setpiece.data.batching import batches_of, eval_loader
 from setpiece.data.dataset import Dataset
-from setpiece.errors import UsageError
 from setpiece.evaluation import sv
-from setpiece.inference.detections import COCO_LIMIT, to_detections
+from setpiece.inference.detecting import BATCH_SIZE, Detecting
+from setpiece.inference.detections import to_detections
+from setpiece.inference.found import COCO_LIMIT
 from setpiece.inference.precision import Precision, autocast, uses_bf16
-from setpiece.inference.preprocess import Picture, preprocess, to_pixels
+from setpiece.inference.preprocess import preprocess
 from setpiece.inference.threads import in_threads
-from setpiece.inference.thresholds import DEFAULT, Threshold, class_thresholds
+from setpiece.input_size import InputSize
 from setpiece.model.checkpoint import Checkpoint
 from setpiece.records import Batch, Images, Outputs
 
-__all__ = ["BATCH_SIZE", "Predictor"]
+__all__ = ["Predictor"]
 
-BATCH_SIZE = 8
+T = TypeVar("T")
+R = TypeVar("R")
 
 
-class Predictor:
+class Predictor(Detecting):
     """A checkpoint that predicts, on the device that its model is on.
 
     Args:
@@ -46,6 +48,21 @@ class Predictor:
     def __init__(self, checkpoint: Checkpoint, precision: Precision = "auto") -> None:
         self.checkpoint = checkpoint
         self.precision = precision
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The name of each class, by index."""
+        return self.checkpoint.classes
+
+    @property
+    def thresholds(self) -> tuple[float, ...] | None:
+        """The checkpoint's own threshold of each class."""
+        return self.checkpoint.thresholds
+
+    @property
+    def size(self) -> InputSize:
+        """How large an image enters the model."""
+        return self.checkpoint.size
 
     @property
     def device(self) -> torch.device:
@@ -83,35 +100,15 @@ class Predictor:
         form = self.checkpoint.model.form
         return to_detections(outputs, sizes, self.checkpoint.classes, form, threshold=threshold, limit=limit)
 
-    def predict(self, pictures: Iterable[Picture], *, threshold: Threshold = DEFAULT) -> Iterator[sv.Detections]:
-        """Detect objects in pictures, in batches; as many as the model finds, not COCO's hundred at most.
-
-        Args:
-            pictures: as `to_pixels` takes them, of any sizes; each is read when its batch is due.
-            threshold: the least confidence, in [0, 1], see `inference.thresholds`.
-
-        Raises:
-            UsageError: the threshold is not understood or outside [0, 1], or the pictures are none.
-        """
-        if not isinstance(pictures, Iterable):
-            raise UsageError(f"{type(pictures).__name__} is no image: give a path, an image, or a list of them.")
-        return self._predict(iter(pictures), class_thresholds(threshold, self.checkpoint))
-
-    def _predict(self, pictures: Iterator[Picture], threshold: Float[np.ndarray, " C"]) -> Iterator[sv.Detections]:
+    def _found(
+        self, pixels: Sequence[UInt8[np.ndarray, "_ _ 3"]], threshold: Float[np.ndarray, " C"]
+    ) -> list[sv.Detections]:
         limit = max(COCO_LIMIT, self.checkpoint.model.num_queries)
+        return self._detections(self.preprocess(pixels), threshold, limit)
 
-        def detect(batch: list[Picture]) -> list[sv.Detections]:
-            pixels = [to_pixels(picture) for picture in batch]
-            found: dict[int, sv.Detections] = {}
-            for group in alike([image.shape[:2] for image in pixels], self.checkpoint.size):
-                images = self.preprocess([pixels[i] for i in group])
-                found.update(zip(group, self._detections(images, threshold, limit), strict=True))
-            return [found[i] for i in range(len(batch))]
-
-        batches = iter(lambda: list(islice(pictures, BATCH_SIZE)), [])
+    def _mapped(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         with _evaluating(self.checkpoint.model):
-            for found in in_threads(detect, batches, self.device):
-                yield from found
+            yield from in_threads(function, items, self.device)
 
     def detect(
         self,
@@ -123,18 +120,7 @@ class Predictor:
         rank: int = 0,
         world_size: int = 1,
     ) -> Iterator[tuple[int, sv.Detections]]:
-        """Detect objects in the images of a data set.
-
-        Args:
-            threshold: the least confidence, in [0, 1].
-            batch_size: images per forward pass.
-            workers: processes that load images ahead.
-            rank: which process this is; each takes every `world_size`-th image.
-            world_size: how many processes there are.
-
-        Yields:
-            (image id, detections in pixels of the original image); images of one padded size follow each other.
-        """
+        """Detect objects in a data set, see `Detecting.detect`; images of one padded size follow each other."""
         loader = eval_loader(
             dataset,
             self.checkpoint.size,
@@ -150,9 +136,8 @@ class Predictor:
             found = self._detections(batch.images, threshold, COCO_LIMIT)
             return list(zip(batch.image_ids.tolist(), found, strict=True))
 
-        with _evaluating(self.checkpoint.model):
-            for found in in_threads(detect, batches_of(loader), self.device):
-                yield from found
+        for found in self._mapped(detect, batches_of(loader)):
+            yield from found
 
 
 @contextmanager

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
 from setpiece.errors import UsageError
 from setpiece.evaluation.thresholds import DEFAULT
-from setpiece.model.checkpoint import Checkpoint
 
 __all__ = ["DEFAULT", "Threshold", "class_thresholds", "parse_threshold"]
 
@@ -17,25 +17,35 @@ __all__ = ["DEFAULT", "Threshold", "class_thresholds", "parse_threshold"]
 Threshold = float | Mapping[str, float | int] | str
 
 
-def class_thresholds(threshold: Threshold, checkpoint: Checkpoint) -> Float[np.ndarray, " C"]:
-    """The threshold of each class, in the order of the classes.
+@runtime_checkable
+class HasThresholds(Protocol):
+    """What is used of a checkpoint or of an exported model."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def thresholds(self) -> tuple[float, ...] | None: ...
+
+
+def class_thresholds(threshold: Threshold, model: HasThresholds) -> Float[np.ndarray, " C"]:
+    """The threshold of each class of a model, in the order of the classes.
 
     Raises:
-        UsageError: one is outside [0, 1]; a class is unknown; or the checkpoint has none of its own.
+        UsageError: one is outside [0, 1]; a class is unknown; or the model has none of its own.
 
     Example:
         >>> from setpiece.model.checkpoint import create
         >>> class_thresholds({"king": 0.3}, create("detr-tiny", ["ace", "king"])).tolist()
         [0.5, 0.3]
     """
-    classes = checkpoint.classes
+    classes = model.classes
     if threshold == "auto":
-        if checkpoint.thresholds is None:
+        if model.thresholds is None:
             raise UsageError(
-                "This checkpoint has no thresholds of its own, which come from validation images in training: give a "
+                "This model has no thresholds of its own, which come from validation images in training: give a "
                 "number between 0 and 1."
             )
-        return np.array(checkpoint.thresholds)
+        return np.array(model.thresholds)
     if isinstance(threshold, str):
         raise UsageError(f"The threshold {threshold!r} is neither a number nor 'auto'.")
     by_class = threshold if isinstance(threshold, Mapping) else dict.fromkeys(classes, threshold)

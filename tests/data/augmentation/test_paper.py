@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision import tv_tensors
 
-from setpiece.data import FitSize, normalise, train_transform
 from setpiece.data.augmentation.canvas import RandomCanvas
+from setpiece.data.augmentation.paper import train_transform
+from setpiece.data.resize import FitSize, normalise
 from setpiece.records import STRIDE, InputSize
 
 from ..rectangle import scene_with_a_rectangle

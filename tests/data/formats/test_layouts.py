@@ -377,6 +377,47 @@ def test_voc_images_without_xml_are_said_in_a_folder_without_lists(write):
     assert open_dataset(root, "train").defects.counts == {Defect.UNANNOTATED_IMAGE: 1, Defect.OTHER_FILE: 1}
 
 
+LAYOUTS = {
+    "coco": {"train/_annotations.coco.json": coco(NAMES["train"])} | files_of(NAMES["train"], "train/{}.jpg"),
+    "yolo": {"data.yaml": f"train: images/train\n{YAML}"}
+    | files_of(NAMES["train"], "images/train/{}.jpg", **{"labels/train/{}.txt": yolo}),
+    "yolo without yaml": {
+        "classes.txt": "bolt\nnut\n",
+        "train.txt": "".join(f"{name}.jpg\n" for name in NAMES["train"]),
+    }
+    | files_of(NAMES["train"], "{}.jpg", **{"{}.txt": yolo}),
+    "voc": {"ImageSets/Main/train.txt": "".join(f"{name}\n" for name in NAMES["train"])}
+    | files_of(NAMES["train"], "JPEGImages/{}.jpg", **{"Annotations/{}.xml": voc}),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_annotations_with_a_byte_order_mark_are_read_as_without(write, layout, encoding):
+    def read():
+        splits = {split: open_dataset(root, split) for split in available_splits(root)}
+        return {
+            (split, dataset.classes, example.path.name, str(example.boxes_xyxy))
+            for split, dataset in splits.items()
+            for example in dataset.examples
+        }
+
+    root = write(LAYOUTS[layout])
+    without = read()
+    assert len(without) == 4
+    for name, text in LAYOUTS[layout].items():
+        if text is not None:
+            (root / name).write_text(text, encoding=encoding)
+    assert read() == without
+
+
+def test_annotations_in_another_encoding_are_refused_by_name(write):
+    root = write(LAYOUTS["yolo"])
+    (root / "labels" / "train" / "part_1.txt").write_bytes("0 0.5 0.5 0.1 0.1 # Mü".encode("latin-1"))
+    with pytest.raises(DataError, match=r"part_1\.txt is not UTF-8 text.*save it as UTF-8"):
+        open_dataset(root, "train")
+
+
 BOMB = '<!DOCTYPE a [<!ENTITY x "xxxxxxxxxx"><!ENTITY y "&x;&x;&x;&x;">]><annotation>&y;</annotation>'
 
 

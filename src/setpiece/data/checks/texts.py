@@ -11,6 +11,7 @@ from pathlib import Path, PureWindowsPath
 from setpiece.data.checks.finding import Finding, Severity, counted, finding
 from setpiece.data.checks.survey import Settings, Survey
 from setpiece.data.defects import Place
+from setpiece.data.formats.annotations import encoding_of
 
 __all__ = ["forms"]
 
@@ -42,7 +43,7 @@ def forms(survey: Survey, _: Settings) -> Iterator[Finding]:
         place = Place(str(name))
         if content.startswith(MARKS):
             marked.append(place)
-        if b"\r\n" in content:
+        if re.search(b"\r\0?\n", content):
             windows.append(place)
         names = [name for name in _names(file, content) if name]
         backslashes += [Place(f"{place}: {name}") for name in names if "\\" in name]
@@ -86,7 +87,7 @@ def _names(file: Path, content: bytes) -> list[str]:
     pattern = NAMES.get(file.suffix.lower())
     if pattern is None:
         return []
-    found = pattern.findall(content.decode("utf-8", errors="replace"))
+    found = pattern.findall(content.decode(encoding_of(content), errors="replace"))
     return [_unescaped(name) for name in found] if file.suffix == ".json" else [name.strip() for name in found]
 
 

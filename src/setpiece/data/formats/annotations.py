@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ __all__ = [
     "AnnotatedImage",
     "AnnotatedSplit",
     "check_unique_classes",
+    "encoding_of",
     "read_text",
 ]
 
@@ -67,18 +69,26 @@ class AnnotatedSplit:
     defects: Defects = field(default_factory=Defects)
 
 
+def encoding_of(content: bytes) -> str:
+    """The encoding of a text: UTF-16 where its byte order mark says so, as PowerShell writes it; else UTF-8."""
+    return "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+
+
 def read_text(path: Path) -> str:
     """The text of an annotation file.
 
     Raises:
-        DataError: the file cannot be opened, or is not UTF-8 text.
+        DataError: the file cannot be opened, or is neither UTF-8 nor marked UTF-16 text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        content = path.read_bytes()
+        return content.decode(encoding_of(content))
     except OSError as error:
         raise DataError(f"Cannot open {path}: {error.strerror}; check the path and its permissions.") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text; is it really an annotation file?") from error
+        raise DataError(
+            f"{path} is not UTF-8 text; is it really an annotation file? If so, save it as UTF-8."
+        ) from error
 
 
 def check_unique_classes(classes: tuple[str, ...], source: Path) -> None:

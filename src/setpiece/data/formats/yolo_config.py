@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from setpiece.data.formats.annotations import check_unique_classes, read_text
+from setpiece.data.formats.annotations import check_unique_classes, encoding_of, read_text
 from setpiece.data.formats.files import files_under, locate, visible
 from setpiece.data.formats.splits import SPLITS, split_of
 from setpiece.errors import DataError
@@ -99,8 +99,10 @@ def _holds_boxes(path: Path) -> bool:
     """Whether a file begins as a file of labels does: with five numbers or more."""
     if path.suffix != ".txt":
         return False
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return re.match(r"\s*\d+(\s+-?[\d.]+(e-?\d+)?){4,}\s*$", file.readline(2000), re.IGNORECASE) is not None
+    with path.open("rb") as file:
+        content = file.read(2000)
+    line, *_ = content.decode(encoding_of(content), errors="replace").splitlines() or [""]
+    return re.match(r"\s*\d+(\s+-?[\d.]+(e-?\d+)?){4,}\s*$", line, re.IGNORECASE) is not None
 
 
 def _yaml_file(root: Path) -> Path | None:

@@ -1,0 +1,67 @@
+"""Pixels at the input size of a model, for evaluation and prediction, with torch or without."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+from PIL import Image
+
+from setpiece.input_size import STRIDE, InputSize
+
+__all__ = ["alike", "fitted", "padded"]
+
+
+def fitted(pixels: UInt8[np.ndarray, "H W 3"], size: InputSize) -> UInt8[np.ndarray, "h w 3"]:
+    """An image resized to an input size: interpolated bilinearly, and averaged where it shrinks.
+
+    Pillow does it in every backend. So an exported model sees the pixels that the model saw when it was evaluated.
+
+    Example:
+        >>> fitted(np.zeros((100, 200, 3), np.uint8), InputSize(64, 96)).shape
+        (48, 96, 3)
+    """
+    height, width = size.fit(*pixels.shape[:2])
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def padded(
+    images: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+) -> tuple[UInt8[np.ndarray, "B H W 3"], Int64[np.ndarray, "B 2"]]:
+    """Images padded with 0 at the right and bottom to one size, a multiple of 32 pixels a side; and their sizes.
+
+    Returns:
+        The canvases, and (height, width) of the image in each.
+
+    Example:
+        >>> canvases, sizes = padded([np.ones((48, 96, 3), np.uint8), np.ones((64, 60, 3), np.uint8)])
+        >>> canvases.shape, sizes.tolist()
+        ((2, 64, 96, 3), [[48, 96], [64, 60]])
+    """
+    sizes = np.array([image.shape[:2] for image in images], np.int64)
+    height, width = -(-sizes.max(0) // STRIDE) * STRIDE
+    canvases = np.zeros((len(images), height, width, 3), np.uint8)
+    for canvas, image in zip(canvases, images, strict=True):
+        canvas[: image.shape[0], : image.shape[1]] = image
+    return canvases, sizes
+
+
+def alike(sizes: Sequence[tuple[int, int]], size: InputSize) -> list[list[int]]:
+    """The indices of images in groups of one padded size, in the order of their first images.
+
+    Padding is not wholly inert: convolutions carry what is beside it across the border. In a batch of such a group no
+    image has more of it than it would have alone, so what is found in an image does not depend on those beside it.
+
+    Args:
+        sizes: (height, width) of each image before it is resized.
+        size: the input size of the model.
+
+    Example:
+        >>> alike([(480, 640), (640, 480), (460, 640)], InputSize(256, 256))
+        [[0, 2], [1]]
+    """
+    groups: dict[tuple[int, int], list[int]] = {}
+    for index, (height, width) in enumerate(sizes):
+        groups.setdefault(size.padded(height, width), []).append(index)
+    return list(groups.values())

@@ -1,0 +1,114 @@
+"""What a checkpoint and an exported model have in common: pictures -> detections, in batches."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from setpiece.data.dataset import Dataset
+from setpiece.data.fitting import alike
+from setpiece.errors import UsageError
+from setpiece.evaluation import sv
+from setpiece.inference.pictures import Channels, Picture, to_pixels
+from setpiece.inference.thresholds import DEFAULT, Threshold, class_thresholds
+from setpiece.input_size import InputSize
+
+__all__ = ["BATCH_SIZE", "Detecting"]
+
+BATCH_SIZE = 8
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Detecting(ABC):
+    """Something that detects objects in pictures."""
+
+    @property
+    @abstractmethod
+    def classes(self) -> tuple[str, ...]:
+        """The name of each class, by index."""
+
+    @property
+    @abstractmethod
+    def thresholds(self) -> tuple[float, ...] | None:
+        """For each class the least confidence that counts, which gave the best F1 on the validation images."""
+
+    @property
+    @abstractmethod
+    def size(self) -> InputSize:
+        """How large an image enters the model."""
+
+    @abstractmethod
+    def detect(
+        self,
+        dataset: Dataset,
+        *,
+        threshold: float = 0.0,
+        batch_size: int = BATCH_SIZE,
+        workers: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> Iterator[tuple[int, sv.Detections]]:
+        """Detect objects in the images of a data set, at most COCO's hundred in each.
+
+        Args:
+            threshold: the least confidence, in [0, 1].
+            batch_size: images per forward pass.
+            workers: processes that load images ahead.
+            rank: which process this is; each takes every `world_size`-th image.
+            world_size: how many processes there are.
+
+        Yields:
+            (image id, detections in pixels of the original image), in any order.
+        """
+
+    @abstractmethod
+    def _found(
+        self, pixels: Sequence[UInt8[np.ndarray, "_ _ 3"]], threshold: Float[np.ndarray, " C"]
+    ) -> list[sv.Detections]:
+        """What is in images that have one padded size."""
+
+    @abstractmethod
+    def _mapped(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """`map(function, items)`, as this computes fastest."""
+
+    def predict(
+        self, pictures: Iterable[Picture], *, threshold: Threshold = DEFAULT, channels: Channels = "rgb"
+    ) -> Iterator[sv.Detections]:
+        """Detect objects in pictures, in batches; as many as the model finds, not COCO's hundred at most.
+
+        Args:
+            pictures: as `to_pixels` takes them, of any sizes; each is read when its batch is due.
+            threshold: the least confidence, in [0, 1], see `inference.thresholds`.
+            channels: the order of the colours of arrays and tensors, see `to_pixels`.
+
+        Raises:
+            UsageError: the threshold is not understood or outside [0, 1], or the pictures are none.
+        """
+        if not isinstance(pictures, Iterable):
+            raise UsageError(f"{type(pictures).__name__} is no image: give a path, an image, or a list of them.")
+        iterator = iter(pictures)
+        detect = partial(self._of_batch, threshold=class_thresholds(threshold, self), channels=channels)
+        return self._one_by_one(detect, iter(lambda: list(islice(iterator, BATCH_SIZE)), []))
+
+    def _one_by_one(
+        self, detect: Callable[[list[Picture]], list[sv.Detections]], batches: Iterator[list[Picture]]
+    ) -> Iterator[sv.Detections]:
+        for found in self._mapped(detect, batches):
+            yield from found
+
+    def _of_batch(
+        self, batch: list[Picture], threshold: Float[np.ndarray, " C"], channels: Channels
+    ) -> list[sv.Detections]:
+        pixels = [to_pixels(picture, channels) for picture in batch]
+        found: dict[int, sv.Detections] = {}
+        for group in alike([image.shape[:2] for image in pixels], self.size):
+            found.update(zip(group, self._found([pixels[i] for i in group], threshold), strict=True))
+        return [found[i] for i in range(len(batch))]
