@@ -191,7 +191,9 @@ class RunFolder:
             raise OutputError(f"{self.metrics} could not be written ({error.strerror or error}).") from error
 
     def metrics_rows(self) -> list[dict[str, Any]]:
-        """The lines of `metrics.jsonl`; an empty row for a damaged one, such as a kill leaves."""
+        """The lines of `metrics.jsonl`, none where there is no file; an empty row for a damaged one, as by a kill."""
+        if not self.metrics.is_file():
+            return []
         return [_row(line) for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines()]
 
     def cut_metrics(self, step: int) -> None:

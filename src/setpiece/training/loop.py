@@ -53,8 +53,9 @@ from setpiece.runs.capture import Capture, write_capture
 from setpiece.runs.layout import RunFolder, read_metrics, write_metrics
 from setpiece.runs.provenance import provenance
 from setpiece.runs.state import Position, load_state, save_state
+from setpiece.training import memory_use
 from setpiece.training.config import TrainConfig
-from setpiece.training.display import Display, duration
+from setpiece.training.display import Display, Status
 from setpiece.training.events import Events
 from setpiece.training.finite import likely_cause, usual_learning_rate
 from setpiece.training.neighbours import Neighbours
@@ -135,6 +136,7 @@ class Trainer:
         recorded = self._load_state()
         if self.accelerator.is_main_process:
             self.folder.cut_metrics(self._recorded_step())
+            self.display.resumed(self.folder.metrics_rows())
             self.events = Events(self.folder.tensorboard, self._recorded_step())
         with self.events or nullcontext(), self.signals:
             if self.accelerator.is_main_process:
@@ -327,15 +329,18 @@ class Trainer:
         return {name: total / max(self.position.batch, 1) for name, total in self.position.sums.items()}
 
     def _show(self) -> None:
-        means = "  ".join(f"{name.replace('_', '-')} {value:.3f}" for name, value in self._means().items())
         seconds = max(self.watch.elapsed, 1e-9)
-        left = seconds / max(self.progress, 1e-9) * (1 - self.progress)
-        rate = self.position.step * self.sampler.batch_size / seconds
         self.display.step(
-            self.position.epoch + 1,
-            self.progress,
-            f"{means}  lr {self.stepper.learning_rate:.1e}  {rate:.0f} images/s  {duration(left)} left  "
-            f"{self.neighbours.note() if self.neighbours else ''}".rstrip(),
+            Status(
+                epoch=self.position.epoch + 1,
+                done=self.progress,
+                losses=self._means(),
+                learning_rate=self.stepper.learning_rate,
+                rate=self.position.step * self.sampler.batch_size / seconds,
+                memory=memory_use.used(self.accelerator.device),
+                left=seconds / max(self.progress, 1e-9) * (1 - self.progress),
+                note=self.neighbours.note() if self.neighbours else "",
+            )
         )
 
     def _end_epoch(self, speed: dict[str, float]) -> None:
