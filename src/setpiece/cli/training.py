@@ -120,6 +120,13 @@ def train(
         int | None,
         typer.Option(help="Random seed. Runs that differ only in the seed show how much is chance.  \\[default: 0]"),
     ] = None,
+    tracker: Annotated[
+        str | None,
+        typer.Option(
+            help="Beside TensorBoard, also tell an experiment tracker of settings and metrics: wandb (Weights & "
+            "Biases) or mlflow, if it is installed."
+        ),
+    ] = None,
     replay: Annotated[
         Path | None,
         typer.Option(
@@ -166,6 +173,7 @@ def train(
         pretrained=pretrained,
         workers=workers,
         seed=seed,
+        tracker=tracker,
     )
     folder = output or unused(Path("runs") / f"{data.resolve().name}-{Path(model).name}")
     result = start_training(config, folder, checkpoint, resume=resume, display=Display(console))

@@ -4,6 +4,7 @@
 run.json         the settings of the run, what its data held, and what it was made with
 metrics.jsonl    one line per epoch: losses, learning rate, images per second, and COCO metrics where evaluated
 tensorboard/     the same as events
+tracker.json     which run of another tracker belongs to this one, where there is one
 capture/         the step at which training diverged, if it did: see `setpiece.runs.capture`
 pictures/        validation images: ground truth beside the predictions of the latest evaluation
 recording/       how the matching moved, for the report: see `setpiece.runs.recording_files`
@@ -36,7 +37,7 @@ Contents = Mapping[str, Mapping[str, Any]]  # of a data set, by split
 CONTENTS, MADE_WITH = "contents", "made_with"  # of the data, and `provenance`: in run.json beside the settings
 LOCK = ".lock"
 # Settings that a resumed run may change: where the data lies, and what leaves the result as it is or nearly so.
-FREE = {"data", "workers", "accumulate", "patience"}
+FREE = {"data", "workers", "accumulate", "patience", "tracker"}
 RENAMED = {"near_weight": "one_to_many_weight"}  # settings in run.json by their former names
 
 
@@ -64,6 +65,7 @@ class RunFolder:
         self.best, self.last = path / "best", path / "last"
         self.state = self.last / "training.pt"
         self.metrics, self.settings = path / "metrics.jsonl", path / "run.json"
+        self._trackers = path / "tracker.json"
         self.pictures, self.tensorboard, self.recording = path / "pictures", path / "tensorboard", path / "recording"
 
     @classmethod
@@ -131,7 +133,7 @@ class RunFolder:
         elif not resume:
             raise UsageError(f"{self.path} holds a run already: continue it with --resume or choose another --output.")
         else:
-            then = self._read_settings()
+            then = self.read_settings()
             # A run of an older version has fewer settings, and not the contents.
             if difference := _changed_data(then.get(CONTENTS, contents), contents):
                 raise UsageError(
@@ -158,12 +160,25 @@ class RunFolder:
         ours = {f".{self.settings.name}.unfinished", LOCK}
         return any(file.name not in ours for file in self.path.iterdir())
 
-    def _read_settings(self) -> dict[str, Any]:
+    def read_settings(self) -> dict[str, Any]:
+        """What `create` wrote: settings under their present names, contents of the data, and what it was made with.
+
+        Raises:
+            WeightsError: the file cannot be read.
+        """
         try:
             found: dict[str, Any] = dict(json.loads(self.settings.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             raise WeightsError(f"{self.settings} is damaged: choose another --output.") from error
         return {RENAMED.get(name, name): value for name, value in found.items()}
+
+    def data(self) -> Path:
+        """The folder of the data set, where it was when the run was started.
+
+        Raises:
+            WeightsError: the settings cannot be read.
+        """
+        return Path(self.read_settings()["data"])
 
     def begun(self) -> bool:
         """Whether there is a state to resume from."""
@@ -177,6 +192,25 @@ class RunFolder:
         """Remove the folder of a run that failed before it saved a state, and has no capture."""
         if not self.begun() and not any(self.path.glob("capture*")):
             shutil.rmtree(self.path)
+
+    def tracked(self, tracker: str) -> tuple[str, int] | None:
+        """The run of a tracker that belongs to this one: its id, and the latest step that it was told of.
+
+        Raises:
+            WeightsError: the file that says it cannot be read.
+        """
+        known = self._read_trackers().get(tracker)
+        return None if known is None else (known["run"], known["step"])
+
+    def track(self, tracker: str, run: str, step: int) -> None:
+        """Keep the id of the run of a tracker, and the latest step that it was told of."""
+        _write_json(self._trackers, self._read_trackers() | {tracker: {"run": run, "step": step}})
+
+    def _read_trackers(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self._trackers.read_text(encoding="utf-8"))) if self._trackers.is_file() else {}
+        except (OSError, ValueError) as error:
+            raise WeightsError(f"{self._trackers} is damaged: delete it.") from error
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Add a line to `metrics.jsonl`.

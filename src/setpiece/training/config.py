@@ -213,6 +213,7 @@ class TrainConfig(Recipe):
         patience: evaluations with a lower AP after the best one at which the run ends; never before its end where None.
             The learning rate is then still high, so a shorter run is often the better choice.
         precision: "auto" takes bfloat16 where the processor or GPU computes in it.
+        tracker: an experiment tracker that is told of settings and metrics, beside TensorBoard: "wandb" or "mlflow".
         pretrained: start a preset from trained weights where there are some: those of the package, else the CNN from
             ImageNet weights.
     """
@@ -230,6 +231,7 @@ class TrainConfig(Recipe):
     evaluations: PositiveInt = 10
     patience: PositiveInt | None = None
     precision: Precision = "auto"
+    tracker: Literal["wandb", "mlflow"] | None = None
     pretrained: bool = True
 
     @model_validator(mode="after")

@@ -66,6 +66,7 @@ from setpiece.training.result import TrainingResult
 from setpiece.training.schedule import Stopwatch, image_scale
 from setpiece.training.step import Stepper
 from setpiece.training.stopping import StopNow, StopSignals
+from setpiece.training.trackers import Tracker
 
 __all__ = ["Trainer"]
 
@@ -121,6 +122,7 @@ class Trainer:
         self.best_step: int | None = None  # that it was evaluated after
         self.recorder: Recorder | None = None  # of the main process, like the events
         self.events: Events | None = None
+        self.tracker: Tracker | None = None
         self.signals = StopSignals()
 
     def run(self) -> TrainingResult:
@@ -130,6 +132,7 @@ class Trainer:
             WeightsError: the saved state cannot be read, or is of another model.
             NonFiniteError: the training diverged; the step is captured, see `runs.capture`.
             OutputError: a file of the run cannot be written.
+            UsageError: the tracker cannot be started.
             StoppedError: Ctrl-C or SIGTERM came; the state after the latest step is saved.
         """
         self.saved_at = time.monotonic()
@@ -137,8 +140,10 @@ class Trainer:
         if self.accelerator.is_main_process:
             self.folder.cut_metrics(self._recorded_step())
             self.display.resumed(self.folder.metrics_rows())
+            if (tracker := self.config.tracker) is not None:
+                self.tracker = Tracker(tracker, self.folder, self.config.to_dict(), self.display.say)
             self.events = Events(self.folder.tensorboard, self._recorded_step())
-        with self.events or nullcontext(), self.signals:
+        with self.events or nullcontext(), self.tracker or nullcontext(), self.signals:
             if self.accelerator.is_main_process:
                 self._start_recording(recorded)
             self.progress = self._measure_progress()
@@ -356,6 +361,8 @@ class Trainer:
         if self.events is not None:
             self.folder.append_metrics(row | speed)
             self.events.write(row | speed)
+        if self.tracker is not None:
+            self.tracker.write(row | speed)
         if metrics is not None:
             is_best = self.best is not None and self.best.metrics is metrics
             self.display.evaluated(position.epoch, self.watch.elapsed, metrics, best=is_best)

@@ -18,6 +18,7 @@ from setpiece.runs.layout import RunFolder
 from setpiece.training.config import TrainConfig, origin_of
 from setpiece.training.display import Display
 from setpiece.training.result import TrainingResult
+from setpiece.training.trackers import require_tracker
 from setpiece.training.train import train
 
 __all__ = ["open_data", "start_training", "starting_checkpoint"]
@@ -43,6 +44,7 @@ def start_training(
     Raises:
         SetpieceError: see `train`.
     """
+    require_tracker(config.tracker)
     dataset, valid = open_data(config.data)
     resumed = resume and RunFolder(output).begun()
     start = starting_checkpoint(config, dataset.classes, checkpoint, resumed=resumed)
