@@ -5,8 +5,10 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 from unittest.mock import Mock
 
@@ -20,6 +22,7 @@ from setpiece.data import scenes as scenes_module
 from setpiece.errors import UsageError
 from setpiece.model.checkpoint import create, save
 
+from .clips import read_clip, write_clip
 from .colours import IMAGES, paint
 
 QUICK = ("--epochs", "1", "--size", "64", "--batch-size", "4", "--evaluations", "1", "--precision", "fp32")
@@ -219,6 +222,19 @@ def test_tour_writes_a_page_and_says_where(setpiece, tmp_path):
         ("predict {checkpoint} photos --threshold 1.5", 2, "The threshold 1.5 is not between 0 and 1"),
         ("predict {checkpoint} photos --output photos", 2, "photos holds some of the images"),
         ("predict {checkpoint} notes.jpg", 1, "notes.jpg cannot be read as an image"),
+        ("predict {checkpoint} clip.mp4", 2, "There is no video at clip.mp4"),
+        ("predict {checkpoint} notes.mp4", 1, "notes.mp4 cannot be read as a video"),
+        ("predict {checkpoint} 97 --json found.jsonl", 1, "camera 97 cannot be opened"),
+        ("predict {checkpoint} rtsp://me:secret@127.0.0.1:9/a", 1, "rtsp://127.0.0.1:9/a cannot be read"),
+        ("predict {checkpoint} clips", 2, "no image at clips, but videos: name them, as in 'clips/*.mov'"),
+        ("predict {checkpoint} photos --json found.jsonl", 2, "--json is for one video"),
+        ("predict {checkpoint} 0 1 --json found.jsonl", 2, "--json is for one video"),
+        ("predict {checkpoint} 0 photos --output out.mp4", 2, "--output out.mp4 is for one video: name a folder"),
+        ("predict {checkpoint} notes.mp4 --output notes.mp4", 2, "notes.mp4 is the video itself"),
+        ("predict {checkpoint} notes.mp4 --output no/out.mp4", 2, "--output no/out.mp4"),
+        ("predict {checkpoint} notes.mp4 --output notes.jpg", 2, "notes.jpg is a file"),
+        ("predict {checkpoint} photos --track", 2, "--track follows objects through a video: name one"),
+        ("predict {checkpoint} photos --tile-size 64", 2, "--tile-size needs --tiles"),
         ("explain {checkpoint}", 2, "Say what to explain the model on"),
         ("explain detr-tiny --data {scenes}", 2, "detr-tiny is a preset without trained weights"),
         ("explain nowhere --data {scenes}", 2, "There is no checkpoint at nowhere"),
@@ -238,7 +254,9 @@ def test_tour_writes_a_page_and_says_where(setpiece, tmp_path):
 def test_an_error_is_one_line_and_leaves_nothing_behind(
     setpiece, small_scenes, checkpoint, write_colours, tmp_path, command, code, says
 ):
-    (tmp_path / "notes.jpg").write_text("no image")
+    for name in ("notes.jpg", "notes.mp4", "clips/a.mov"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("no image")
     places = {"scenes": small_scenes, "checkpoint": checkpoint}
     places["colours"] = write_colours({"red": 1, "green": 2, "blue": 3})
     before = left_in(tmp_path)
@@ -291,6 +309,84 @@ def test_a_run_is_never_overwritten(setpiece, small_scenes):
     again = setpiece("train", small_scenes, "--output", "run", *QUICK)
     assert again.code == 2
     assert again.err == "Error: run holds a run already: continue it with --resume or choose another --output.\n"
+
+
+def flat(printed):
+    """What was printed without line breaks."""
+    return " ".join(printed.split())
+
+
+def test_a_video_is_drawn_and_written_as_lines(setpiece, checkpoint, photo, tmp_path):
+    write_clip(tmp_path / "clip.mp4", 5)
+    done = setpiece("predict", checkpoint, "clip.mp4", "--threshold", "0", "--output", "out.mp4", "--json", "out.jsonl")
+    assert (done.code, done.err) == (0, "")
+    assert re.match(
+        r"clip\.mp4: \d+ objects in 5 frames \([\d.]+ frames/s\): see out\.mp4 and out\.jsonl", flat(done.out)
+    )
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [line["time"] for line in lines] == pytest.approx(
+        [at for at, _ in read_clip(tmp_path / "out.mp4")], abs=1e-6
+    )
+    assert all(line["detections"] for line in lines)
+
+    (tmp_path / "more").mkdir()
+    write_clip(tmp_path / "more" / "clip.mp4", 2)
+    several = setpiece("predict", checkpoint, photo, "clip.mp4", "more/*.mp4", "--output", "out")
+    assert (several.code, several.err) == (0, "")
+    names = ["0-clip.jsonl", "0-clip.mp4", "1-clip.jsonl", "1-clip.mp4", "one.png", "predictions.json"]
+    assert left_in(tmp_path / "out") == names
+
+    assert setpiece("predict", checkpoint, "clip.mp4", "--json", "alone.jsonl").code == 0
+    assert not (tmp_path / "predictions").exists()
+    assert len((tmp_path / "alone.jsonl").read_text().splitlines()) == 5
+
+
+def test_an_unreadable_video_is_an_error_after_all_others_were_written(setpiece, checkpoint, tmp_path):
+    (tmp_path / "notes.mp4").write_text("no video")
+    write_clip(tmp_path / "clip.mp4", 2)
+    done = setpiece("predict", checkpoint, "notes.mp4", "clip.mp4")
+    assert done.code == 1
+    assert re.fullmatch(r"Error: notes\.mp4 cannot be read .* \(1 of 2 videos could not be read\.\)\n", done.err)
+    assert left_in(tmp_path / "predictions") == ["clip.jsonl", "clip.mp4"]
+
+
+@pytest.mark.parametrize(("package", "options"), [("av", ()), ("trackers", ("--track",))])
+def test_what_videos_need_is_said_before_the_model_is_loaded(setpiece, tmp_path, monkeypatch, package, options):
+    monkeypatch.setitem(sys.modules, package, None)
+    for module in ("video", "video_source", "video_writer") if package == "av" else ():
+        monkeypatch.delitem(sys.modules, f"setpiece.inference.{module}", raising=False)
+    write_clip(tmp_path / "clip.mp4", 1)
+    done = setpiece("predict", "nowhere", "clip.mp4", *options)
+    assert done.code == 2
+    assert re.fullmatch(r"Error: [^\n]* pip install 'setpiece\[(video|track)\]'\.\n", done.err)
+
+
+def test_tiles_are_looked_at_and_their_cost_is_said_once(setpiece, checkpoint, small_scenes, tmp_path):
+    done = setpiece("predict", checkpoint, small_scenes / "valid", "--threshold", "0", "--tiles", "--tile-size", "200")
+    assert (done.code, done.err) == (0, "")
+    assert len(re.findall(r"\d+ tiles of 200 pixels for an image of \d+x\d+", done.out)) == 1
+    found = json.loads((tmp_path / "predictions" / "predictions.json").read_text())
+    assert len(found) > 100 * 4  # more than the model finds in four whole images
+
+
+def test_a_video_that_is_stopped_is_whole_up_to_there(checkpoint, tmp_path):
+    write_clip(tmp_path / "clip.mp4", 2000)
+    command = [sys.executable, "-m", "setpiece.cli", "predict", str(checkpoint), "clip.mp4"]
+    command += ["--output", "out.mp4", "--json", "out.jsonl"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        lines = tmp_path / "out.jsonl"
+        while process.poll() is None and not (lines.is_file() and lines.read_bytes().count(b"\n") > 20):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    count = len([json.loads(line) for line in lines.read_text().splitlines()])
+    assert 20 < count < 2000
+    assert len(read_clip(tmp_path / "out.mp4")) == count
+    assert re.fullmatch(
+        rf"Stopped clip\.mp4: its first {count} frames \([\d.]+ s\) are in out\.mp4 and out\.jsonl\.\n", said
+    )
+    assert left_in(tmp_path) == ["clip.mp4", "out.jsonl", "out.mp4"]
 
 
 def test_an_unreadable_image_is_an_error_after_all_others_were_written(setpiece, checkpoint, photo, tmp_path):
@@ -365,6 +461,15 @@ def test_a_full_disk_ends_prediction_with_one_sentence(checkpoint, photo, tmp_pa
     assert done.returncode == 1
     assert done.stderr == "Error: found/one.png could not be written (File too large): make room.\n"
     assert left_in(tmp_path / "found") == []
+
+
+def test_a_full_disk_ends_a_video_with_one_sentence(checkpoint, tmp_path):
+    write_clip(tmp_path / "clip.mp4", 60)
+    arguments = ("predict", str(checkpoint), "clip.mp4", "--output", "out.mp4")
+    done = shell(*arguments, cwd=tmp_path, largest_file=3000)
+    assert done.returncode == 1
+    assert done.stderr == "Error: out.mp4 could not be written (File too large): make room.\n"
+    assert left_in(tmp_path) == ["clip.mp4"]
 
 
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

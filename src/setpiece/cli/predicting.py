@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from setpiece.cli.app import Model, app, console
+from setpiece.cli.app import Model, app, console, require_writable
+from setpiece.errors import DataError, StoppedError, UsageError
+
+if TYPE_CHECKING:
+    from setpiece.inference.detecting import Detecting
+    from setpiece.inference.thresholds import Threshold
+    from setpiece.inference.tiles import Tiled
 
 __all__ = ["predict"]
+
+FOLDER = Path("predictions")
 
 
 @app.command()
 def predict(
     model: Model,
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Images, folders of images, globs.")],
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE", help="Images, folders of images, videos, globs; 0 for a camera; rtsp:// for a stream."
+        ),
+    ],
     threshold: Annotated[
         str,
         typer.Option(
@@ -23,14 +37,162 @@ def predict(
             "gave each class its best F1 on the validation images; cat=0.4,dog=0.3 gives classes their own."
         ),
     ] = "0.5",
-    output: Annotated[Path, typer.Option(help="Folder for pictures and predictions.json.")] = Path("predictions"),
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for pictures and predictions.json, and for videos with a .jsonl file each; or the .mp4 file "
+            "to write of one video.",
+            show_default=str(FOLDER),
+        ),
+    ] = None,
+    json: Annotated[
+        Path | None,
+        typer.Option(
+            help="The file to write for one video: a line of JSON per frame, as it comes. Without --output "
+            "no video is drawn."
+        ),
+    ] = None,
+    tiles: Annotated[
+        bool,
+        typer.Option("--tiles", help="Look at images in overlapping tiles: finds small objects, takes longer."),
+    ] = False,
+    tile_size: Annotated[
+        int | None, typer.Option(min=32, help="Side of a tile in pixels.", show_default="the model's input size")
+    ] = None,
+    track: Annotated[
+        bool, typer.Option("--track", help="Number the objects of a video, and follow them from frame to frame.")
+    ] = False,
 ) -> None:
-    """Detect objects in images: draws them, and writes COCO results."""
+    """Detect objects in images, videos and cameras: draws them, and writes COCO results or lines of JSON."""
     from setpiece.detector import Detector
-    from setpiece.inference.files import predict_files
-    from setpiece.inference.sources import find_images
+    from setpiece.inference.sources import find_sources
     from setpiece.inference.thresholds import parse_threshold
 
-    files = find_images(sources)
-    count = predict_files(Detector.load(model).detecting(), files, output, parse_threshold(threshold))
-    console.print(f"{count} objects in {len(files)} images: see {output}/ and {output / 'predictions.json'}")
+    images, videos = find_sources(sources)
+    if tile_size is not None and not tiles:
+        raise UsageError("--tile-size needs --tiles.")
+    if track and not videos:
+        raise UsageError("--track follows objects through a video: name one.")
+    written = _files_of(images, videos, output, json)
+    if videos:
+        _require_installed(track)
+    limits = parse_threshold(threshold)
+    whole = Detector.load(model).detecting()
+    detecting = _tiled(whole, tile_size) if tiles else whole
+    if images:
+        from setpiece.inference.files import predict_files
+
+        folder = output or FOLDER
+        count = predict_files(detecting, images, folder, limits)
+        console.print(f"{count} objects in {len(images)} images: see {folder}/ and {folder / 'predictions.json'}")
+    _predict_videos(detecting, written, limits, track)
+
+
+def _files_of(
+    images: Sequence[Path], videos: Sequence[str], output: Path | None, json: Path | None
+) -> dict[str, tuple[Path | None, Path | None]]:
+    """The video and the lines to write for each video; None for what is not wanted.
+
+    Raises:
+        UsageError: the options do not fit what was named.
+    """
+    one = len(videos) == 1 and not images
+    if json is not None:
+        if not one:
+            raise UsageError("--json is for one video: for several name a folder with --output, and images have one.")
+        require_writable(json, "--json")
+    is_video = output is not None and output.suffix.lower() in (".mp4", ".m4v", ".mov", ".mkv") and not output.is_dir()
+    if output is not None and is_video:
+        if not one:
+            raise UsageError(f"--output {output} is for one video: name a folder.")
+        require_writable(output, "--output")
+        files: dict[str, tuple[Path | None, Path | None]] = {videos[0]: (output, json)}
+    elif json is not None and output is None:
+        files = {videos[0]: (None, json)}
+    else:
+        folder = output or FOLDER
+        if videos and folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder} is a file: choose another --output.")
+        names = [_stem(video) for video in videos]
+        if len(set(names)) < len(names):  # a.mp4 of two folders
+            names = [f"{index}-{name}" for index, name in enumerate(names)]
+        drawn = [(folder / f"{name}.mp4", json or folder / f"{name}.jsonl") for name in names]
+        files = dict(zip(videos, drawn, strict=True))
+    sources = {Path(video).resolve() for video in videos}
+    for file in (file for pair in files.values() for file in pair if file is not None and file.resolve() in sources):
+        raise UsageError(f"{file} is the video itself, and would be replaced: choose another --output.")
+    return files
+
+
+def _stem(video: str) -> str:
+    """What files about a video are called."""
+    import re
+
+    from setpiece.inference.sources import camera
+
+    number = camera(video)
+    if number is not None:
+        return f"camera-{number}"
+    if "://" in video:  # without user and password
+        return re.sub(r"\W+", "-", re.sub(r"^\w+://([^/]*@)?|\?.*$", "", video)).strip("-") or "stream"
+    return Path(video).stem
+
+
+def _require_installed(track: bool) -> None:
+    """Raise `UsageError` where what videos need is missing, before the model is loaded."""
+    import setpiece.inference.video  # noqa: F401
+    from setpiece.inference.tracking import require_trackers
+
+    if track:
+        require_trackers()
+
+
+def _tiled(detecting: Detecting, tile_size: int | None) -> Tiled:
+    from setpiece.inference.tiles import Tiled
+
+    return Tiled(detecting, tile_size or detecting.size.shortest, console.print)
+
+
+def _predict_videos(
+    detecting: Detecting | Tiled,
+    files: dict[str, tuple[Path | None, Path | None]],
+    threshold: Threshold,
+    track: bool,
+) -> None:
+    if not files:
+        return
+    from setpiece.cli.video_progress import VideoProgress
+    from setpiece.inference.video import predict_video
+    from setpiece.inference.video_source import shown_name
+    from setpiece.training.stopping import StopSignals
+
+    unreadable: list[DataError] = []
+    for source, (video, lines) in files.items():
+        see = " and ".join(str(file) for file in (video, lines) if file is not None)
+        with StopSignals() as signals, VideoProgress(console, shown_name(source)) as progress:
+            try:
+                watched = predict_video(
+                    detecting,
+                    source,
+                    threshold=threshold,
+                    video=video,
+                    lines=lines,
+                    track=track,
+                    show=progress.show,
+                    stopped=lambda signals=signals: signals.received is not None,  # type: ignore[misc]
+                )
+            except DataError as error:
+                unreadable.append(error)
+                continue
+        if signals.received is not None:
+            seen = f"its first {watched.frames} frames ({watched.until:.1f} s) are in {see}"
+            said = f"Stopped {shown_name(source)}: {seen if watched.frames else 'no frame was seen yet'}."
+            raise StoppedError(said, signals.received)
+        dropped = f"; {watched.dropped} came while the model was busy" if watched.dropped else ""
+        console.print(
+            f"{shown_name(source)}: {watched.objects} objects in {watched.frames} frames "
+            f"({watched.rate:.1f} frames/s{dropped}): see {see}"
+        )
+    if unreadable:
+        others = f" ({len(unreadable)} of {len(files)} videos could not be read.)" if len(files) > 1 else ""
+        raise DataError(f"{unreadable[0]}{others}")

@@ -15,13 +15,14 @@ from setpiece.atomic import write_whole
 from setpiece.data.images import read_image
 from setpiece.errors import DataError, UsageError
 from setpiece.evaluation import draw, to_coco_results
-from setpiece.inference.detecting import BATCH_SIZE, Detecting
+from setpiece.inference.detecting import BATCH_SIZE
+from setpiece.inference.detects import Detects
 from setpiece.inference.thresholds import Threshold
 
 __all__ = ["predict_files"]
 
 
-def predict_files(predictor: Detecting, files: Sequence[Path], output: Path, threshold: Threshold) -> int:
+def predict_files(predictor: Detects, files: Sequence[Path], output: Path, threshold: Threshold) -> int:
     """Write a picture per image and `predictions.json` into a folder; returns how many objects were found.
 
     A picture has its image's name, with the `image_id` before it where two images are called the same.
