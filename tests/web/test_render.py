@@ -46,7 +46,7 @@ def test_a_page_is_one_file_that_names_no_other(kind):
 def test_a_page_holds_the_modules_and_styles_that_it_reaches():
     report, tour = (render(payload(kind=kind)) for kind in ("report", "tour"))
     assert "base/dom.js" in modules_of(report) & modules_of(tour)
-    assert "report/training/charts.js" in modules_of(report) - modules_of(tour)
+    assert "base/training/charts.js" in modules_of(report) - modules_of(tour)
     assert "tour/quiz.js" in modules_of(tour) - modules_of(report)
     assert (".tour-figure" in report, ".tour-figure" in tour) == (False, True)
     assert (".model-part" in report, ".model-part" in tour) == (True, False)

@@ -1,4 +1,4 @@
-"""`setpiece explain` and `setpiece tour`: the pages that show set prediction."""
+"""`setpiece explain`, `setpiece watch` and `setpiece tour`: the pages that show set prediction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from setpiece.cli.app import Model, Split, app, console, require_writable
 from setpiece.errors import UsageError
 
-__all__ = ["explain", "tour"]
+__all__ = ["explain", "tour", "watch"]
 
 
 @app.command()
@@ -58,6 +58,25 @@ def explain(
         console.print(f"- {finding}", soft_wrap=True, highlight=False)
     count = len(explanation.images)
     console.print(f"{count} image{'s' if count != 1 else ''} explained in {output}: open it in a browser.")
+
+
+@app.command()
+def watch(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run that trains, or that has ended.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of this machine; 0 takes any that is free.")] = 0,
+) -> None:
+    """Show a run in a browser while it trains: losses, AP, and the matching of its probe images as it moves.
+
+    The page is for a browser on this machine, and updates by itself. Ctrl-C ends the command, not the run.
+    """
+    from setpiece.explain.watch import WatchServer
+
+    with WatchServer(run, port) as server:
+        console.print(f"Watching {run}/: open {server.address} in a browser. Ctrl-C ends.", soft_wrap=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            console.print("No longer watching.")
 
 
 @app.command()

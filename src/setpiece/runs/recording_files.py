@@ -33,7 +33,17 @@ from setpiece.atomic import write_whole
 from setpiece.errors import DataError
 from setpiece.runs.recording import Epoch, Header, Recording, Snapshot
 
-__all__ = ["EPOCH", "SNAPSHOT", "cut", "has_header", "probe_picture", "read", "write_epoch", "write_header"]
+__all__ = [
+    "EPOCH",
+    "SNAPSHOT",
+    "cut",
+    "has_header",
+    "probe_picture",
+    "read",
+    "read_header",
+    "write_epoch",
+    "write_header",
+]
 
 # Every array of an epoch's file: the type that it is stored in, and its shape (axes as in `runs.recording`). A fraction
 # stored as a whole number is a share of the largest number of that type.
@@ -77,6 +87,15 @@ def has_header(folder: Path, header: Header) -> bool:
         return _read_header(folder / _HEADER) == header
     except DataError:
         return False
+
+
+def read_header(folder: Path) -> Header:
+    """The header of a recording.
+
+    Raises:
+        DataError: there is no recording, or its header cannot be read.
+    """
+    return _read_header(folder / _HEADER)
 
 
 def write_epoch(folder: Path, epoch: Epoch) -> None:

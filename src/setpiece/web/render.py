@@ -20,8 +20,8 @@ def render(payload: dict[str, Any]) -> str:
     """The page of a payload.
 
     Args:
-        payload: `kind` names the page, a folder of `pages/`; `title` is a text; where there is `training`, the page
-            holds Plotly. The rest is what the page's modules read. All numbers are finite.
+        payload: `kind` names the page, a folder of `pages/`; `title` is a text; where there is `training`, or is
+            to come (`live`), the page holds Plotly. The rest is what the page's modules read. All numbers are finite.
 
     Raises:
         ValueError: there is no such page, or a number is NaN or infinite.
@@ -33,7 +33,8 @@ def render(payload: dict[str, Any]) -> str:
         (True, True)
     """
     style, script = _style_and_script(payload["kind"])
-    plotly = f'<script type="text/plain" id="plotly">{_plotly()}</script>' if payload.get("training") else ""
+    charts = payload.get("training") or payload.get("live")
+    plotly = f'<script type="text/plain" id="plotly">{_plotly()}</script>' if charts else ""
     # No "<" stands in the data, so that nothing in it can end the element.
     data = json.dumps(payload, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     return "\n".join(

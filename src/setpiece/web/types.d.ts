@@ -95,6 +95,36 @@ interface EvaluatedClass {
   precision: (number | null)[];
 }
 
+/** What `setpiece watch` serves: see setpiece/explain/live.py. */
+interface WatchedPayload {
+  kind: string;
+  title: string;
+  version: string;
+  classes: string[];
+  training: Training | null;
+  missing: string[];
+}
+
+/** What the page of `setpiece watch` asks for again and again. */
+interface Watched {
+  version: string;
+  epoch: number;
+  step: number;
+  /** Share of the run, null where it is not known. */
+  done: number | null;
+  images_per_second: number | null;
+  /** Seconds since the run wrote something. */
+  age: number;
+}
+
+/** What a reader of the Training chapter looks at. */
+interface Kept {
+  term?: string;
+  view?: { probe: number; layer: number; target: number | null };
+  /** Of the snapshot; null for the latest. */
+  epoch?: number | null;
+}
+
 interface Payload {
   format: number;
   kind: string;

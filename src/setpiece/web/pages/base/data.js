@@ -28,6 +28,14 @@ export function evaluated() {
 }
 
 /**
+ * The same of the page that `setpiece watch` serves.
+ * @returns {WatchedPayload}
+ */
+export function watched() {
+  return /** @type {any} */ (payload());
+}
+
+/**
  * Decode `{shape, dtype, data}`, with base64 little-endian numbers as data; each array once.
  * @param {Encoded} encoded
  * @returns {{shape: number[], values: Float32Array|Int32Array|Uint8Array}} row-major values

@@ -9,7 +9,7 @@ import * as State from "../base/state.js";
 import * as Tabs from "../base/tabs.js";
 import * as Chooser from "./chooser.js";
 import * as Model from "./model/model.js";
-import * as Training from "./training/training.js";
+import * as Training from "../base/training/training.js";
 import * as Words from "./words.js";
 
 /**

@@ -1,6 +1,6 @@
 /** Plotly takes most of a second to start. It lies in the page as text and starts when the first chart asks for it. */
 
-import { html } from "../../base/dom.js";
+import { html } from "../dom.js";
 
 /** @returns {any} the library */
 export function plotly() {

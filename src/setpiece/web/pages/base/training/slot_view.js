@@ -1,9 +1,9 @@
 /** The query slots of the Training chapter: how often each is matched, and where its predictions lie. */
 
-import * as Controls from "../../base/controls.js";
-import * as Data from "../../base/data.js";
-import { button, format, html, svg, table } from "../../base/dom.js";
-import * as State from "../../base/state.js";
+import * as Controls from "../controls.js";
+import * as Data from "../data.js";
+import { button, format, html, svg, table } from "../dom.js";
+import * as State from "../state.js";
 
 const TILES = 24;
 const LONG = 1.5; // times as wide as high, or as high as wide

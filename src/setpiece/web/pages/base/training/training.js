@@ -1,9 +1,9 @@
 /** The Training chapter: how metrics, losses and the matching moved while the model was trained. */
 
-import * as Controls from "../../base/controls.js";
-import * as Data from "../../base/data.js";
-import { html, number, table } from "../../base/dom.js";
-import * as Loss from "../../base/loss.js";
+import * as Controls from "../controls.js";
+import * as Data from "../data.js";
+import { html, number, table } from "../dom.js";
+import * as Loss from "../loss.js";
 import * as Charts from "./charts.js";
 import * as ProbeTimeline from "./probe_timeline.js";
 import * as SlotView from "./slot_view.js";
@@ -12,19 +12,22 @@ const TERMS = Object.entries(Loss.TERM_NAMES);
 
 /**
  * Fill an element with the chapter.
- * @param {PayloadWithTraining} payload
+ * @param {{classes: string[], training: Training}} payload
+ * @param {object} [_state] of the page; the chapter has a view of its own
+ * @param {Function} [_go]
+ * @param {Kept} [kept] what is looked at: taken up, and kept up to date, so that a page can draw the chapter anew
  */
-export function mount(element, payload) {
+export function mount(element, payload, _state, _go, kept = {}) {
   const { metrics, matching } = payload.training;
   element.append(
     html("div", html("h2", "Training"), html("p.lead", summary(metrics, matching))),
-    columns(metrics && precision(metrics), matching ? lossTerms(matching) : metrics && totalLoss(metrics)),
+    columns(metrics && precision(metrics), matching ? lossTerms(matching, kept) : metrics && totalLoss(metrics)),
   );
   if (!matching) return;
   element.append(
     columns(instability(matching), matching.slots === "top-k" ? probesMoved(matching) : agreement(matching)),
     matching.slots === "top-k" ? columns(agreement(matching), agreementTable(matching)) : agreementTable(matching),
-    ProbeTimeline.create(payload, matching),
+    ProbeTimeline.create(payload, matching, kept),
     SlotView.create(matching),
     highestLoss(matching),
   );
@@ -88,22 +91,29 @@ function totalLoss(metrics) {
   }).element;
 }
 
-/** @param {Matching} matching */
-function lossTerms(matching) {
+/**
+ * @param {Matching} matching
+ * @param {Kept} kept
+ */
+function lossTerms(matching, kept) {
+  const start = kept.term ?? "class";
   const chart = Charts.lines({
     title: "Loss, layer by layer",
     role: "chart-loss",
     x: epochsOf(matching),
     y: { title: "", percent: false },
-    series: byLayer(matching, matching.terms.class),
+    series: byLayer(matching, matching.terms[start]),
     hint: "Mean over the steps of an epoch, before weights. Later layers should lie lower: each corrects the one before.",
   });
   const choice = Controls.choice({
     label: "Term",
     role: "loss-term",
     options: TERMS,
-    value: "class",
-    onchange: (term) => chart.set(byLayer(matching, matching.terms[term])),
+    value: start,
+    onchange: (term) => {
+      kept.term = term;
+      chart.set(byLayer(matching, matching.terms[term]));
+    },
   });
   chart.element.querySelector("h3")?.after(choice);
   return chart.element;

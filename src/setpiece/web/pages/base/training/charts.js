@@ -1,6 +1,6 @@
 /** Charts of the Training chapter, drawn by Plotly in the colours of the page; their numbers stand below as a table. */
 
-import { format, html } from "../../base/dom.js";
+import { format, html } from "../dom.js";
 import { plotly } from "./plotly.js";
 
 const COLOURS = ["prediction", "target", "giou", "class", "l1", "no-object", "ink"];

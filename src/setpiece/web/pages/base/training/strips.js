@@ -1,10 +1,10 @@
 /** One row per target of a probe image: which query it had over the epochs, in stretches. */
 
-import * as Data from "../../base/data.js";
-import { html } from "../../base/dom.js";
+import * as Data from "../data.js";
+import { html } from "../dom.js";
 
 /**
- * @param {Payload} payload
+ * @param {{classes: string[]}} payload
  * @param {Matching} matching
  * @param {object} view a State of {probe, snapshot, layer, target}
  * @param {number[]} epochs the epochs of the snapshots

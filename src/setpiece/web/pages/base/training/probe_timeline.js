@@ -1,24 +1,32 @@
 /** The probe images over the epochs: which query had which target, where its box was, and what the pair cost. */
 
-import * as Boxes from "../../base/boxes.js";
-import * as Controls from "../../base/controls.js";
-import * as Data from "../../base/data.js";
-import { html, number, svg, table } from "../../base/dom.js";
-import * as State from "../../base/state.js";
+import * as Boxes from "../boxes.js";
+import * as Controls from "../controls.js";
+import * as Data from "../data.js";
+import { html, number, svg, table } from "../dom.js";
+import * as State from "../state.js";
 import * as Strips from "./strips.js";
 
 const FRAME = 350; // milliseconds per snapshot while it plays
 const HEIGHT = 440; // CSS pixels of the picture, at most
 
 /**
- * @param {Payload} payload
+ * @param {{classes: string[]}} payload
  * @param {Matching} matching
+ * @param {Kept} kept the probe, layer and snapshot in view; the latest snapshot is followed
  * @returns {HTMLElement}
  */
-export function create(payload, matching) {
+export function create(payload, matching, kept) {
   const epochs = Array.from(Data.array(matching.kept_epochs).values);
   if (!matching.probes.length || !epochs.length) return html("div", { hidden: true });
-  const view = State.create({ probe: 0, snapshot: epochs.length - 1, layer: matching.layers.length - 1, target: null });
+  const latest = epochs.length - 1;
+  const start = { probe: 0, layer: matching.layers.length - 1, target: null, ...kept.view };
+  const at = epochs.indexOf(kept.epoch ?? -1); // a snapshot may be left out once there are many
+  const view = State.create({ ...start, snapshot: at < 0 ? latest : at });
+  view.on(() => {
+    kept.view = { probe: view.probe, layer: view.layer, target: view.target };
+    kept.epoch = view.snapshot === latest ? null : epochs[view.snapshot];
+  });
   const parts = [
     picture(matching, view, epochs),
     Strips.create(payload, matching, view, epochs),
@@ -203,7 +211,7 @@ function picture(matching, view, epochs) {
 }
 
 /**
- * @param {Payload} payload
+ * @param {{classes: string[]}} payload
  * @param {Matching} matching
  */
 function pairsTable(payload, matching, view, epochs) {
