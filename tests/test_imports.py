@@ -17,7 +17,7 @@ LEVELS = (
     {"setloss"},
     {"data", "model", "evaluation", "runs"},
     {"inference"},
-    {"training", "explain"},
+    {"training", "explain", "export"},
     {"detector"},
     {"setpiece"},
     {"cli"},

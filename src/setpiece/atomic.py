@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from setpiece.errors import OutputError
 
-__all__ = ["write_whole"]
+__all__ = ["write_whole", "written_whole"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -35,7 +37,7 @@ def write_whole(file: Path, content: str | bytes | Callable[[BinaryIO], object])
         >>> file.read_text(), len(list(file.parent.iterdir()))
         ('{}', 1)
     """
-    unfinished = file.with_name(f".{file.name}.unfinished")
+    unfinished = _unfinished(file)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         unfinished.unlink(missing_ok=True)  # of a process that was killed, perhaps under another umask
@@ -49,10 +51,60 @@ def write_whole(file: Path, content: str | bytes | Callable[[BinaryIO], object])
         finally:
             unfinished.unlink(missing_ok=True)
     except Exception as error:
-        failure: BaseException | None = error
-        while failure is not None and not isinstance(failure, OSError):
-            failure = failure.__context__  # torch.save raises an error of its own on top of the file's
-        if failure is None:
+        if (failure := _failure(error)) is None:
             raise
-        hint = "make room" if failure.errno in _FULL else "check the folder and its permissions"
-        raise OutputError(f"{file} could not be written ({failure.strerror or failure}): {hint}.") from error
+        raise _output_error(file, failure) from error
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A path of the same name in a folder beside `path`, to write a file or a folder to; it replaces `path` at the end.
+
+    Raises:
+        OutputError: it cannot be written. What was at `path` is as it was; so it is with whatever the block raises.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp()) / "model"
+        >>> with written_whole(folder) as unfinished:
+        ...     unfinished.mkdir()
+        >>> folder.is_dir()
+        True
+    """
+    unfinished = _unfinished(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(unfinished)
+        unfinished.mkdir()
+        try:
+            yield unfinished / path.name
+            if path.is_dir():  # a folder is not replaced in one operation
+                _remove(path)
+            os.replace(unfinished / path.name, path)
+        finally:
+            _remove(unfinished)
+    except OSError as error:
+        raise _output_error(path, error) from error
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f".{path.name}.unfinished")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _failure(error: BaseException | None) -> OSError | None:
+    """The operating system's error behind another: torch.save raises one of its own on top of the file's."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__context__
+    return error
+
+
+def _output_error(path: Path, failure: OSError) -> OutputError:
+    hint = "make room" if failure.errno in _FULL else "check the folder and its permissions"
+    return OutputError(f"{path} could not be written ({failure.strerror or failure}): {hint}.")

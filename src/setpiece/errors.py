@@ -8,6 +8,7 @@ SetpieceError                 1   anything below; its message is one sentence th
 ├── OutOfMemoryError          1   a step does not fit into memory
 ├── OutputError               1   a file cannot be written: a full disk, a folder without permission
 ├── WeightsError              1   a checkpoint cannot be read, fetched, or does not fit the model
+├── ExportError               1   an exported model does not detect what the model detects
 ├── StoppedError      130, 143   Ctrl-C or SIGTERM ended a run, whose state is saved
 └── NonFiniteError            1   a loss, a gradient or a weight is NaN or infinite
     └── NonFiniteCostError    1   a prediction or a cost is; names layer, image and query
@@ -16,6 +17,7 @@ SetpieceError                 1   anything below; its message is one sentence th
 
 __all__ = [
     "DataError",
+    "ExportError",
     "LoadingError",
     "NonFiniteCostError",
     "NonFiniteError",
@@ -58,6 +60,10 @@ class OutputError(SetpieceError):
 
 class WeightsError(SetpieceError):
     """A checkpoint cannot be read, fetched, or does not fit the model."""
+
+
+class ExportError(SetpieceError):
+    """An exported model does not detect what the model detects."""
 
 
 class StoppedError(SetpieceError):

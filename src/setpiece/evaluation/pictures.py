@@ -24,7 +24,7 @@ def draw(image: UInt8[np.ndarray, "H W 3"], detections: sv.Detections) -> UInt8[
     Args:
         image: HWC RGB, [0, 255]; it is not changed. One whose longer side is under 640 pixels is enlarged.
         detections: boxes xyxy in pixels of `image`, named by `data["class_name"]`; `confidence` may be None
-            (ground truth), and then the label is the name alone.
+            (ground truth), and then the label is the name alone. A `tracker_id` of 0 or more is shown after it.
 
     Returns:
         A new HWC RGB picture, of the image's size or larger.
@@ -50,7 +50,10 @@ def draw(image: UInt8[np.ndarray, "H W 3"], detections: sv.Detections) -> UInt8[
 
 
 def beside(
-    image: UInt8[np.ndarray, "H W 3"], truth: sv.Detections, predicted: sv.Detections
+    image: UInt8[np.ndarray, "H W 3"],
+    truth: sv.Detections,
+    predicted: sv.Detections,
+    captions: tuple[str, str] = ("ground truth", "predicted"),
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Draw the ground truth on the left and the predictions on the right, under captions.
 
@@ -58,12 +61,13 @@ def beside(
         image: HWC RGB, [0, 255].
         truth: the annotated objects, boxes xyxy in pixels of `image`.
         predicted: the detections to compare with them, with the same class ids.
+        captions: of the left and the right; the number of boxes is written after each.
 
     Returns:
         A new HWC RGB picture.
     """
-    left = _captioned(draw(image, truth), f"ground truth: {len(truth)}")
-    right = _captioned(draw(image, predicted), f"predicted: {len(predicted)}")
+    left = _captioned(draw(image, truth), f"{captions[0]}: {len(truth)}")
+    right = _captioned(draw(image, predicted), f"{captions[1]}: {len(predicted)}")
     gap = np.full((left.shape[0], max(4, left.shape[1] // 80), 3), 255, dtype=np.uint8)
     return np.concatenate([left, gap, right], axis=1)
 
@@ -79,6 +83,9 @@ def _enlarge(image: UInt8[np.ndarray, "H W 3"]) -> tuple[Image.Image, float]:
 
 def _labels(detections: sv.Detections) -> list[str]:
     names = [str(name) for name in detections.data["class_name"]]
+    if detections.tracker_id is not None:
+        tracks = ("" if track < 0 else f" #{track}" for track in detections.tracker_id)
+        names = [f"{name}{track}" for name, track in zip(names, tracks, strict=True)]
     if detections.confidence is None:
         return names
     return [f"{name} {score:.2f}" for name, score in zip(names, detections.confidence, strict=True)]

@@ -16,7 +16,7 @@ from jaxtyping import Float32, Int64, UInt8
 from setpiece.errors import UsageError, WeightsError
 from setpiece.inference.model_info import KEY, ModelInfo
 
-__all__ = ["Backend", "Found", "is_exported", "load_backend"]
+__all__ = ["INPUTS", "OUTPUTS", "Backend", "Canvases", "Found", "Sizes", "is_exported", "load_backend"]
 
 Canvases = UInt8[np.ndarray, "B H W 3"]
 Sizes = Int64[np.ndarray, "B 2"]

@@ -55,4 +55,6 @@ def refine(reference: Float[Tensor, "*N 4"], delta: Float[Tensor, "*N 4"]) -> Fl
     shift, growth = delta.float().split(2, -1)
     moved = centre + sides * shift
     within = moved.clamp(0, 1).detach() + (moved - moved.detach())
-    return torch.cat([within, (sides.logit(eps=1e-4) + growth).sigmoid()], -1)
+    inside = sides.clamp(1e-4, 1 - 1e-4)
+    logit = (inside / (1 - inside)).log()  # torch.logit, which OpenVINO does not convert
+    return torch.cat([within, (logit + growth).sigmoid()], -1)

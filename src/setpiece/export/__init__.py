@@ -1,0 +1,1 @@
+"""A checkpoint -> ONNX, OpenVINO, a PyTorch archive; verified by what it detects."""

@@ -1,0 +1,188 @@
+"""A checkpoint -> a file that other programs run, verified by what it detects before it takes its name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from setpiece.atomic import write_whole, written_whole
+from setpiece.data.dataset import Dataset
+from setpiece.errors import ExportError, UsageError
+from setpiece.export.graph import DetectionGraph
+from setpiece.export.quantise import quantised
+from setpiece.export.verify import Tolerance, compare
+from setpiece.export.writing import onnx_model, openvino_model, write_onnx, write_openvino, write_torch
+from setpiece.inference.backends import Backend, Canvases, Found, Sizes, load_backend
+from setpiece.inference.evaluation import evaluate
+from setpiece.inference.exported import ExportedPredictor
+from setpiece.inference.model_info import ModelInfo
+from setpiece.input_size import STRIDE
+from setpiece.model.checkpoint import Checkpoint
+
+__all__ = ["FORMATS", "Format", "Pictures", "describe", "export", "torch_backend"]
+
+Format = Literal["onnx", "openvino", "torch"]
+FORMATS: dict[Format, str] = {"onnx": ".onnx", "openvino": "_openvino", "torch": ".pt2"}  # what a file's name ends in
+
+Pictures = Sequence[tuple[str, UInt8[np.ndarray, "_ _ 3"]]]
+
+# Of each precision. Eight bits are judged by AP: single boxes move, and that says little.
+TOLERANCES = {"fp32": Tolerance(pixels=0.5, score=1e-3), "fp16": Tolerance(pixels=1.0, score=1e-2)}
+AP_LOSS = 0.01  # that eight bits may cost
+
+
+def describe(
+    checkpoint: Checkpoint,
+    *,
+    size: int | None = None,
+    batch: int | None = None,
+    precision: Literal["fp32", "fp16", "int8"] = "fp32",
+    metrics: dict[str, Any] | None = None,
+    licence: str | None = None,
+) -> ModelInfo:
+    """What an export of a checkpoint will say of itself.
+
+    Args:
+        size: the side of the only canvas that the graph takes, in pixels, rounded up to a multiple of 32; any where
+            None, with the checkpoint's own input size.
+        batch: the only number of images that it takes at once; any where None.
+        metrics: of the checkpoint.
+        licence: of the weights.
+
+    Raises:
+        UsageError: `size` or `batch` is not positive.
+    """
+    if (size is not None and size < 1) or (batch is not None and batch < 1):
+        raise UsageError("--size and --batch are at least 1.")
+    side = None if size is None else -(-size // STRIDE) * STRIDE
+    packages = ("setpiece", "torch", "onnx", "openvino", "nncf")
+    return ModelInfo(
+        preset=checkpoint.preset,
+        classes=checkpoint.classes,
+        thresholds=checkpoint.thresholds,
+        shortest=side or checkpoint.size.shortest,
+        longest=side or checkpoint.size.longest,
+        canvas=None if side is None else (side, side),
+        batch=batch,
+        mean=checkpoint.mean,
+        std=checkpoint.std,
+        precision=precision,
+        metrics=metrics,
+        licence=licence,
+        made_with={name: found for name in packages if (found := _version(name))},
+    )
+
+
+def export(
+    checkpoint: Checkpoint,
+    info: ModelInfo,
+    format: Format,
+    output: Path,
+    *,
+    pictures: Pictures = (),
+    calibrate: Dataset | None = None,
+    measure: Dataset | None = None,
+) -> str:
+    """Write a checkpoint as `info` describes it.
+
+    Args:
+        output: a file, or a folder for OpenVINO.
+        pictures: names and RGB pixels to verify it on.
+        calibrate: for 8 bits: images that show the ranges of the activations.
+        measure: for 8 bits: images to measure AP on. It is not verified where there are none to verify it on.
+
+    Returns:
+        What was found in verifying it, in a sentence or a small table.
+
+    Raises:
+        ExportError: it does not detect what the checkpoint detects, and nothing was written but a picture of the worst
+            image; or nothing was detected, so that nothing could be verified.
+        UsageError: a package that writes or runs the format is not installed, or the format has no such precision.
+        OutputError: it cannot be written.
+    """
+    if format == "torch" and info.precision == "int8":
+        raise UsageError("A torch.export archive has no 8-bit form: choose --format onnx or openvino.")
+    try:
+        with written_whole(output) as unfinished:
+            _write(checkpoint, info, format, unfinished, calibrate)
+            exported = ExportedPredictor(load_backend(unfinished))
+            reference = ExportedPredictor(torch_backend(checkpoint, info.model_copy(update={"precision": "fp32"})))
+            if measure is not None:
+                return _verify_ap(reference, exported, measure)
+            return _verify(reference, exported, pictures, output) if pictures else "Not verified."
+    except ImportError as error:
+        raise UsageError(f"Exporting to {format} needs {error.name}: pip install 'setpiece[export]'.") from error
+
+
+def torch_backend(checkpoint: Checkpoint, info: ModelInfo) -> Backend:
+    """The graph computed by PyTorch: what an exported model is compared with."""
+    graph = DetectionGraph(checkpoint)
+
+    @torch.inference_mode()
+    def run(images: Canvases, sizes: Sizes) -> Found:
+        boxes, scores, labels = graph(torch.from_numpy(images), torch.from_numpy(sizes))
+        return boxes.numpy(), scores.numpy(), labels.numpy()
+
+    return Backend("PyTorch", info, run)
+
+
+def _write(
+    checkpoint: Checkpoint,
+    info: ModelInfo,
+    format: Format,
+    unfinished: Path,
+    calibrate: Dataset | None,
+) -> None:
+    graph = DetectionGraph(checkpoint, half=info.precision == "fp16")
+    if format == "torch":
+        write_torch(graph, info, unfinished)
+        return
+    make, write = (onnx_model, write_onnx) if format == "onnx" else (openvino_model, write_openvino)
+    model = make(graph, info)
+    write(model if calibrate is None else quantised(model, info, calibrate), info, unfinished)
+
+
+def _verify(reference: ExportedPredictor, exported: ExportedPredictor, pictures: Pictures, output: Path) -> str:
+    tolerance = TOLERANCES[exported.info.precision]
+    agreement = compare(reference, exported, pictures, tolerance)
+    if not agreement.detections:
+        raise ExportError(
+            f"The model detects nothing in {agreement.images} images, so that nothing can be verified: name images "
+            "with such objects by --data, or give --no-verify."
+        )
+    if not agreement.within(tolerance):
+        picture = output.with_name(f"{output.name}.disagreement.png")
+        if agreement.picture is not None:
+            write_whole(picture, partial(agreement.picture.save, format="PNG"))
+        raise ExportError(
+            f"The exported model does not detect what PyTorch detects: {agreement} At most {tolerance.pixels} px and "
+            f"{tolerance.score} are allowed. The worst image is {agreement.worst}, see {picture}."
+        )
+    return f"Verified on {agreement}"
+
+
+def _verify_ap(reference: ExportedPredictor, exported: ExportedPredictor, dataset: Dataset) -> str:
+    before, after = (evaluate(each, dataset) for each in (reference, exported))
+    names = ("AP", "AP50", "AP75")
+    rows = [
+        " ".join([f"{who:8}", *(f"{getattr(of, name):6.3f}" for name in names)])
+        for who, of in (("float32", before), ("8 bits", after))
+    ]
+    table = "\n".join([" ".join([" " * 8, *(f"{name:>6}" for name in names)]), *rows])
+    if not after.AP >= before.AP - AP_LOSS:
+        raise ExportError(f"Eight bits cost more than {AP_LOSS} AP on {dataset.root}:\n{table}")
+    return f"Verified on {len(dataset.examples)} images of {dataset.root}:\n{table}"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
