@@ -159,13 +159,17 @@ def test_doctor_says_what_is_wrong_and_ends_with_its_severity(setpiece, write_co
 def test_explain_writes_a_report_and_prints_what_stands_out(setpiece, checkpoint, small_scenes, tmp_path):
     done = setpiece("explain", checkpoint, "--data", small_scenes, "--limit", "3")
     assert (done.code, done.err) == (0, "")
-    *findings, last = done.out.splitlines()
+    evaluated, *findings, last = done.out.splitlines()
     assert last == "3 images explained in report.html: open it in a browser."
     report = payload_of(tmp_path / "report.html")
     assert [f"- {finding['text']}" for finding in report["findings"]] == findings != []
     assert len(report["images"]) == 3
     assert report["training"] is None
     assert "not in the folder of its training run" in report["missing"][0]
+    assert report["evaluation"]["sentence"] == evaluated
+    assert report["evaluation"]["images"] == 4  # all of the split
+    done = setpiece("explain", checkpoint, "--data", small_scenes, "--limit", "1", "--no-evaluate")
+    assert payload_of(tmp_path / "report.html")["evaluation"] is None
 
 
 def test_explain_takes_images_by_name_and_images_of_no_data_set(setpiece, checkpoint, small_scenes, photo, tmp_path):
@@ -494,7 +498,7 @@ def test_every_command_explains_itself():
     runner = CliRunner()
     listed = runner.invoke(cli.app, ["--help"])
     assert listed.exit_code == 0
-    for command in ("train", "eval", "predict", "doctor", "explain", "tour", "demo"):
+    for command in ("train", "eval", "predict", "doctor", "explain", "watch", "tour", "demo"):
         assert command in listed.output
         explained = runner.invoke(cli.app, [command, "--help"])
         assert explained.exit_code == 0
@@ -573,6 +577,11 @@ def test_an_evaluation_says_how_sure_it_is_and_writes_a_page(setpiece, small_sce
         numbers = json.load(file)
     assert numbers["errors"].keys() == {"classification", "localisation", "both", "duplicate", "background", "missed"}
     assert os.path.getsize("page.html") > 10_000
+    beside = ("page-precision-recall.png", "page-f1.png", "page-confusion.png", "page.json")
+    assert f"Beside it are {', '.join(beside)}." in done.out
+    assert all(os.path.isfile(name) for name in beside)
+    with open("page.json", encoding="utf-8") as file:
+        assert json.load(file) == numbers
 
 
 def test_thresholds_are_a_number_auto_or_those_of_classes(setpiece, small_scenes, checkpoint):

@@ -1,5 +1,6 @@
 """Each kind of error on a case that shows it alone."""
 
+import numpy as np
 import pytest
 
 from setpiece.evaluation import evaluate_coco
@@ -87,3 +88,27 @@ def test_right_detections_are_no_errors():
     assert breakdown.errors == ()
     assert breakdown.ap50 == 1.0
     assert all(cost == 0 for cost in breakdown.costs.values())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_counts_at_a_threshold_are_those_of_the_detections_that_reach_it(seed):
+    draw = np.random.default_rng(seed)
+    images, categories = [{"id": i} for i in range(6)], [{"id": c, "name": str(c)} for c in (3, 5)]
+
+    def box():
+        return {
+            "image_id": int(draw.integers(6)),
+            "category_id": int(draw.choice([3, 5])),
+            "bbox": [*draw.uniform(0, 20, 2).tolist(), *draw.uniform(10, 25, 2).tolist()],
+        }
+
+    crowded = [{"iscrowd": int(draw.random() < 0.2)} for _ in range(20)]
+    annotations = [box() | {"id": number} | crowd for number, crowd in enumerate(crowded)]
+    truth = {"images": images, "annotations": annotations, "categories": categories}
+    results = [box() | {"score": float(draw.choice(np.linspace(0.1, 0.9, 9)))} for _ in range(120)]
+    breakdown = error_breakdown(truth, results)
+    choices = [{3: a, 5: b} for a, b in draw.choice(np.linspace(0, 1, 11), (12, 2)).tolist()]
+    for least, counts in zip(choices, breakdown.counts_at(choices), strict=True):
+        kept = [one for one in results if one["score"] >= least[one["category_id"]]]
+        anew = error_breakdown(truth, kept)
+        assert counts == {kind: sum(error.kind == kind for error in anew.errors) for kind in KINDS}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from setpiece.data.sources import open_dataset
 from setpiece.evaluation.analysis import analyse
+from setpiece.evaluation.errors import error_breakdown
 from setpiece.inference.analysis_page import analysis_payload
 from setpiece.inference.next_steps import next_steps
 from setpiece.records import InputSize
@@ -45,6 +48,22 @@ def evaluated(tmp_path_factory):
     return analysis, analysis_payload(analysis, dataset, "A detector on cats and dogs", steps)
 
 
+@pytest.fixture(scope="module")
+def at(tmp_path_factory):
+    """`at(threshold)`: the breakdown of those results that reach it, computed anew; of each class's best where None."""
+    dataset = open_dataset(clean().write(tmp_path_factory.mktemp("data"), "coco"), "valid")
+    truth, results = dataset.to_coco(), results_on(dataset)
+    best = dict(zip(dataset.category_ids, [of.best for of in analyse(truth, results).curves], strict=True))
+
+    def breakdown(threshold):
+        kept = [
+            one for one in results if one["score"] >= (best[one["category_id"]] if threshold is None else threshold)
+        ]
+        return error_breakdown(truth, kept)
+
+    return breakdown
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_the_page_shows_the_numbers_of_the_analysis(evaluated, open_page, width, scheme):
     analysis, payload = evaluated
@@ -52,16 +71,23 @@ def test_the_page_shows_the_numbers_of_the_analysis(evaluated, open_page, width,
     shown = page.locator("[data-role=metric-AP]").get_attribute("data-value")
     assert float(shown) == analysis.metrics.AP
     assert page.locator("[data-role=sentence]").inner_text() == analysis.sentence()
-    kinds = page.locator(".error-kind").evaluate_all("all => all.map((one) => one.dataset.kind)")
-    counts = page.locator(".error-kind").evaluate_all("all => all.map((e) => +e.querySelector('.number').textContent)")
-    assert dict(zip(kinds, counts, strict=True)) == analysis.breakdown.counts()
-    assert all(counts)
+    page.locator("input[type=range]").fill("0")
+    counts = counts_on(page)
+    assert counts == analysis.breakdown.counts()
+    assert all(counts.values())
     matrix = page.locator("[data-role=confusion] tbody tr").evaluate_all(
         "rows => rows.map((row) => [...row.querySelectorAll('td')].map((cell) => +cell.textContent))"
     )
     assert matrix == analysis.confusion.tolist()
     assert page.locator("svg.chart").count() == 3
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def counts_on(page):
+    """How many errors of each kind the page shows."""
+    kinds = page.locator(".error-kind").evaluate_all("all => all.map((one) => one.dataset.kind)")
+    counts = page.locator(".error-kind").evaluate_all("all => all.map((e) => +e.querySelector('.number').textContent)")
+    return dict(zip(kinds, counts, strict=True))
 
 
 def numbers_of(page, name):
@@ -88,6 +114,7 @@ def test_the_slider_gives_each_class_what_python_gives(evaluated, open_page):
 def test_a_kind_of_error_is_shown_with_its_pictures(evaluated, open_page):
     analysis, payload = evaluated
     page = open_page(payload)
+    page.locator("input[type=range]").fill("0")
     for kind, detected, labelled in (("missed", 0, 1), ("background", 1, 0), ("localisation", 1, 1)):
         page.locator(f'[data-kind="{kind}"]').click()
         figures = page.locator("[data-role=pictures] figure")
@@ -95,6 +122,34 @@ def test_a_kind_of_error_is_shown_with_its_pictures(evaluated, open_page):
         first = figures.first
         assert first.locator("g.prediction").count() == detected
         assert first.locator("g.target").count() == labelled
+
+
+@pytest.mark.parametrize("threshold", [None, 0.0, 0.37, 0.6, 0.8, 1.0])
+def test_the_slider_moves_the_kinds_of_errors_and_their_pictures(evaluated, at, open_page, threshold):
+    _, payload = evaluated
+    page = open_page(payload)
+    if threshold is not None:
+        page.locator("input[type=range]").fill(str(threshold))
+    expected = at(threshold)
+    assert counts_on(page) == expected.counts()
+    for kind, count in expected.counts().items():
+        page.locator(f'[data-kind="{kind}"]').click()
+        shown = page.locator("[data-role=pictures] figure").count()
+        assert shown == min(12, count)
+        assert page.locator("[data-role=pictures] g.prediction").count() == (0 if kind == "missed" else shown)
+        more = page.locator("[data-role=pictures] > p").all_inner_texts()
+        assert more == (["There are none at this threshold."] if not count else [f"{count - 12} more"] * (count > 12))
+    said = " ".join(page.locator("[data-role=pictures] figcaption").all_inner_texts())
+    assert all(float(score) >= (threshold or 0) for score in re.findall(r"\d\.\d\d", said))
+
+
+def test_the_report_of_a_run_has_the_evaluation_as_a_chapter(evaluated, make_payload, open_page):
+    analysis, payload = evaluated
+    page = open_page({**make_payload([2])[0], "evaluation": payload}, chapter="evaluation")
+    assert page.locator("#chapter-evaluation [data-role=sentence]").inner_text() == analysis.sentence()
+    assert float(page.locator("[data-role=metric-AP]").get_attribute("data-value")) == analysis.metrics.AP
+    assert counts_on(page) == {each["kind"]: each["at_best"] for each in payload["errors"]}
+    assert open_page(make_payload([2])[0]).locator("#tab-evaluation").count() == 0
 
 
 def test_an_evaluation_without_objects_is_a_page_too(tmp_path, open_page):

@@ -29,6 +29,10 @@ def explain(
         "report.html"
     ),
     limit: Annotated[int, typer.Option(min=1, help="How many images to show where none are named.")] = 50,
+    evaluate: Annotated[
+        bool,
+        typer.Option(help="Also evaluate on all images of --data, as setpiece eval does, unless some are named."),
+    ] = True,
 ) -> None:
     """Show the set prediction: which query matched which object, at what cost, and how training changed it.
 
@@ -37,6 +41,8 @@ def explain(
     from setpiece.data.sources import open_dataset
     from setpiece.detector import Detector
     from setpiece.explain.captured import explain_capture
+    from setpiece.inference.analysis_page import analysis_payload
+    from setpiece.inference.next_steps import next_steps
     from setpiece.inference.sources import find_images
     from setpiece.runs.capture import is_capture
 
@@ -52,7 +58,13 @@ def explain(
     elif data is None:
         explanation = Detector.load(model).explain([str(file) for file in find_images(names)])
     else:
-        explanation = Detector.load(model).explain_dataset(open_dataset(data, split), names, limit=limit)
+        detector, dataset = Detector.load(model), open_dataset(data, split)
+        explanation = detector.explain_dataset(dataset, names, limit=limit)
+        if evaluate and not names:
+            found = detector.analyse(dataset)
+            console.print(found.sentence(), soft_wrap=True, highlight=False)
+            steps = next_steps(found, dataset, detector.detecting().size)
+            explanation = explanation.evaluated(analysis_payload(found, dataset, explanation.title, steps))
     explanation.to_html(output)
     for finding in explanation.findings:
         console.print(f"- {finding}", soft_wrap=True, highlight=False)

@@ -32,7 +32,10 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the numbers into this file.")] = None,
     report: Annotated[
         Path | None,
-        typer.Option(help="Also write a page with thresholds, errors and their pictures, and what to do next."),
+        typer.Option(
+            help="Also write a page with thresholds, errors and their pictures, and what to do next; beside it its "
+            "curves as PNG and its numbers as JSON."
+        ),
     ] = None,
     folds: Annotated[
         int | None,
@@ -50,6 +53,7 @@ def evaluate(
     from setpiece.atomic import write_whole
     from setpiece.data.sources import open_dataset
     from setpiece.detector import Detector
+    from setpiece.evaluation.figures import write_beside
     from setpiece.inference.analysis_page import analysis_payload
     from setpiece.inference.next_steps import next_steps
     from setpiece.web import render
@@ -77,7 +81,12 @@ def evaluate(
     if report is not None:
         title = f"{Path(model).name} on {dataset.root.resolve().name} ({split})"
         write_whole(report, render(analysis_payload(found, dataset, title, steps)))
-        console.print(f"The report is {report}: open it in a browser.", soft_wrap=True, highlight=False)
+        beside = write_beside(found, report)
+        console.print(
+            f"The report is {report}: open it in a browser. Beside it are {', '.join(file.name for file in beside)}.",
+            soft_wrap=True,
+            highlight=False,
+        )
     if json_file is not None:
         text = json.dumps(found.to_dict(), indent=2) + "\n"
         write_whole(json_file, text)

@@ -14,7 +14,7 @@ from setpiece.evaluation.coco import check_images, numbered
 from setpiece.evaluation.matches import LIMIT, THRESHOLDS, ClassMatches, iou_with, xyxy
 from setpiece.evaluation.precision import average_precision
 
-__all__ = ["KINDS", "Breakdown", "DetectionError", "error_breakdown"]
+__all__ = ["KINDS", "Breakdown", "DetectionError", "Shown", "error_breakdown"]
 
 Kind = Literal["classification", "localisation", "both", "duplicate", "background", "missed"]
 KINDS: dict[Kind, str] = {
@@ -48,6 +48,21 @@ class DetectionError:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """An object, and the detections that are on it: the one that found it, and classification or localisation errors.
+
+    Attributes:
+        image_id: of the data set.
+        object: the annotation.
+        detections: COCO results; the object is missed where there is none.
+    """
+
+    image_id: int
+    object: Annotation
+    detections: tuple[Annotation, ...]
+
+
+@dataclass(frozen=True)
 class Breakdown:
     """All errors, and what they cost.
 
@@ -55,15 +70,46 @@ class Breakdown:
         ap50: as it is.
         errors: the most confident first; missed objects last.
         costs: by kind, how much AP50 rises where only the errors of that kind are put right.
+        objects: every object that is no crowd.
     """
 
     ap50: float
     errors: tuple[DetectionError, ...]
     costs: dict[Kind, float]
+    objects: tuple[Shown, ...]
 
     def counts(self) -> dict[Kind, int]:
         """How many errors there are of each kind."""
-        return {kind: sum(error.kind == kind for error in self.errors) for kind in KINDS}
+        return self.counts_at([{}])[0]
+
+    def counts_at(self, thresholds: Sequence[Mapping[int, float]]) -> list[dict[Kind, int]]:
+        """How many errors there are of each kind where only detections with enough confidence are looked at.
+
+        No detection is of another kind then, since the more confident ones take their objects first; but objects are
+        missed whose detections are left out.
+
+        Args:
+            thresholds: several choices of the least confidence of each category, 0 where a category is not named.
+        """
+        names: list[Kind] = list(KINDS)
+        wrong = [(error.detection, names.index(error.kind)) for error in self.errors if error.detection is not None]
+        kinds = np.array([kind for _, kind in wrong], np.int64)
+        scores, categories = _scored([detection for detection, _ in wrong])
+        on = [(number, each) for number, of in enumerate(self.objects) for each in of.detections]
+        places = np.array([number for number, _ in on], np.int64)
+        scores_on, categories_on = _scored([each for _, each in on])
+        counted = []
+        for least in thresholds:
+            kept = scores >= [least.get(category, 0.0) for category in categories]
+            kept_on = scores_on >= [least.get(category, 0.0) for category in categories_on]
+            counts = np.bincount(kinds[kept], minlength=len(names))
+            counts[names.index("missed")] = len(self.objects) - len(np.unique(places[kept_on]))
+            counted.append(dict(zip(names, counts.tolist(), strict=True)))
+        return counted
+
+
+def _scored(detections: Sequence[Annotation]) -> tuple[Float[np.ndarray, " N"], list[int]]:
+    return np.array([each["score"] for each in detections], np.float64), [each["category_id"] for each in detections]
 
 
 @dataclass
@@ -111,11 +157,22 @@ def error_breakdown(ground_truth: Mapping[str, Any], results: Sequence[Annotatio
     check_images(ground_truth, results)
     images = _images(ground_truth, results)
     by_image = [list(_errors(image)) for image in images]
+    objects = tuple(shown for image, errors in zip(images, by_image, strict=True) for shown in _shown(image, errors))
     ap50 = _ap50(ground_truth, images, by_image, None)
     costs = {kind: _ap50(ground_truth, images, by_image, kind) - ap50 for kind in KINDS}
     every = [error for errors in by_image for error in errors]
     every.sort(key=lambda error: -error.detection["score"] if error.detection is not None else np.inf)
-    return Breakdown(ap50, tuple(every), costs)
+    return Breakdown(ap50, tuple(every), costs, objects)
+
+
+def _shown(image: _Image, errors: Sequence[DetectionError]) -> Iterator[Shown]:
+    on = {m: [image.detections[d]] for m, d in image.taken.items()}
+    place = {each["id"]: m for m, each in enumerate(image.objects)}
+    for error in errors:
+        if error.kind in ("classification", "localisation") and error.object is not None:
+            on.setdefault(place[error.object["id"]], []).append(error.detection or {})
+    for m, each in enumerate(image.objects):
+        yield Shown(image.image_id, each, tuple(on.get(m, ())))
 
 
 def _images(ground_truth: Mapping[str, Any], results: Sequence[Annotation]) -> list[_Image]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,10 +56,12 @@ class Explanation:
         title: str,
         model: dict[str, Any] | None = None,
         training: Timeline | None = None,
+        evaluation: Mapping[str, Any] | None = None,
         missing: Sequence[str] = (),
     ) -> None:
         self.images, self.classes, self.layers, self.title = list(images), list(classes), list(layers), title
         self._model, self._training, self._missing = model, training, list(missing)
+        self._evaluation = evaluation
         self.pairs = [row for i in images for row in pair_rows(i.facts, i.name, self.classes, self.layers)]
         self.findings: list[Finding] = find_all(self.images, self.classes, self.layers, training)
 
@@ -69,7 +72,7 @@ class Explanation:
             UsageError: `path` is a folder, or the folder that it names does not exist.
             OutputError: it cannot be written.
         """
-        page = render(self._payload(len(self.images), self._training, self._missing))
+        page = render(self._payload(len(self.images), self._training, self._missing, self._evaluation))
         if path is not None:
             file = Path(path)
             if file.is_dir() or not file.parent.is_dir():
@@ -97,12 +100,28 @@ class Explanation:
     def _repr_html_(self) -> str:
         """What a notebook shows: the page, without the training chapter and with few images, in a frame."""
         missing = list(self._missing)
-        if self._training is not None or len(self.images) > NOTEBOOK_IMAGES:
+        if self._training is not None or self._evaluation is not None or len(self.images) > NOTEBOOK_IMAGES:
             missing.append('This is a part of the report: .to_html("report.html") writes all of it.')
         page = html.escape(render(self._payload(NOTEBOOK_IMAGES, None, missing)))
         return f'<iframe srcdoc="{page}" style="width: 100%; height: {NOTEBOOK_HEIGHT}px; border: 0"></iframe>'
 
-    def _payload(self, images: int, training: Timeline | None, missing: Sequence[str]) -> dict[str, Any]:
+    def evaluated(self, evaluation: Mapping[str, Any]) -> Explanation:
+        """The same, whose page has a chapter on an evaluation.
+
+        Args:
+            evaluation: from `inference.analysis_page.analysis_payload`.
+        """
+        changed = copy.copy(self)
+        changed._evaluation = evaluation
+        return changed
+
+    def _payload(
+        self,
+        images: int,
+        training: Timeline | None,
+        missing: Sequence[str],
+        evaluation: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
         return report_payload(
             self.images[:images],
             title=self.title,
@@ -111,6 +130,7 @@ class Explanation:
             findings=self.findings,
             model=self._model,
             training=training,
+            evaluation=evaluation,
             missing=missing,
         )
 

@@ -7,7 +7,7 @@ back in Python.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ def report_payload(
     findings: Sequence[Finding] = (),
     model: dict[str, Any] | None = None,
     training: Timeline | None = None,
+    evaluation: Mapping[str, Any] | None = None,
     missing: Sequence[str] = (),
 ) -> dict[str, Any]:
     """All that a report shows.
@@ -50,10 +51,11 @@ def report_payload(
         findings: in the order to show them.
         model: from `architecture.architecture`.
         training: from `timeline.read_timeline`.
+        evaluation: from `inference.analysis_page.analysis_payload`.
         missing: sentences on what could not be shown.
     """
     packed_training = None if training is None else training_payload(training)
-    others = CODE_BYTES + _size(model) + _size(packed_training) + (PLOTLY_BYTES if training else 0)
+    others = CODE_BYTES + _size(model) + _size(packed_training) + _size(evaluation) + (PLOTLY_BYTES if training else 0)
     packed, left_out = pack_images(images, MAX_BYTES - others)
     if model is not None:
         model = {**model, "images": [traced for traced in model["images"] if traced["image"] < len(packed)]}
@@ -68,6 +70,7 @@ def report_payload(
         "findings": [_finding(finding, packed) for finding in findings],
         "model": model,
         "training": packed_training,
+        "evaluation": evaluation,
         "chapters": None,
         "missing": [*missing, *left_out],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,12 @@ from setpiece.data.checks.page import small_jpeg
 from setpiece.data.dataset import Dataset, Example
 from setpiece.data.items import read_example
 from setpiece.evaluation.analysis import Analysis
-from setpiece.evaluation.errors import KINDS, DetectionError
-from setpiece.evaluation.thresholds import Curve
+from setpiece.evaluation.errors import KINDS, Shown
+from setpiece.evaluation.thresholds import DEFAULT, Curve
 
 __all__ = ["analysis_payload"]
 
-EXAMPLES = 12  # of a kind of error
+EXAMPLES = 12  # of a kind of error, and of objects that some threshold would miss
 STEPS = 100  # of the threshold slider, from 0 to 1
 POINTS = 200  # of precision over recall
 
@@ -33,9 +33,9 @@ def analysis_payload(analysis: Analysis, dataset: Dataset, title: str, steps: Se
         steps: what to do next, see `next_steps`.
     """
     numbers = analysis.to_dict()
-    examples = {example.image_id: example for example in dataset.examples}
-    names = dict(zip(dataset.category_ids, dataset.classes, strict=True))
-    counts = analysis.breakdown.counts()
+    least = dict(zip(dataset.category_ids, (_least(of) for of in analysis.curves), strict=True))
+    steps_of = [dict.fromkeys(least, step / STEPS) for step in range(STEPS + 1)]
+    *at, at_best = analysis.breakdown.counts_at([*steps_of, least])
     return {
         "kind": "evaluation",
         "title": title,
@@ -48,15 +48,13 @@ def analysis_payload(analysis: Analysis, dataset: Dataset, title: str, steps: Se
             {
                 "kind": kind,
                 "is": what,
-                "count": counts[kind],
+                "at": [counts[kind] for counts in at],
+                "at_best": at_best[kind],
                 "cost": numbers["errors"][kind]["AP50"],
-                "examples": [
-                    _picture(error, examples[error.image_id], names)
-                    for error in [each for each in analysis.breakdown.errors if each.kind == kind][:EXAMPLES]
-                ],
             }
             for kind, what in KINDS.items()
         ],
+        "pictures": list(_pictures(analysis, dataset)),
         "confusion": numbers["confusion"],
         "calibration": {
             "error": numbers["calibration_error"],
@@ -83,21 +81,73 @@ def _of_class(of: Curve, numbers: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _picture(error: DetectionError, example: Example, names: dict[int, str]) -> dict[str, Any]:
-    """An image of an error, with the detection and the object that it is about."""
+def _least(of: Curve) -> float:
+    """The threshold of a class at which its errors are counted at first."""
+    return DEFAULT if math.isnan(of.best) else of.best
+
+
+def _pictures(analysis: Analysis, dataset: Dataset) -> Iterator[dict[str, Any]]:
+    """Images of wrong detections, the most confident ones of each kind, and of objects that are missed.
+
+    An object is missed at any threshold, or from some on: of the latter, the last that are missed as a threshold falls.
+    """
+    breakdown = analysis.breakdown
+    examples = {example.image_id: example for example in dataset.examples}
+    index = {category: number for number, category in enumerate(dataset.category_ids)}
+    on = {of.object["id"]: of for of in breakdown.objects}
+    wrong = [
+        error
+        for kind in KINDS
+        for error in [each for each in breakdown.errors if each.kind == kind and kind != "missed"][:EXAMPLES]
+    ]
+    for error in wrong:
+        yield _picture(error.kind, examples[error.image_id], error.detection, error.object, on, index)
+    shown = {error.object["id"] for error in wrong if error.object is not None}
+    left = sorted((of for of in breakdown.objects if of.object["id"] not in shown), key=_seen)
+    never = [of for of in left if not of.detections]
+    for of in [*never[:EXAMPLES], *[of for of in left if of.detections][:EXAMPLES]]:
+        yield _picture("missed", examples[of.image_id], None, of.object, on, index)
+
+
+def _seen(of: Shown) -> float:
+    """The confidence from which on an object is missed."""
+    return max((each["score"] for each in of.detections), default=0.0)
+
+
+def _picture(
+    kind: str,
+    example: Example,
+    detection: Mapping[str, Any] | None,
+    about: Mapping[str, Any] | None,
+    on: Mapping[int, Shown],
+    index: Mapping[int, int],
+) -> dict[str, Any]:
+    """An image of an error, with the detection and the object that it is about; classes by their index."""
     pixels, _ = read_example(example)
-    said = []
-    if error.detection is not None:
-        said.append(f"{names[error.detection['category_id']]} {error.detection['score']:.2f}")
-    if error.object is not None:
-        said.append(f"labelled {names[error.object['category_id']]}")
     return {
-        "text": f"{example.path.name}: {', '.join(said)}",
+        "kind": kind,
+        "name": example.path.name,
         "src": small_jpeg(Image.fromarray(pixels)),
         "width": example.width,
         "height": example.height,
-        "detection": None if error.detection is None else list(map(float, error.detection["bbox"])),
-        "object": None if error.object is None else list(map(float, error.object["bbox"])),
+        "detection": None
+        if detection is None
+        else {
+            "class": index[detection["category_id"]],
+            "score": float(detection["score"]),
+            "box": list(map(float, detection["bbox"])),
+        },
+        "object": None
+        if about is None
+        else {
+            "id": int(about["id"]),
+            "class": index[about["category_id"]],
+            "box": list(map(float, about["bbox"])),
+            "on": [
+                {"class": index[each["category_id"]], "score": float(each["score"])}
+                for each in on[about["id"]].detections
+            ],
+        },
     }
 
 

@@ -51,29 +51,16 @@ interface Examined {
   }[];
 }
 
-/** What `setpiece eval --report` writes: see setpiece/inference/analysis_page.py. */
-interface EvaluatedPayload {
-  kind: string;
-  title: string;
+/** An evaluation, as the page of `setpiece eval --report` or a chapter: see setpiece/inference/analysis_page.py. */
+interface Evaluated {
   sentence: string;
   steps: string[];
   images: number;
   metrics: Record<string, number | null>;
   classes: EvaluatedClass[];
-  errors: {
-    kind: string;
-    is: string;
-    count: number;
-    cost: number | null;
-    examples: {
-      text: string;
-      src: string;
-      width: number;
-      height: number;
-      detection: number[] | null;
-      object: number[] | null;
-    }[];
-  }[];
+  /** How many errors of a kind there are at each step of the slider. */
+  errors: { kind: string; is: string; at: number[]; at_best: number; cost: number | null }[];
+  pictures: EvaluatedPicture[];
   confusion: number[][];
   calibration: {
     error: number | null;
@@ -81,6 +68,19 @@ interface EvaluatedPayload {
     precision: (number | null)[];
     count: number[];
   };
+}
+
+type EvaluatedPayload = Evaluated & { kind: string; title: string };
+
+interface EvaluatedPicture {
+  kind: string;
+  name: string;
+  src: string;
+  width: number;
+  height: number;
+  detection: { class: number; score: number; box: number[] } | null;
+  /** `on`: the detections that keep it from being missed. */
+  object: { id: number; class: number; box: number[]; on: { class: number; score: number }[] } | null;
 }
 
 interface EvaluatedClass {
@@ -136,6 +136,7 @@ interface Payload {
   findings: Finding[];
   model: Model | null;
   training: Training | null;
+  evaluation?: Evaluated | null;
   /** The examples of the tour. */
   chapters: any;
   missing: string[];

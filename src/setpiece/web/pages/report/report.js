@@ -8,6 +8,7 @@ import * as Playground from "../base/playground.js";
 import * as State from "../base/state.js";
 import * as Tabs from "../base/tabs.js";
 import * as Chooser from "./chooser.js";
+import * as Evaluation from "./evaluation.js";
 import * as Model from "./model/model.js";
 import * as Training from "../base/training/training.js";
 import * as Words from "./words.js";
@@ -27,6 +28,13 @@ const CHAPTERS = [
     title: "Training",
     view: Training,
     has: ({ training }) => training !== null,
+    images: false,
+  },
+  {
+    id: "evaluation",
+    title: "Evaluation",
+    view: Evaluation,
+    has: ({ evaluation }) => Boolean(evaluation),
     images: false,
   },
 ];

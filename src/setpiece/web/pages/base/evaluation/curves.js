@@ -1,6 +1,6 @@
 /** Precision, recall and F1 over the threshold, as numbers and as charts. */
 
-import { html, svg } from "../base/dom.js";
+import { html, svg } from "../dom.js";
 
 const WIDTH = 420;
 const HEIGHT = 300;
@@ -75,7 +75,7 @@ function chart(lines, x, y) {
     if (!shown) return [curve];
     const [cx, cy] = [across(mark.x), up(mark.y)];
     const anchor = mark.x > 0.7 ? "end" : "start";
-    const label = svg("text.chart-text", { x: cx + (anchor === "end" ? -8 : 8), y: cy - 8, "text-anchor": anchor }, name);
+    const label = svg("text.chart-text", { x: cx + (anchor === "end" ? -8 : 8), y: Math.max(cy - 8, EDGE.top + 10), "text-anchor": anchor }, name);
     return [curve, svg("circle.chart-mark", { cx, cy, r: 4 }), lines.length <= NAMED && label];
   });
   return frame(x, y, drawn);

@@ -1,0 +1,156 @@
+/** An evaluation: how good, how sure, at which threshold, what is wrong, and what to do next. */
+
+import { slider } from "../controls.js";
+import { button, format, html, number, table } from "../dom.js";
+import * as State from "../state.js";
+import * as Curves from "./curves.js";
+import * as Errors from "./errors.js";
+
+const NOTHING = "nothing";
+
+/**
+ * Fill an element with an evaluation.
+ * @param {Evaluated} evaluated
+ */
+export function mount(element, evaluated) {
+  const view = State.create({ threshold: null });
+  element.append(
+    tiles(evaluated),
+    steps(evaluated),
+    thresholds(evaluated, view),
+    Errors.create(evaluated, view),
+    html("div.columns", confusion(evaluated), calibration(evaluated)),
+  );
+}
+
+/** @param {Evaluated} evaluated */
+function tiles({ metrics, images }) {
+  const all = Object.entries(metrics).map(([name, value]) =>
+    html("div.tile", html("span.hint", name), number(value, `metric-${name}`, 3, "strong")),
+  );
+  return html("section.panel", html("div.tiles", all), html("p.hint", `${images} images`));
+}
+
+/** @param {Evaluated} evaluated */
+function steps({ steps: sentences }) {
+  const said = sentences.length
+    ? html("ol", { "data-role": "steps" }, sentences.map((text) => html("li", text)))
+    : html("p", { "data-role": "steps" }, "Nothing stands out: more images and longer training help most.");
+  return html("section.panel", html("h2", "What to do next"), said);
+}
+
+/**
+ * A slider of the threshold, and what it gives each class.
+ * @param {Evaluated} evaluated
+ * @param {object} view a State of the threshold of all classes; the best of each where null
+ */
+function thresholds({ classes }, view) {
+  const cells = classes.map((of) => ({
+    of,
+    threshold: html("td.number"),
+    precision: html("td.number"),
+    recall: html("td.number"),
+    f1: html("td.number"),
+  }));
+  const body = html(
+    "tbody",
+    cells.map(({ of, threshold, precision, recall, f1 }) =>
+      html(
+        "tr",
+        { "data-class": of.name },
+        html("th.text", { scope: "row" }, of.name),
+        html("td.number", String(of.objects)),
+        html("td.number", format(of.AP)),
+        threshold,
+        precision,
+        recall,
+        f1,
+      ),
+    ),
+  );
+  const chart = html("div.columns");
+  const show = () => {
+    const value = view.threshold;
+    for (const { of, threshold, precision, recall, f1 } of cells) {
+      const chosen = value === null ? of.best : value;
+      const at = chosen === null ? null : value === null ? of.at_best : Curves.at(of, chosen);
+      write(threshold, "threshold", chosen);
+      write(precision, "precision", at?.precision);
+      write(recall, "recall", at?.recall);
+      write(f1, "F1", at?.F1);
+    }
+    chart.replaceChildren(...Curves.charts(classes, value));
+  };
+  const best = button("Best F1 of each class", "best", () => view.set({ threshold: null }), { class: "primary" });
+  const control = slider({
+    label: "Threshold",
+    role: "threshold",
+    min: 0,
+    max: 1,
+    step: 0.01,
+    value: 0.5,
+    oninput: (threshold) => view.set({ threshold }),
+  });
+  view.on(show);
+  show();
+  const names = ["<class", "objects", "AP", "threshold", "precision", "recall", "F1"];
+  return html(
+    "section.panel",
+    html("h2", "Which threshold"),
+    html(
+      "p.lead",
+      "A detection counts where its confidence reaches the threshold. Precision is the share of those that are right " +
+        "(IoU 0.5 or more), recall the share of the objects that are found.",
+    ),
+    html("div.controls", best, control.element),
+    table(names, body, "Precision and recall of each class", "classes"),
+    chart,
+  );
+}
+
+function write(cell, role, value) {
+  cell.replaceChildren(number(value, role, role === "threshold" ? 2 : 3));
+}
+
+/** @param {Evaluated} evaluated */
+function confusion({ confusion: matrix, classes }) {
+  const names = [...classes.map(({ name }) => name), NOTHING];
+  const rows = matrix.map((counts, row) => {
+    const all = counts.reduce((sum, count) => sum + count, 0);
+    return html(
+      "tr",
+      html("th.text", { scope: "row" }, names[row]),
+      counts.map((count, column) =>
+        html(
+          `td.number.heat${row === column ? ".right" : ""}`,
+          { style: { "--share": String(all ? count / all : 0) }, title: `${names[row]} taken for ${names[column]}` },
+          row === names.length - 1 && column === row ? "" : String(count),
+        ),
+      ),
+    );
+  });
+  return html(
+    "section.panel",
+    html("h2", "What is taken for what"),
+    html("p.hint", "Rows are labelled, columns are detected, with the best threshold of each class."),
+    table(["<labelled", ...names], html("tbody", rows), "Confusion matrix", "confusion"),
+  );
+}
+
+/** @param {Evaluated} evaluated */
+function calibration({ calibration: { error, confidence, precision, count } }) {
+  const points = confidence
+    .map((x, bin) => ({ x, y: precision[bin], count: count[bin] }))
+    .filter(({ x, y }) => x !== null && y !== null);
+  return html(
+    "section.panel",
+    html("h2", "Whether confidences mean what they say"),
+    html(
+      "p.hint",
+      "Of detections with a confidence of 0.8, eight in ten should be right: on the line. Off it by ",
+      number(error, "calibration-error"),
+      " on average.",
+    ),
+    Curves.diagonal(points),
+  );
+}

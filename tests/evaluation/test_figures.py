@@ -1,0 +1,62 @@
+"""The pictures and the numbers beside the page of an evaluation."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from setpiece.evaluation import figures
+from setpiece.evaluation.analysis import analyse
+
+BOX = [10, 10, 50, 50]
+
+
+def truth(count):
+    categories = [{"id": c, "name": f"class {c}"} for c in range(1, count + 1)]
+    annotations = [{"id": c, "image_id": 1, "category_id": c, "bbox": [c * 60, 0, 50, 50]} for c in range(1, count + 1)]
+    return {"images": [{"id": 1}], "annotations": annotations, "categories": categories}
+
+
+def detection(category, place, score):
+    return {"image_id": 1, "category_id": category, "bbox": [place * 60, 0, 50, 50], "score": score}
+
+
+@pytest.fixture
+def analysis():
+    """The first class is found and once seen where nothing is; the second is taken for the first."""
+    return analyse(truth(3), [detection(1, 1, 0.75), detection(1, 9, 0.5), detection(1, 2, 0.25)])
+
+
+def test_pictures_and_numbers_are_written_beside_the_page(analysis, tmp_path):
+    files = figures.write_beside(analysis, tmp_path / "cells.html")
+    names = ["cells-precision-recall.png", "cells-f1.png", "cells-confusion.png", "cells.json"]
+    assert [file.name for file in files] == names
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+    for file in files[:-1]:
+        with Image.open(file) as picture:
+            assert min(picture.size) > 300
+    assert json.loads(files[-1].read_text()) == analysis.to_dict()
+
+
+def test_the_curves_are_those_of_the_analysis(analysis):
+    first = analysis.curves[0]
+    (axes,) = figures.precision_over_recall(analysis).axes
+    np.testing.assert_array_equal(axes.lines[0].get_xydata(), np.stack([first.recall, first.precision], 1))
+    assert axes.lines[1].get_xydata().tolist() == [[1.0, 1.0]]  # at the best threshold
+    (axes,) = figures.f1_over_threshold(analysis).axes
+    np.testing.assert_array_equal(axes.lines[0].get_xydata(), np.stack([first.thresholds, first.f1], 1))
+    assert axes.lines[1].get_xydata().tolist() == [[first.best, 1.0]]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["class 1", "class 2", "class 3"]
+
+
+def test_the_matrix_has_its_counts(analysis):
+    (axes,) = figures.confusion(analysis).axes
+    counts = [text.get_text() for text in axes.texts]
+    assert counts == [str(count) for count in analysis.confusion.ravel().tolist()][:-1]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["class 1", "class 2", "class 3", "nothing"]
+
+
+@pytest.mark.parametrize("classes", [0, 30])
+def test_no_classes_and_many_classes_are_pictures_too(classes, tmp_path):
+    assert len(figures.write_beside(analyse(truth(classes), []), tmp_path / "page.html")) == 4
