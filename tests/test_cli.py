@@ -609,9 +609,10 @@ def test_a_curve_says_what_more_images_would_bring(setpiece, small_scenes):
     assert "With 16 images AP would be" in done.out
 
 
-def test_models_are_compared_on_the_same_images(setpiece, small_scenes, checkpoint):
-    done = setpiece("compare", checkpoint, checkpoint, "--data", small_scenes)
+def test_models_are_compared_on_the_same_images(setpiece, small_scenes, checkpoint, tmp_path):
+    done = setpiece("compare", checkpoint, checkpoint, "--data", small_scenes, "--report", "both.html")
     assert done.code == 0, done.err
+    assert payload_of(tmp_path / "both.html")["models"] == [str(checkpoint)] * 2
     assert "+0.000" in done.out
     assert "0.000 to 0.000" in done.out
     assert setpiece("compare", checkpoint, "--data", small_scenes).code == 2

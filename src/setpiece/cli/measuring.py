@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,12 +16,19 @@ from setpiece.cli.app import DataFolder, Model, Split, app, console, require_wri
 from setpiece.errors import UsageError
 
 if TYPE_CHECKING:
+    from setpiece.data.dataset import Dataset
+    from setpiece.detector import Detector
+    from setpiece.evaluation import CocoMetrics
+    from setpiece.evaluation.matches import ClassMatches
+    from setpiece.evaluation.precision import Interval
+    from setpiece.explain.comparison import Changed
     from setpiece.training.config import TrainConfig
     from setpiece.training.studies import Measured
 
 __all__ = ["compare", "curve", "evaluate"]
 
 CHANGED = 5  # images that are named on either side
+SHOWN = 12  # on the page
 
 
 @app.command("eval")
@@ -147,45 +154,101 @@ def compare(
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Runs or checkpoints; the first is the old.")],
     data: Annotated[Path, typer.Option(metavar="DATA", help="Folder of a data set.")],
     split: Split = "valid",
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Also write a page that shows the matching of both models side by side on these images."),
+    ] = None,
 ) -> None:
     """Compare models on the same images: AP, how sure the difference is, and which images changed."""
     from setpiece.data.sources import open_dataset
     from setpiece.detector import Detector
     from setpiece.evaluation import evaluate_coco
     from setpiece.evaluation.matches import class_matches
-    from setpiece.evaluation.precision import paired_bootstrap, right_per_image
+    from setpiece.evaluation.precision import paired_bootstrap
     from setpiece.inference.evaluation import results_of
 
     if len(models) < 2:
         raise UsageError("Name two models or more to compare.")
+    if report is not None:
+        require_writable(report, "--report")
     dataset = open_dataset(data, split)
     truth = dataset.to_coco()
-    results = [results_of(Detector.load(model).detecting(), dataset) for model in models]
+    detectors = [Detector.load(model) for model in models]
+    if report is not None:
+        for detector in detectors:
+            detector.predictor()  # or it is said that an exported model has no matching
+    results = [results_of(detector.detecting(), dataset) for detector in detectors]
     matches = [class_matches(truth, of_model) for of_model in results]
-    table = Table("model", title=f"{dataset.root.resolve().name} ({split}), {len(dataset.examples)} images")
+    metrics = [evaluate_coco(truth, of_model) for of_model in results]
+    intervals = [paired_bootstrap(matches[0], found) for found in matches[1:]]
+    title = f"{dataset.root.resolve().name} ({split}), {len(dataset.examples)} images"
+    table = Table("model", title=title)
     for column in ("AP", "AP50", "AP less the first", "95 % interval"):
         table.add_column(column, justify="right")
-    first = evaluate_coco(truth, results[0])
-    for model, of_model, found in zip(models, results, matches, strict=True):
-        metrics = first if of_model is results[0] else evaluate_coco(truth, of_model)
-        row = [model, f"{metrics.AP:.3f}", f"{metrics.AP50:.3f}"]
-        if found is not matches[0]:
-            row += [f"{metrics.AP - first.AP:+.3f}", str(paired_bootstrap(matches[0], found))]
-        table.add_row(*row)
+    for number, (model, of) in enumerate(zip(models, metrics, strict=True)):
+        beside = [f"{of.AP - metrics[0].AP:+.3f}", str(intervals[number - 1])] if number else []
+        table.add_row(model, f"{of.AP:.3f}", f"{of.AP50:.3f}", *beside)
     console.print(table)
-    old = right_per_image(matches[0])
-    for model, found in zip(models[1:], matches[1:], strict=True):
-        change = right_per_image(found) - old
-        order = change.argsort(kind="stable")
-        for what, indices in (("better", order[::-1][:CHANGED]), ("worse", order[:CHANGED])):
-            named = [
-                f"{dataset.examples[i].path.name} ({change[i]:+d})"
-                for i in indices
-                if (change[i] > 0 if what == "better" else change[i] < 0)
-            ]
+    changed = _changed(matches, CHANGED if report is None else SHOWN)
+    for number, model in enumerate(models):
+        for what, sign in (("better", 1), ("worse", -1)):
+            of_model = [one for one in changed if one.model == number and one.change * sign > 0][:CHANGED]
+            named = [f"{dataset.examples[one.image].path.name} ({one.change:+d})" for one in of_model]
             if named:
                 console.print(f"{model} is {what} on {', '.join(named)}", soft_wrap=True, highlight=False)
     console.print("(+1: one more right detection, or one wrong one less, with each class's best threshold)")
+    if report is not None:
+        _write_comparison(report, models, detectors, matches, metrics, intervals, changed, dataset, title)
+        console.print(f"The report is {report}: open it in a browser.", soft_wrap=True, highlight=False)
+
+
+def _changed(matches: Sequence[Sequence[ClassMatches]], most: int) -> list[Changed]:
+    """The images on which each later model is better than the first, those that changed most first; then the worse."""
+    from setpiece.evaluation.precision import right_per_image
+    from setpiece.explain.comparison import Changed
+
+    old, changed = right_per_image(matches[0]), []
+    for number, found in enumerate(matches[1:], 1):
+        change = right_per_image(found) - old
+        order = change.argsort(kind="stable")
+        better = [int(i) for i in order[::-1][:most] if change[i] > 0]
+        worse = [int(i) for i in order[:most] if change[i] < 0]
+        changed += [Changed(number, i, int(change[i])) for i in [*better, *worse]]
+    return changed
+
+
+def _write_comparison(
+    report: Path,
+    models: Sequence[str],
+    detectors: Sequence[Detector],
+    matches: Sequence[Sequence[ClassMatches]],
+    metrics: Sequence[CocoMetrics],
+    intervals: Sequence[Interval],
+    changed: Sequence[Changed],
+    dataset: Dataset,
+    title: str,
+) -> None:
+    from setpiece.atomic import write_whole
+    from setpiece.evaluation.thresholds import DEFAULT
+    from setpiece.evaluation.thresholds import curve as curve_of
+    from setpiece.explain.comparison import Compared, comparison_payload
+    from setpiece.web import render
+
+    compared = []
+    for number, (name, detector, found, of) in enumerate(zip(models, detectors, matches, metrics, strict=True)):
+        best = {one.name: curve_of(one).best for one in found}
+        compared.append(
+            Compared(
+                name,
+                detector.predictor(),
+                {name: DEFAULT if math.isnan(least) else least for name, least in best.items()},
+                of.AP,
+                of.AP50,
+                of.AP - metrics[0].AP if number else None,
+                (intervals[number - 1].low, intervals[number - 1].high) if number else None,
+            )
+        )
+    write_whole(report, render(comparison_payload(compared, changed, dataset, title)))
 
 
 def _config(model: str, data: Path, minutes: float) -> TrainConfig:

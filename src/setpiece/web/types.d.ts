@@ -95,6 +95,45 @@ interface EvaluatedClass {
   precision: (number | null)[];
 }
 
+/** What `setpiece compare --report` writes: see setpiece/explain/comparison.py. */
+interface ComparedPayload {
+  kind: string;
+  title: string;
+  models: string[];
+  rows: {
+    model: string;
+    AP: number | null;
+    AP50: number | null;
+    difference: number | null;
+    interval: (number | null)[] | null;
+  }[];
+  images: ComparedImage[];
+}
+
+interface ComparedImage {
+  model: number;
+  change: number;
+  name: string;
+  width: number;
+  height: number;
+  src: string;
+  targets: { class: string; box: number[] }[];
+  sides: ComparedSide[];
+}
+
+interface ComparedSide {
+  model: number;
+  pairs: (ComparedQuery & { iou: number; cost: number } | null)[];
+  others: ComparedQuery[];
+}
+
+interface ComparedQuery {
+  query: number;
+  class: string;
+  score: number;
+  box: number[];
+}
+
 /** What `setpiece watch` serves: see setpiece/explain/live.py. */
 interface WatchedPayload {
   kind: string;

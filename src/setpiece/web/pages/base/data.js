@@ -28,6 +28,14 @@ export function evaluated() {
 }
 
 /**
+ * The same of the page that `setpiece compare --report` writes.
+ * @returns {ComparedPayload}
+ */
+export function compared() {
+  return /** @type {any} */ (payload());
+}
+
+/**
  * The same of the page that `setpiece watch` serves.
  * @returns {WatchedPayload}
  */
