@@ -21,9 +21,13 @@ IMAGES = 16  # that an export is verified on
 @app.command()
 def export(
     model: Model,
-    format: Annotated[str, typer.Option(help="onnx, openvino, or torch (an archive of torch.export).")] = "onnx",
+    format: Annotated[
+        str,
+        typer.Option(help="onnx, openvino, torch (an archive of torch.export), or transformers (of a paper's DETR)."),
+    ] = "onnx",
     output: Annotated[
-        Path | None, typer.Option(help="File to write, a folder for openvino; named after the model if not given.")
+        Path | None,
+        typer.Option(help="File to write, a folder for openvino and transformers; named after the model if not given."),
     ] = None,
     size: Annotated[
         int | None,
@@ -49,6 +53,7 @@ def export(
     from setpiece.data import open_dataset
     from setpiece.detector import Detector
     from setpiece.export.export import FORMATS, describe, export
+    from setpiece.export.transformers import is_transformers_export
     from setpiece.runs.layout import RunFolder, read_metrics
 
     if format not in FORMATS:
@@ -58,7 +63,8 @@ def export(
     run = RunFolder.around(Path(model))
     checkpoint = Detector.load(model).predictor().checkpoint
     path = output or Path(f"{_name(model, run)}{FORMATS[format]}")
-    if path.is_dir() and not (path / "model.xml").is_file():
+    replaced = is_transformers_export(path) if format == "transformers" else (path / "model.xml").is_file()
+    if path.is_dir() and not replaced:
         raise UsageError(f"{path} is a folder with other things: choose another --output.")
     folder = None if run is None else (run.last if Path(model).name == "last" else run.best)
     info = describe(

@@ -17,6 +17,7 @@ from setpiece.data.dataset import Dataset
 from setpiece.errors import ExportError, UsageError
 from setpiece.export.graph import DetectionGraph
 from setpiece.export.quantise import quantised
+from setpiece.export.transformers import require_transformers_form, transformers_backend, write_transformers
 from setpiece.export.verify import Tolerance, compare
 from setpiece.export.writing import onnx_model, openvino_model, write_onnx, write_openvino, write_torch
 from setpiece.inference.backends import Backend, Canvases, Found, Sizes, load_backend
@@ -28,8 +29,13 @@ from setpiece.model.checkpoint import Checkpoint
 
 __all__ = ["FORMATS", "Format", "Pictures", "describe", "export", "torch_backend"]
 
-Format = Literal["onnx", "openvino", "torch"]
-FORMATS: dict[Format, str] = {"onnx": ".onnx", "openvino": "_openvino", "torch": ".pt2"}  # what a file's name ends in
+Format = Literal["onnx", "openvino", "torch", "transformers"]
+FORMATS: dict[Format, str] = {  # what a file's name ends in
+    "onnx": ".onnx",
+    "openvino": "_openvino",
+    "torch": ".pt2",
+    "transformers": "_transformers",
+}
 
 Pictures = Sequence[tuple[str, UInt8[np.ndarray, "_ _ 3"]]]
 
@@ -93,7 +99,7 @@ def export(
     """Write a checkpoint as `info` describes it.
 
     Args:
-        output: a file, or a folder for OpenVINO.
+        output: a file, or a folder for OpenVINO and transformers.
         pictures: names and RGB pixels to verify it on.
         calibrate: for 8 bits: images that show the ranges of the activations.
         measure: for 8 bits: images to measure AP on. It is not verified where there are none to verify it on.
@@ -109,10 +115,15 @@ def export(
     """
     if format == "torch" and info.precision == "int8":
         raise UsageError("A torch.export archive has no 8-bit form: choose --format onnx or openvino.")
+    if format == "transformers":
+        require_transformers_form(checkpoint, info)
     try:
         with written_whole(output) as unfinished:
             _write(checkpoint, info, format, unfinished, calibrate)
-            exported = ExportedPredictor(load_backend(unfinished))
+            if format == "transformers" and not pictures:  # writing needs no transformers, running does
+                return "Not verified."
+            backend = transformers_backend(unfinished, info) if format == "transformers" else load_backend(unfinished)
+            exported = ExportedPredictor(backend)
             reference = ExportedPredictor(torch_backend(checkpoint, info.model_copy(update={"precision": "fp32"})))
             if measure is not None:
                 return _verify_ap(reference, exported, measure)
@@ -140,6 +151,9 @@ def _write(
     unfinished: Path,
     calibrate: Dataset | None,
 ) -> None:
+    if format == "transformers":
+        write_transformers(checkpoint, info, unfinished)
+        return
     graph = DetectionGraph(checkpoint, half=info.precision == "fp16")
     if format == "torch":
         write_torch(graph, info, unfinished)
