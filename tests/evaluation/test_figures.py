@@ -46,6 +46,7 @@ def test_the_curves_are_those_of_the_analysis(analysis):
     assert axes.lines[1].get_xydata().tolist() == [[1.0, 1.0]]  # at the best threshold
     (axes,) = figures.f1_over_threshold(analysis).axes
     np.testing.assert_array_equal(axes.lines[0].get_xydata(), np.stack([first.thresholds, first.f1], 1))
+    assert axes.lines[0].get_drawstyle() == "steps-post"  # a confidence holds down to the next lower one
     assert axes.lines[1].get_xydata().tolist() == [[first.best, 1.0]]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["class 1", "class 2", "class 3"]
 

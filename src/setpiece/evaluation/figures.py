@@ -61,7 +61,7 @@ def f1_over_threshold(analysis: Analysis) -> Figure:
     """A line for each class, with a mark at its best threshold."""
     figure, axes = _square("threshold", "F1", "F1 over the threshold (IoU 0.5)")
     for of in analysis.curves:
-        (line,) = axes.step(of.thresholds, of.f1, where="pre", label=of.name)
+        (line,) = axes.step(of.thresholds, of.f1, where="post", label=of.name)
         axes.plot([of.best], [of.at(of.best)[2]], "o", color=line.get_color())
     return _named(figure, axes, len(analysis.curves))
 
