@@ -1,7 +1,13 @@
-"""Eight-bit integers in the place of floating-point numbers, by NNCF, calibrated on the user's own images."""
+"""Eight-bit integers in the place of floating-point numbers, by NNCF, calibrated on the user's own images.
+
+Only the CNN is quantised: it is most of the arithmetic. The encoder behind it is not. On BCCD with `sprint-n`, AP went
+from 0.589 to 0.588 with the CNN in 8 bits, and to 0.507 with the convolutions of the hybrid encoder as well, which lead
+straight to the scores that queries are selected by.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,13 +19,14 @@ from setpiece.data.images import read_image
 from setpiece.inference.backends import INPUTS
 from setpiece.inference.model_info import ModelInfo
 
-__all__ = ["quantised"]
+__all__ = ["quantised_onnx", "quantised_openvino"]
 
 CALIBRATION_IMAGES = 100
+CNN = "model.backbone"  # the scope of the CNN's modules in a graph
 
 
-def quantised(model: Any, info: ModelInfo, dataset: Dataset) -> Any:
-    """A model of OpenVINO's or ONNX's whose convolutions and matrix products are computed in 8 bits.
+def quantised_openvino(model: Any, info: ModelInfo, dataset: Dataset) -> Any:
+    """A model of OpenVINO's whose CNN computes in 8 bits.
 
     Args:
         model: float32.
@@ -29,22 +36,51 @@ def quantised(model: Any, info: ModelInfo, dataset: Dataset) -> Any:
     Raises:
         ImportError: nncf is not installed.
     """
-    import nncf
+    others = [op.get_friendly_name() for op in model.get_ops() if CNN not in op.get_friendly_name()]
+    return _quantised(model, others, info, dataset)
 
+
+def quantised_onnx(model: Any, info: ModelInfo, dataset: Dataset) -> Any:
+    """The same of an ONNX model."""
+    _fold_constant_casts(model)
+    others = [node.name for node in model.graph.node if not any(CNN in each.value for each in node.metadata_props)]
+    return _quantised(model, others, info, dataset)
+
+
+def _quantised(model: Any, others: list[str], info: ModelInfo, dataset: Dataset) -> Any:
+    import nncf
+    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
+
+    nncf.set_log_level(logging.ERROR)
     inputs = list(_inputs(dataset, info))
     return nncf.quantize(
         model,
         nncf.Dataset(inputs),
         subset_size=len(inputs),
-        model_type=nncf.ModelType.TRANSFORMER,
+        preset=nncf.QuantizationPreset.MIXED,
+        ignored_scope=nncf.IgnoredScope(names=others, validate=False),
+        # Processors without VNNI add products of 8 bits in 16, which overflow: half of the range is used.
+        advanced_parameters=AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE),
     )
 
 
 def _inputs(dataset: Dataset, info: ModelInfo) -> Iterator[dict[str, np.ndarray]]:
     for example in dataset.examples[:CALIBRATION_IMAGES]:
         pixels = read_image(example.path, upright=example.upright)
-        canvases, sizes = padded([fitted(pixels, info.size)])
+        canvases, sizes = padded([fitted(pixels, info.size)], info.least_side)
         height, width = info.canvas or canvases.shape[1:3]
         filled = np.zeros((info.batch or 1, height, width, 3), np.uint8)
         filled[0, : canvases.shape[1], : canvases.shape[2]] = canvases[0]
         yield dict(zip(INPUTS, (filled, np.repeat(sizes, info.batch or 1, 0)), strict=True))
+
+
+def _fold_constant_casts(model: Any) -> None:
+    """Convert constants once. NNCF stops at a Cast of one."""
+    from onnx import helper, numpy_helper
+
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in [node for node in model.graph.node if node.op_type == "Cast" and node.input[0] in constants]:
+        kind = helper.tensor_dtype_to_np_dtype(node.attribute[0].i)
+        value = numpy_helper.to_array(constants[node.input[0]]).astype(kind)
+        model.graph.initializer.append(numpy_helper.from_array(value, node.output[0]))
+        model.graph.node.remove(node)

@@ -11,21 +11,27 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from setpiece.evaluation import beside, sv
-from setpiece.inference.detecting import Detecting
+from setpiece.inference.detects import Detects
 from setpiece.setloss import assign
 
 __all__ = ["Agreement", "Tolerance", "compare"]
 
-LEAST = 0.1  # confidence of the detections that are compared
 OTHER_CLASS = 1e4  # pixels that a detection of another class is away
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far detections may be apart: pixels of the original image for every side of a box, and scores."""
+    """How far detections may be apart.
+
+    Attributes:
+        pixels: of the original image, for every side of a box.
+        score: difference of the scores.
+        least: confidence of the detections that are compared.
+    """
 
     pixels: float
     score: float
+    least: float
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Agreement:
 
     Attributes:
         images: that were compared.
-        detections: of the model that was exported, with a confidence of at least 0.1.
+        detections: of the model that was exported, with the least confidence or more.
         pixels: the farthest side of a box from that of its pair.
         score: the largest difference of scores in a pair.
         alone: detections of either without a pair of their class.
@@ -70,27 +76,27 @@ class Agreement:
 
 
 def compare(
-    model: Detecting,
-    exported: Detecting,
+    model: Detects,
+    exported: Detects,
     pictures: Iterable[tuple[str, UInt8[np.ndarray, "_ _ 3"]]],
     tolerance: Tolerance,
 ) -> Agreement:
     """Bring the detections of two models together by the optimal assignment, image by image.
 
     The cost of a pair is how far apart its boxes are in pixels, plus a hundred times how far its scores are, so that
-    each detection with a confidence of at least 0.1 finds its own counterpart among all those of the other model.
+    each detection with the least confidence finds its own counterpart among all those of the other model.
 
     Args:
         model: the reference.
         pictures: names and RGB pixels.
-        tolerance: a detection is alone where it has no pair and is more confident than 0.1 by the score's tolerance.
+        tolerance: a detection without a pair is alone if its confidence is above the least by the score's tolerance.
     """
     images = detections = alone = 0
     pixels = score = badness = 0.0
     worst, picture = "", None
     for name, image in pictures:
         of_model, of_exported = (next(each.predict([image], threshold=0.0)) for each in (model, exported))
-        confident, shown = (_at_least(each, LEAST) for each in (of_model, of_exported))
+        confident, shown = (_at_least(each, tolerance.least) for each in (of_model, of_exported))
         apart, differs, left = _pairs(confident, of_exported, tolerance)
         images += 1
         detections += len(confident)
@@ -115,7 +121,7 @@ def _pairs(confident: sv.Detections, others: sv.Detections, tolerance: Tolerance
     pairs = rows, match[rows]
     unpaired = np.setdiff1d(np.arange(len(others)), match[rows])
     alone = len(confident) - len(rows)
-    alone += int((np.asarray(others.confidence)[unpaired] >= LEAST + tolerance.score).sum())
+    alone += int((np.asarray(others.confidence)[unpaired] >= tolerance.least + tolerance.score).sum())
     return float(distances[pairs].max(initial=0)), float(differences[pairs].max(initial=0)), alone
 
 

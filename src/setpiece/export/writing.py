@@ -99,7 +99,7 @@ def write_openvino(model: Any, info: ModelInfo, folder: Path) -> None:
 
 def _program(graph: DetectionGraph, info: ModelInfo) -> torch.export.ExportedProgram:
     """The graph traced, with a canvas and a batch of any size unless `info` says which."""
-    batch = torch.export.Dim("batch") if info.batch is None else None
+    batch = torch.export.Dim("batch") if info.batch is None else torch.export.Dim.STATIC
     rows, columns = (STRIDE * torch.export.Dim(name, min=2, max=4096) for name in ("rows", "columns"))
     sides = {} if info.canvas else {1: rows, 2: columns}
     shapes = {"images": {0: batch, **sides}, "sizes": {0: batch}}

@@ -73,9 +73,11 @@ def _onnx(path: Path) -> Backend:
     import onnxruntime
 
     wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors
     try:
         session = onnxruntime.InferenceSession(
-            path, providers=[each for each in wanted if each in onnxruntime.get_available_providers()]
+            path, options, providers=[each for each in wanted if each in onnxruntime.get_available_providers()]
         )
     except Exception as error:  # of a dozen kinds
         raise WeightsError(f"{path} cannot be read by ONNX Runtime ({_first_line(error)}): export it again.") from error
@@ -83,7 +85,7 @@ def _onnx(path: Path) -> Backend:
 
     def run(images: Canvases, sizes: Sizes) -> Found:
         boxes, scores, labels = session.run(list(OUTPUTS), dict(zip(INPUTS, (images, sizes), strict=True)))
-        return boxes, scores, labels
+        return boxes, scores, labels.astype(np.int64)  # its own is C's long long
 
     return Backend("ONNX Runtime", info, run)
 

@@ -93,7 +93,7 @@ class Detr(SetModel):
         """
         features = self.input_projection(self.backbone(images))  # (B, D, h, w)
         padding = interpolate(padding[:, None].float(), size=features.shape[-2:])[:, 0].bool()  # (B, h, w)
-        positions = sine_positions(padding, features.shape[1]).flatten(1, 2)  # (B, S, D)
+        positions = sine_positions(padding, self.input_projection.out_channels).flatten(1, 2)  # (B, S, D)
         present = ~padding.flatten(1)[:, None, None]  # (B, 1, 1, S)
         memory = self.encoder(features.flatten(2).transpose(1, 2), positions, present)  # (B, S, D)
         queries = self.queries.weight.expand(images.shape[0], -1, -1)  # (B, Q, D)

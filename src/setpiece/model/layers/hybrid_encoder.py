@@ -62,7 +62,7 @@ class HybridEncoder(nn.Module):
 
     def _attend(self, m: Tensor, outside: Bool[Tensor, "B h w"]) -> Tensor:
         B, D, h, w = m.shape
-        positions = sine_positions(outside, D).flatten(1, 2)
+        positions = sine_positions(outside, self.width).flatten(1, 2)
         cells = self.encoder(m.flatten(2).transpose(1, 2), positions, ~outside.flatten(1)[:, None, None])
         return cells.transpose(1, 2).reshape(B, D, h, w)
 
