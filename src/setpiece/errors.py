@@ -9,6 +9,7 @@ SetpieceError                 1   anything below; its message is one sentence th
 ├── OutputError               1   a file cannot be written: a full disk, a folder without permission
 ├── WeightsError              1   a checkpoint cannot be read, fetched, or does not fit the model
 ├── ExportError               1   an exported model does not detect what the model detects
+├── HubError                  1   the hub cannot be reached, or does not take what is published
 ├── StoppedError      130, 143   Ctrl-C or SIGTERM ended a run, whose state is saved
 └── NonFiniteError            1   a loss, a gradient or a weight is NaN or infinite
     └── NonFiniteCostError    1   a prediction or a cost is; names layer, image and query
@@ -18,6 +19,7 @@ SetpieceError                 1   anything below; its message is one sentence th
 __all__ = [
     "DataError",
     "ExportError",
+    "HubError",
     "LoadingError",
     "NonFiniteCostError",
     "NonFiniteError",
@@ -64,6 +66,10 @@ class WeightsError(SetpieceError):
 
 class ExportError(SetpieceError):
     """An exported model does not detect what the model detects."""
+
+
+class HubError(SetpieceError):
+    """The Hugging Face hub cannot be reached, or does not take what is published."""
 
 
 class StoppedError(SetpieceError):

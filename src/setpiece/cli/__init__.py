@@ -9,5 +9,6 @@ from setpiece.cli import predicting  # isort: skip
 from setpiece.cli import examining  # isort: skip
 from setpiece.cli import explaining  # isort: skip
 from setpiece.cli import exporting  # isort: skip
+from setpiece.cli import publishing  # isort: skip
 
-__all__ = ["app", "examining", "explaining", "exporting", "main", "measuring", "predicting", "training"]
+__all__ = ["app", "examining", "explaining", "exporting", "main", "measuring", "predicting", "publishing", "training"]

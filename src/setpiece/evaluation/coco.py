@@ -14,7 +14,7 @@ from rich.table import Table
 
 from setpiece.errors import DataError
 
-__all__ = ["CocoMetrics", "check_images", "evaluate_coco", "numbered"]
+__all__ = ["MEANINGS", "CocoMetrics", "check_images", "evaluate_coco", "numbered"]
 
 MEANINGS = {
     "AP": "IoU 0.50 to 0.95, all sizes",
