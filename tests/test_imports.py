@@ -17,7 +17,7 @@ LEVELS = (
     {"setloss"},
     {"data", "model", "evaluation", "runs"},
     {"inference"},
-    {"training", "explain", "export"},
+    {"training", "explain", "export", "serving"},
     {"detector"},
     {"setpiece"},
     {"cli"},

@@ -10,5 +10,17 @@ from setpiece.cli import examining  # isort: skip
 from setpiece.cli import explaining  # isort: skip
 from setpiece.cli import exporting  # isort: skip
 from setpiece.cli import publishing  # isort: skip
+from setpiece.cli import serving  # isort: skip
 
-__all__ = ["app", "examining", "explaining", "exporting", "main", "measuring", "predicting", "publishing", "training"]
+__all__ = [
+    "app",
+    "examining",
+    "explaining",
+    "exporting",
+    "main",
+    "measuring",
+    "predicting",
+    "publishing",
+    "serving",
+    "training",
+]

@@ -1,0 +1,116 @@
+"""The process that serves: its socket, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+
+import numpy as np
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from setpiece.errors import UsageError
+from setpiece.inference.detecting import Detecting
+from setpiece.serving.app import create_app
+from setpiece.serving.around import Draining
+from setpiece.serving.limits import Limits
+
+__all__ = ["DetectionServer", "address_of", "bind", "is_loopback"]
+
+HEADER_SECONDS = 10.0  # in which a new connection has to say what it wants
+LAST_SECONDS = 0.5  # in which requests that were sent before the end was known still come in
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server that listens there.
+
+    Example:
+        >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+        (True, True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket at an address, before the model is loaded; it does not listen yet.
+
+    Args:
+        port: 0 for any that is free.
+
+    Raises:
+        UsageError: the address is taken, or is none of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except (OSError, OverflowError, UnicodeError) as error:
+        bound.close()
+        raise UsageError(f"Port {port} of {host} cannot be used ({error}): give another --port or --host.") from error
+    return bound
+
+
+def address_of(bound: socket.socket) -> str:
+    """What to open in a browser."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if bound.family == socket.AF_INET6 else f"http://{host}:{port}/"
+
+
+class _Protocol(H11Protocol):
+    """HTTP/1.1; a connection on which no request comes is closed, for which uvicorn would wait for ever."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(HEADER_SECONDS, self._close_if_silent)
+
+    def _close_if_silent(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
+
+
+class DetectionServer(uvicorn.Server):
+    """Serves a detector until SIGTERM or Ctrl-C, and then answers what it accepted.
+
+    At the first signal nothing new is accepted. Connections that are there are still served for half a second, and each
+    answer says that it is the last. Then the server waits for what it works on. A second signal ends it at once.
+
+    Args:
+        detecting: finds the objects.
+        name: of the model.
+        limits: what requests may take.
+        token: that requests have to carry, None for none.
+    """
+
+    def __init__(self, detecting: Detecting, name: str, limits: Limits, token: str | None = None) -> None:
+        height, width = detecting.size.fit(480, 640)
+        list(detecting.predict([np.zeros((height, width, 3), np.uint8)]))  # what is loaded at first use is loaded now
+        self._draining = Draining()
+        app = create_app(detecting, name, limits=limits, token=token, draining=self._draining)
+        super().__init__(
+            uvicorn.Config(
+                app, http=_Protocol, loop="asyncio", ws="none", lifespan="on", proxy_headers=False,
+                server_header=False, log_config=None, log_level="warning", access_log=False,
+            )
+        )  # fmt: skip
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, as said above."""
+        self._draining.on = True
+        await asyncio.sleep(0)  # connections that the kernel has accepted come in
+        for server in self.servers:
+            server.close()
+        for bound in sockets or []:
+            bound.close()
+        if not self.force_exit:
+            await asyncio.sleep(LAST_SECONDS)
+        await super().shutdown(sockets)
+
+    def handle_exit(self, *_: object) -> None:
+        """A signal came. uvicorn would raise it again in the end; a server that was told to end has not failed."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
