@@ -97,9 +97,11 @@ def run(tmp_path_factory):
     return folder.path
 
 
-def answer(status):
+def answer(status, server_message=None):
     response = SimpleNamespace(status_code=status, headers={}, request=None)
-    return HfHubHTTPError(f"{status} answer of the hub.\n\nMore of it.", response=response)
+    return HfHubHTTPError(
+        f"{status} answer of the hub.\n\nMore of it.", response=response, server_message=server_message
+    )
 
 
 def test_what_is_published_is_loaded_again_and_its_card_is_of_the_run(hub, setpiece, run):
@@ -247,6 +249,7 @@ def test_the_token_that_is_given_is_used_and_the_clients_own_without_one(hub, se
         ("create_repo", answer(401), "the hub does not accept the token"),
         ("create_repo", answer(403), "the token may not write to ada/cells, it needs the role write"),
         ("upload_folder", answer(404), "the token may not write to ada/cells"),
+        ("upload_folder", answer(400, "the name is taken."), "the hub answered: the name is taken."),
         ("upload_folder", answer(500), "the hub answered: 500 answer of the hub."),
         ("create_repo", ConnectionError("[Errno 111] Connection refused"), "the hub cannot be reached"),
         ("create_repo", TimeoutError(), "the hub cannot be reached (TimeoutError), check the network."),

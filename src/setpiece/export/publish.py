@@ -114,7 +114,7 @@ def _why(error: Exception, repository: str) -> str:
         case 403 | 404:
             return f"the token may not write to {repository}, it needs the role write and a name that is yours"
         case _:
-            return f"the hub answered: {_first_line(answer)}"
+            return f"the hub answered: {answer.server_message or _first_line(answer)}".rstrip(".")
 
 
 def _answer(error: BaseException | None) -> HfHubHTTPError | None:
