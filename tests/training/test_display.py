@@ -91,7 +91,7 @@ def test_an_evaluation_with_nothing_to_measure_is_no_number():
     display = Display(terminal(80))
     display.evaluated(3, 20.0, evaluate_coco(TRUTH | {"annotations": []}, []), best=True)
     display.step(STATUS)
-    assert "  nothing to measure in epoch 3" in view(display)
+    assert "  no AP, since there are no objects" in view(display)
 
 
 def test_a_resumed_run_knows_its_evaluations():

@@ -78,7 +78,8 @@ def _missed(analysis: Analysis, dataset: Dataset, size: InputSize) -> str:
         ]
     )
     small = float((sides < SMALL).mean())
-    text = f"{len(sides)} objects are missed at every threshold, which costs {analysis.breakdown.costs['missed']:.2f} of AP50"
+    cost = analysis.breakdown.costs["missed"]
+    text = f"{len(sides)} objects are missed at every threshold, which costs {cost:.2f} of AP50"
     if small < MUCH:
         return f"{text}: train longer, or add images like those below."
     larger = -(-int(size.shortest * 1.5) // 32) * 32

@@ -119,7 +119,7 @@ class Display:
         if self._latest is None:
             return []
         if self._best is None or math.isnan(self._best.AP):
-            return [f"nothing to measure in epoch {self._latest.epoch}"]
+            return ["no AP, since there are no objects"]
         if self._latest is self._best:
             return [f"{self._latest} in epoch {self._latest.epoch}, the best so far"]
         return [f"{self._latest} in epoch {self._latest.epoch}", f"best {self._best} in epoch {self._best.epoch}"]
