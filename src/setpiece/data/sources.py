@@ -43,7 +43,8 @@ def open_dataset(root: str | Path, split: str) -> Dataset:
     """
     dataset = read_split(root, split)
     if not dataset.examples:
-        raise DataError(f"The split {dataset.split!r} of {root} lists no image.")
+        found = "; ".join(dataset.defects.summary())
+        raise DataError(f"The split {dataset.split!r} of {root} has no image{f' ({found})' if found else ''}.")
     return dataset
 
 

@@ -367,6 +367,50 @@ def test_voc_files_that_no_list_names_stop_nothing(write):
     expect(root, "train", classes=("bolt",))
 
 
+def test_a_voc_image_never_gets_the_boxes_of_another_folder(write):
+    root = write(
+        files_of(["cam1/part_1", "cam2/part_1"], "JPEGImages/{}.jpg")
+        | {"Annotations/cam1/part_1.xml": voc("part_1"), "Annotations/cam3/part_1.xml": voc("part_1")}
+        | {"ImageSets/Main/train.txt": "cam1/part_1\ncam2/part_1\ncam3/part_1\n"}
+    )
+    dataset = expect(root, "train", ["part_1"], classes=("bolt",))
+    assert dataset.examples[0].path.parent.name == "cam1"
+    assert dataset.defects.counts == {Defect.UNANNOTATED_IMAGE: 1, Defect.MISSING_IMAGE: 1}
+
+
+@pytest.mark.parametrize(
+    ("listed", "xml"),
+    [
+        ("part_1", "cam1/part_1"),
+        ("/old/disk/cam1/part_1.jpg", "cam1/part_1"),
+        ("JPEGImages/cam1/part_1.jpg", "cam1/part_1"),
+        ("cam1/part_1", "part_1"),
+    ],
+)
+def test_a_voc_list_may_name_more_or_fewer_folders_than_there_are(write, listed, xml):
+    root = write({f"JPEGImages/{xml}.jpg": None, f"Annotations/{xml}.xml": voc("part_1")})
+    write({"ImageSets/Main/train.txt": listed})
+    assert expect(root, "train", ["part_1"], classes=("bolt",)).defects.counts == {}
+
+
+@pytest.mark.parametrize("listed", ["part_1", "cam1/part_2\ncam2/part_2"])
+def test_a_voc_name_that_fits_two_xml_files_or_the_file_of_another_name_means_none(write, listed):
+    files = {f"Annotations/{name}.xml": voc("part_1") for name in ("cam1/part_1", "cam2/part_1", "part_2", "part_3")}
+    root = write(files | files_of(["cam1/part_1", "cam2/part_1", "part_2", "part_3"], "JPEGImages/{}.jpg"))
+    write({"ImageSets/Main/train.txt": f"{listed}\npart_3"})
+    dataset = expect(root, "train", ["part_3"], classes=("bolt",))
+    assert dataset.defects.counts == {Defect.AMBIGUOUS_NAME: listed.count("part")}
+
+
+def test_two_voc_files_that_say_the_name_of_one_image_mean_none(write):
+    root = write({"train/part_1.jpg": None, "train/x.xml": voc("part_1"), "train/part_2.jpg": None})
+    write({"train/part_2.xml": voc("part_2")})
+    assert expect(root, "train", ["part_1", "part_2"], classes=("bolt",)).defects.counts == {}
+    write({"train/y.xml": voc("part_1")})
+    counts = expect(root, "train", ["part_2"], classes=("bolt",)).defects.counts
+    assert counts.items() >= {Defect.AMBIGUOUS_NAME: 2, Defect.MISSING_IMAGE: 2}.items()
+
+
 def test_voc_images_are_found_by_the_name_that_the_file_says(write):
     root = write({"train/1.xml": voc("part_1", "photos\\part_1.png"), "train/part_1.png": None})
     expect(root, "train", ["part_1"], classes=("bolt",))

@@ -14,14 +14,24 @@ all splits, sorted; classes and images are numbered from 1, images in sorted ord
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from xml.etree.ElementTree import Element
 
 from setpiece.data.defects import Defect, Defects
 from setpiece.data.formats.annotations import AnnotatedBox, AnnotatedImage, AnnotatedSplit, read_text
-from setpiece.data.formats.files import IMAGE_SUFFIXES, composed, files_under, find_images, note_beside, visible
+from setpiece.data.formats.files import (
+    IMAGE_SUFFIXES,
+    NamedImage,
+    composed,
+    files_under,
+    find_images,
+    note_beside,
+    visible,
+)
 from setpiece.data.formats.splits import Readers, is_plain, named_after, split_of
 from setpiece.data.formats.xml import read_xml
 from setpiece.errors import DataError
@@ -31,6 +41,9 @@ __all__ = ["find_splits", "find_whole", "read_voc"]
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _XML_FOLDERS = {"annotations", "annotation", "xml", "xmls", "labels"}
 _IMAGE_FOLDERS = {"jpegimages", "images", "imgs", "image", "img"}
+
+
+Xml = Path | tuple[Defect, str]  # the XML file of an image, or what to count where it has none
 
 
 def find_splits(root: Path) -> Readers:
@@ -44,7 +57,7 @@ def find_splits(root: Path) -> Readers:
         listed = {split: _listed(root, _names(path)) for split, path in lists.items()}
         images = next((f for f in visible(root) if f.name.lower() in _IMAGE_FOLDERS), root)
         return {split: partial(read_voc, path, listed[split], listed, [images]) for split, path in lists.items()}
-    in_folders: dict[tuple[str, bool], dict[str, Path | None]] = {}
+    in_folders: dict[tuple[str, bool], dict[str, Xml]] = {}
     for path in _xml_files(root):
         name = path.relative_to(root).with_suffix("")
         if part := next((part for part in name.parts[:-1] if split_of(part)), None):
@@ -66,7 +79,7 @@ def find_whole(root: Path) -> AnnotatedSplit | None:
     found = _xml_files(root)
     lists = [path for path in visible(root / "ImageSets" / "Main") if path.suffix.lower() == ".txt"]
     source = root
-    files: dict[str, Path | None] = {str(path.relative_to(root).with_suffix("")): path for path in found}
+    files: dict[str, Xml] = {str(path.relative_to(root).with_suffix("")): path for path in found}
     if found and len(lists) == 1:  # one list of all images, as default.txt
         source, files = lists[0], _listed(root, _names(lists[0]))
     images = [folder for folder in visible(root) if folder.name.lower() in _IMAGE_FOLDERS]
@@ -92,18 +105,48 @@ def _names(name_list: Path) -> list[str]:
     return sorted({line.strip().replace("\\", "/") for line in read_text(name_list).splitlines() if line.strip()})
 
 
-def _listed(root: Path, names: Iterable[str]) -> dict[str, Path | None]:
-    """Each listed image's name without suffix, and its XML file; None where there is none."""
+def _listed(root: Path, names: Iterable[str]) -> dict[str, Xml]:
+    """Each listed image's name without suffix, and its XML file, or why it has none.
+
+    A file that lies elsewhere than the list says is taken if it is the only one of the name, and its folders are not
+    other ones.
+    """
     folder = next((path for path in visible(root) if path.name.lower() in _XML_FOLDERS), root)
-    xml = [path for path in files_under(folder) if path.suffix.lower() == ".xml"]
-    by_name = {composed(path.stem): path for path in xml}
-    by_name |= {composed(str(path.relative_to(folder).with_suffix(""))): path for path in xml}
-    files: dict[str, Path | None] = {}
+    by_stem: dict[str, list[Path]] = {}
+    for path in files_under(folder):
+        if path.suffix.lower() == ".xml":
+            by_stem.setdefault(composed(path.stem), []).append(path)
+    fitting: dict[str, list[Path]] = {}
     for name in names:
         stem = name.rsplit(".", 1)[0] if f".{name.rsplit('.', 1)[-1].lower()}" in {".xml", *IMAGE_SUFFIXES} else name
-        ends = [composed(stem), composed(stem.rsplit("/", 1)[-1])]
-        files[stem] = next((by_name[end] for end in ends if end in by_name), None)
-    return files
+        alike = by_stem.get(composed(stem.rsplit("/", 1)[-1]), [])
+        exact = [path for path in alike if _folders(path.relative_to(folder)) == _folders(PurePosixPath(stem))]
+        fitting[stem] = exact or [path for path in alike if _agree(path.relative_to(folder), PurePosixPath(stem))]
+    claims = Counter(paths[0] for paths in fitting.values() if len(paths) == 1)
+    return {name: _decide(name, paths, claims) for name, paths in fitting.items()}
+
+
+def _decide(name: str, fitting: list[Path], claims: Counter[Path]) -> Xml:
+    if not fitting:
+        return Defect.UNANNOTATED_IMAGE, name
+    if len(fitting) > 1:
+        return Defect.AMBIGUOUS_NAME, f"{name}: {fitting[0]} or {fitting[1]}"
+    if claims[fitting[0]] > 1:
+        return Defect.AMBIGUOUS_NAME, f"{name}: {fitting[0]}, which another name fits, too"
+    return fitting[0]
+
+
+def _folders(path: PurePath) -> tuple[str, ...]:
+    """The folders of an image or its XML file below those of the layout, as `Annotations`; splits in one spelling."""
+    folders = [composed(folder).lower() for folder in path.parent.parts]
+    layout = [place for place, folder in enumerate(folders, start=1) if folder in _XML_FOLDERS | _IMAGE_FOLDERS]
+    return tuple(split_of(folder) or folder for folder in folders[max(layout, default=0) :])
+
+
+def _agree(one: PurePath, other: PurePath) -> bool:
+    """Whether two files may belong together by their folders: those of one are among those of the other."""
+    fewer, more = sorted((_folders(one), _folders(other)), key=len)
+    return any(more[start : start + len(fewer)] == fewer for start in range(len(more) - len(fewer) + 1))
 
 
 def _xml_files(root: Path) -> list[Path]:
@@ -124,40 +167,74 @@ def _image_folders(root: Path, split: str) -> list[Path]:
 
 
 def read_voc(
-    source: Path, files: dict[str, Path | None], all_files: dict[str, dict[str, Path | None]], folders: list[Path]
+    source: Path, files: dict[str, Xml], all_files: dict[str, dict[str, Xml]], folders: list[Path]
 ) -> AnnotatedSplit:
     """One split.
 
     Args:
         source: the list or folder to name in messages.
-        files: a name of each image, without suffix -> its XML file, None where there is none.
+        files: a name of each image, without suffix -> its XML file.
         all_files: the same for every split; the classes are those of all.
         folders: where the images may be.
 
     Raises:
         DataError: an annotation file is malformed.
     """
-    trees = {path: read_xml(path) for of_split in all_files.values() for path in of_split.values() if path is not None}
+    xmls = {xml for of_split in all_files.values() for xml in of_split.values() if isinstance(xml, Path)}
+    trees = {path: read_xml(path) for path in sorted(xmls)}
     classes = sorted({_class(item, path) for path, tree in trees.items() for item in tree.iter("object")})
     label_of_class = {name: label for label, name in enumerate(classes)}
     defects = Defects()
     names = sorted(files)
     images = []
-    for image_id, (name, found) in enumerate(zip(names, find_images(names, folders), strict=True), start=1):
+    own_names = {name: _text(trees[xml], "filename") for name in names if isinstance(xml := files[name], Path)}
+    found_images = _find_images(own_names, folders)
+    for image_id, name in enumerate(names, start=1):
         xml = files[name]
-        if xml is None:
-            defects.add(Defect.UNANNOTATED_IMAGE, name)
+        if not isinstance(xml, Path):
+            defects.add(*xml)
             continue
-        tree = trees[xml]
-        if not found.path.is_file() and (own := _text(tree, "filename")):
-            (by_own_name,) = find_images([own], folders)
-            found = by_own_name if by_own_name.path.is_file() else found
-        notes = () if found.path.stem == PurePosixPath(name).name else found.notes  # no guess: it differs in its suffix
+        tree, found = trees[xml], found_images[name]
         size, boxes = _size(tree), _boxes(tree, xml, label_of_class)
-        images.append(AnnotatedImage(image_id, found.path, size, boxes, notes=notes))
+        images.append(AnnotatedImage(image_id, found.path, size, boxes, notes=found.notes))
     if source.is_dir():
         note_beside((image.path for image in images), Defect.UNANNOTATED_IMAGE, defects)
     return AnnotatedSplit(source, tuple(classes), tuple(range(1, len(classes) + 1)), images, defects)
+
+
+def _find_images(own_names: dict[str, str], folders: Sequence[Path]) -> dict[str, NamedImage]:
+    """The image of each XML file: of its name, or else of the name that the file says, where no other file has it.
+
+    One whose folders are other ones is another image of the same name.
+
+    Args:
+        own_names: name of an XML file without suffix -> the image file's name that stands in it.
+    """
+
+    def find(asked: dict[str, str]) -> dict[str, NamedImage]:
+        images = zip(asked, find_images(list(asked.values()), folders), strict=True)
+        return {name: _of_own_folder(name, image, folders) for name, image in images}
+
+    found = find({name: name for name in own_names})
+    by_own_name = find({name: own for name, own in own_names.items() if own and not found[name].path.is_file()})
+    claims = Counter(image.path for image in (found | by_own_name).values())
+    for name, image in by_own_name.items():
+        if image.path.is_file():
+            other = f"{own_names[name]}: {image.path}, which another XML file names, too"
+            alone = claims[image.path] == 1
+            found[name] = image if alone else NamedImage(found[name].path, ((Defect.AMBIGUOUS_NAME, other),))
+    return found
+
+
+def _of_own_folder(name: str, image: NamedImage, folders: Sequence[Path]) -> NamedImage:
+    """The image, without a note where the name differs in its suffix alone; a missing one where it is another's."""
+    if not image.path.is_file():
+        return image
+    root = folders[-1]  # the others are in it
+    if image.path.is_relative_to(root) and not _agree(image.path.relative_to(root), PurePosixPath(name)):
+        return NamedImage(folders[0] / name)
+    same = image.path.stem == PurePosixPath(name).name
+    return replace(image, notes=()) if same else image
 
 
 def _class(item: Element, path: Path) -> str:
