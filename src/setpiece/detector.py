@@ -42,12 +42,12 @@ class Detector:
         self, source: str | Path, checkpoint: Checkpoint | None, exported: ExportedPredictor | None = None
     ) -> None:
         self.source = str(source)
-        self.checkpoint = checkpoint
         self.exported = exported
+        self._fast: Predictor | None = None
         self._keep(checkpoint)
 
     def _keep(self, checkpoint: Checkpoint | None) -> None:
-        self.checkpoint = checkpoint
+        self.checkpoint, self._fast = checkpoint, None
         if checkpoint is not None:
             import torch
 
@@ -76,7 +76,7 @@ class Detector:
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of what is detected."""
-        return self.detecting().classes
+        return self._trained().classes if self.exported is None else self.exported.classes
 
     def train(
         self, data: str | Path, *, output: str | Path, resume: bool = False, **settings: Any
@@ -112,7 +112,7 @@ class Detector:
             UsageError: there is no such folder or split, or this is a preset that has not been trained.
             DataError: the data set cannot be read, or has classes that this detector does not know.
         """
-        self.detecting()  # before the data set is read
+        self.detecting()  # before the data set is read: a preset knows no class
         return self.evaluate_coco(open_dataset(data, split)).to_dict()
 
     def evaluate_coco(self, dataset: Dataset) -> CocoMetrics:
@@ -124,15 +124,25 @@ class Detector:
         return analyse(dataset.to_coco(), results_of(self.detecting(), dataset))
 
     def detecting(self) -> Detecting:
-        """What predicts: the exported model, or the `Predictor`.
+        """What predicts and is evaluated: the exported model, or a copy of the checkpoint that is laid out for it.
+
+        The copy is made once: weights that are changed by hand afterwards are not in it.
 
         Raises:
             UsageError: this is a preset that has not been trained.
         """
-        return self.exported or self.predictor()
+        if self.exported is not None:
+            return self.exported
+        if self._fast is None:
+            trained = self._trained()
+            from setpiece.inference.fast import fast
+            from setpiece.inference.predictor import Predictor
+
+            self._fast = Predictor(fast(trained))
+        return self._fast
 
     def predictor(self) -> Predictor:
-        """The `Predictor`: the forward path that evaluation, explanation and training share.
+        """The checkpoint's own `Predictor`: the forward path of explanation and training.
 
         Raises:
             UsageError: this is a preset that has not been trained, or an exported model.

@@ -28,7 +28,8 @@ DataFolder = Annotated[Path, typer.Argument(metavar="DATA", help="Folder of a da
 Model = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL", help="A run folder, a checkpoint folder, a .pth or .safetensors file, or a hub id."
+        metavar="MODEL",
+        help="A run folder, a checkpoint folder, a .pth or .safetensors file, an exported model, or a hub id.",
     ),
 ]
 Split = Annotated[str, typer.Option(help="Which images of the data set: train, valid or test.")]
