@@ -156,10 +156,21 @@ class Trainer:
         if self.progress < 1:
             count = self.position.stale
             self.display.say(f"Ended at {self.progress:.0%}: {count} evaluations in a row brought no higher AP.")
+        if broken := self._broken():
+            self.display.say(
+                f"{len(broken)} of the images could not be read any more when their turn came; a grey one without "
+                f"objects took the place of {', '.join(broken[:5])}{' and others' if len(broken) > 5 else ''}."
+            )
         if self.neighbours is not None and (sentence := self.neighbours.sentence()):
             self.display.say(sentence)
         self.accelerator.wait_for_everyone()  # what the main process writes is there for all
         return self.best or TrainingResult(self.folder.last, self._copy(), None)
+
+    def _broken(self) -> list[str]:
+        """The files that broke while all processes trained."""
+        examples = self.images.examples
+        broken = gather_object([str(examples[index].path) for index in self.images.broken.nonzero()[:, 0].tolist()])
+        return sorted(set(broken))
 
     def _is_open(self) -> bool:
         """Whether an epoch is begun, of which all steps may be done, or an evaluation lacks that is due."""
@@ -167,6 +178,12 @@ class Trainer:
 
     def _is_stale(self) -> bool:
         return self.config.patience is not None and self.position.stale >= self.config.patience
+
+    def _may_be_last(self) -> bool:
+        """Whether the run may end with this epoch: that of the evaluation after which patience may be lost is one."""
+        position = self.position
+        losing = self.config.patience is not None and position.stale + 1 >= self.config.patience
+        return self.progress >= 1 or (losing and self._due() > position.evaluated)
 
     def _recorded_step(self) -> int:
         """The step at the end of the last whole epoch. What was written of later ones is written again."""
@@ -249,7 +266,7 @@ class Trainer:
             self._save_state()  # so that a kill in the evaluation costs no step
             self.watch.start()
         if self.recorder is not None:
-            self.recorder.end_epoch(position.epoch + 1, position.step, self.watch.elapsed, final=self.progress >= 1)
+            self.recorder.end_epoch(position.epoch + 1, position.step, self.watch.elapsed, final=self._may_be_last())
         self.watch.pause()
         seconds = self.watch.elapsed - seconds
         rate = (position.batch - started_at) * self.sampler.batch_size / max(seconds, 1e-9)

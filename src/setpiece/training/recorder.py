@@ -137,7 +137,7 @@ class Recorder:
             epoch: counted from 1.
             step: steps done since the start of the run.
             seconds: of training since the start of the run.
-            final: whether this is the last epoch of the run.
+            final: whether this may be the last epoch of the run.
         """
         self._count()
         snapshot = None
