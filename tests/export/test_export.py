@@ -111,11 +111,15 @@ def test_an_onnx_file_detects_the_same_and_says_what_it_is(checkpoint, pictures,
 def test_a_graph_of_any_canvas_detects_the_same_in_images_of_any_size(checkpoint, openvino_folder):
     detector = Detector.load(openvino_folder)
     random = np.random.default_rng(0)
-    images = [random.integers(0, 255, (*size, 3), np.uint8) for size in ((128, 128), (40, 200), (300, 90))]
+    images = [random.integers(0, 255, (*size, 3), np.uint8) for size in ((128, 128), (100, 200), (300, 150))]
     expected = Predictor(checkpoint, "fp32").predict(images, threshold=0.05)
     for found, one in zip(detector.predict(images, threshold=0.05), expected, strict=True):
         same(found, one)
     same(detector.predict(images[1], threshold=0.05), detector.predict(images, threshold=0.05)[1])
+
+
+def test_an_image_with_fewer_cells_than_queries_is_padded(openvino_folder):
+    assert len(Detector.load(openvino_folder).predict(np.zeros((10, 200, 3), np.uint8), threshold=0.0)) == 100
 
 
 def test_an_archive_of_torch_with_one_batch_detects_the_same(checkpoint, pictures, tmp_path):

@@ -27,13 +27,13 @@ def fitted(pixels: UInt8[np.ndarray, "H W 3"], size: InputSize) -> UInt8[np.ndar
 
 
 def padded(
-    images: Sequence[UInt8[np.ndarray, "_ _ 3"]], least_side: int = STRIDE
+    images: Sequence[UInt8[np.ndarray, "_ _ 3"]], least_area: int = 1
 ) -> tuple[UInt8[np.ndarray, "B H W 3"], Int64[np.ndarray, "B 2"]]:
     """Images padded with 0 at the right and bottom to one size, a multiple of 32 pixels a side; and their sizes.
 
     Args:
         images: RGB, [0, 255].
-        least_side: of the canvases, in pixels; a multiple of 32.
+        least_area: of a canvas, in square pixels; it is made higher where it is smaller.
 
     Returns:
         The canvases, and (height, width) of the image in each.
@@ -44,7 +44,8 @@ def padded(
         ((2, 64, 96, 3), [[48, 96], [64, 60]])
     """
     sizes = np.array([image.shape[:2] for image in images], np.int64)
-    height, width = np.maximum(-(-sizes.max(0) // STRIDE) * STRIDE, least_side)
+    height, width = -(-sizes.max(0) // STRIDE) * STRIDE
+    height = max(height, -(-least_area // (width * STRIDE)) * STRIDE)
     canvases = np.zeros((len(images), height, width, 3), np.uint8)
     for canvas, image in zip(canvases, images, strict=True):
         canvas[: image.shape[0], : image.shape[1]] = image

@@ -17,9 +17,11 @@ from setpiece.atomic import write_whole, written_whole
 from setpiece.data.dataset import Dataset
 from setpiece.errors import ExportError, UsageError
 from setpiece.export.graph import DetectionGraph
+from setpiece.export.page import write_page
 from setpiece.export.quantise import quantised_onnx, quantised_openvino
 from setpiece.export.transformers import require_transformers_form, transformers_backend, write_transformers
 from setpiece.export.verify import Tolerance, compare
+from setpiece.export.web_runtime import WebRuntime, find_web_runtime
 from setpiece.export.writing import onnx_model, openvino_model, write_onnx, write_openvino, write_torch
 from setpiece.inference.backends import Backend, Canvases, Found, Sizes, load_backend
 from setpiece.inference.evaluation import evaluate
@@ -31,11 +33,12 @@ from setpiece.model.checkpoint import Checkpoint
 
 __all__ = ["FORMATS", "Format", "Pictures", "describe", "export", "torch_backend"]
 
-Format = Literal["onnx", "openvino", "torch", "transformers"]
+Format = Literal["onnx", "openvino", "torch", "html", "transformers"]
 FORMATS: dict[Format, str] = {  # what a file's name ends in
     "onnx": ".onnx",
     "openvino": "_openvino",
     "torch": ".pt2",
+    "html": ".html",
     "transformers": "_transformers",
 }
 
@@ -84,7 +87,7 @@ def describe(
         shortest=side or checkpoint.size.shortest,
         longest=side or checkpoint.size.longest,
         canvas=None if side is None else (side, side),
-        least_side=STRIDE * math.ceil(math.sqrt(checkpoint.model.num_queries / CELLS)),
+        least_area=math.ceil(checkpoint.model.num_queries * STRIDE**2 / CELLS),
         batch=batch,
         mean=checkpoint.mean,
         std=checkpoint.std,
@@ -104,6 +107,7 @@ def export(
     pictures: Pictures = (),
     calibrate: Dataset | None = None,
     measure: Dataset | None = None,
+    runtime: WebRuntime | None = None,
 ) -> str:
     """Write a checkpoint as `info` describes it.
 
@@ -112,6 +116,7 @@ def export(
         pictures: names and RGB pixels to verify it on.
         calibrate: for 8 bits: images that show the ranges of the activations.
         measure: for 8 bits: images to measure AP on. It is not verified where there are none to verify it on.
+        runtime: for a page, what runs the model in it; from the cache or npm where None.
 
     Returns:
         What was found in verifying it, in a sentence or a small table.
@@ -126,19 +131,38 @@ def export(
         raise UsageError("A torch.export archive has no 8-bit form: choose --format onnx or openvino.")
     if format == "transformers":
         require_transformers_form(checkpoint, info)
+    if format == "html":
+        if info.batch not in (None, 1):
+            raise UsageError("A page looks at one image at a time: leave --batch out.")
+        runtime = runtime or find_web_runtime()
     try:
         with written_whole(output) as unfinished:
-            _write(checkpoint, info, format, unfinished, calibrate)
-            if format == "transformers" and not pictures:  # writing needs no transformers, running does
-                return "Not verified."
-            backend = transformers_backend(unfinished, info) if format == "transformers" else load_backend(unfinished)
-            exported = ExportedPredictor(backend)
-            reference = ExportedPredictor(torch_backend(checkpoint, info.model_copy(update={"precision": "fp32"})))
-            if measure is not None:
-                return _verify_ap(reference, exported, measure)
-            return _verify(reference, exported, pictures, output) if pictures else "Not verified."
+            model = unfinished.with_name(f"{unfinished.name}.onnx") if format == "html" else unfinished
+            _write(checkpoint, info, format, model, calibrate)
+            said = _verified(checkpoint, info, format, model, pictures, measure, output)
+            if runtime is not None:
+                write_page(model.read_bytes(), info, runtime, unfinished, title=output.stem)
+            return said
     except ImportError as error:
         raise UsageError(f"Exporting to {format} needs {error.name}: pip install 'setpiece[export]'.") from error
+
+
+def _verified(
+    checkpoint: Checkpoint,
+    info: ModelInfo,
+    format: Format,
+    model: Path,
+    pictures: Pictures,
+    measure: Dataset | None,
+    output: Path,
+) -> str:
+    if measure is None and not pictures:  # nor loaded: writing for transformers needs no transformers, running does
+        return "Not verified."
+    exported = ExportedPredictor(transformers_backend(model, info) if format == "transformers" else load_backend(model))
+    reference = ExportedPredictor(torch_backend(checkpoint, info.model_copy(update={"precision": "fp32"})))
+    if measure is not None:
+        return _verify_ap(reference, exported, measure)
+    return _verify(reference, exported, pictures, output)
 
 
 def torch_backend(checkpoint: Checkpoint, info: ModelInfo) -> Backend:
@@ -167,7 +191,7 @@ def _write(
     if format == "torch":
         write_torch(graph, info, unfinished)
         return
-    if format == "onnx":
+    if format in ("onnx", "html"):
         model = onnx_model(graph, info)
         write_onnx(model if calibrate is None else quantised_onnx(model, info, calibrate), info, unfinished)
     else:

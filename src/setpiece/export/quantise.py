@@ -67,7 +67,7 @@ def _quantised(model: Any, others: list[str], info: ModelInfo, dataset: Dataset)
 def _inputs(dataset: Dataset, info: ModelInfo) -> Iterator[dict[str, np.ndarray]]:
     for example in dataset.examples[:CALIBRATION_IMAGES]:
         pixels = read_image(example.path, upright=example.upright)
-        canvases, sizes = padded([fitted(pixels, info.size)], info.least_side)
+        canvases, sizes = padded([fitted(pixels, info.size)], info.least_area)
         height, width = info.canvas or canvases.shape[1:3]
         filled = np.zeros((info.batch or 1, height, width, 3), np.uint8)
         filled[0, : canvases.shape[1], : canvases.shape[2]] = canvases[0]

@@ -86,7 +86,7 @@ class ExportedPredictor(Detecting):
         threshold: Float[np.ndarray, " C"],
         limit: int | None = None,
     ) -> list[sv.Detections]:
-        canvases, sizes = padded([fitted(image, self.size) for image in pixels], self.info.least_side)
+        canvases, sizes = padded([fitted(image, self.size) for image in pixels], self.info.least_area)
         originals = [(image.shape[0], image.shape[1]) for image in pixels]
         step = self.info.batch or len(pixels)
         records: list[sv.Detections] = []

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from setpiece.errors import WeightsError
-from setpiece.input_size import STRIDE, InputSize
+from setpiece.input_size import InputSize
 
 __all__ = ["KEY", "ModelInfo"]
 
@@ -24,7 +24,7 @@ class ModelInfo(BaseModel):
         shortest: pixels that the shorter side of an image has at most once it is resized, see `InputSize`.
         longest: likewise of the longer side.
         canvas: (height, width) of the only input that the graph takes; None where it takes any multiples of 32.
-        least_side: pixels of the shorter side of a canvas at least, so that there are as many cells as queries.
+        least_area: square pixels of a canvas at least, so that there are as many cells as queries.
         batch: the only number of images that it takes at once; None where it takes any.
         mean: what the graph subtracts from RGB in [0, 1]: a model that is used without the graph needs it.
         std: what it divides by after that.
@@ -43,7 +43,7 @@ class ModelInfo(BaseModel):
     shortest: int = Field(gt=0)
     longest: int = Field(gt=0)
     canvas: tuple[int, int] | None
-    least_side: int = STRIDE
+    least_area: int = 1
     batch: int | None
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
