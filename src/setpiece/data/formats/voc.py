@@ -22,7 +22,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from xml.etree.ElementTree import Element
 
 from setpiece.data.defects import Defect, Defects
-from setpiece.data.formats.annotations import AnnotatedBox, AnnotatedImage, AnnotatedSplit, read_text
+from setpiece.data.formats.annotations import AnnotatedBox, AnnotatedImage, AnnotatedSplit, encoding_of, read_text
 from setpiece.data.formats.files import (
     IMAGE_SUFFIXES,
     NamedImage,
@@ -159,7 +159,8 @@ def _xml_files(root: Path) -> list[Path]:
 
 def _is_voc(path: Path) -> bool:
     with path.open("rb") as file:
-        return re.search(rb"<annotation[\s>]", file.read(4096)) is not None
+        content = file.read(4096)
+    return re.search(r"<annotation[\s>]", content.decode(encoding_of(content), errors="replace")) is not None
 
 
 def _image_folders(root: Path, split: str) -> list[Path]:
