@@ -95,6 +95,7 @@ def test_yolo_images_without_labels_are_background(write_yolo):
         (NAMES, "0.5 0.5 0.5 1 1\n", "line 1"),
         (NAMES, "inf 0.5 0.5 1 1\n", "line 1"),
         (NAMES, "cup 0.5 0.5 1 1\n", "line 1"),
+        ("names: [a, '']\n", "", "no name for class 2 of 2"),
         ("names: [a, a]\n", "", "class 'a' twice"),
         ("names: [a]\nnc: 2\n", "", "declares nc: 2 but names 1"),
         ("names: {a: 1}\n", "", "have to be integers"),
@@ -106,6 +107,17 @@ def test_malformed_yolo_files_are_named(write_yolo, yaml, lines, message):
     root = write_yolo(yaml, lines)
     with pytest.raises(DataError, match=message):
         open_dataset(root, "train")
+
+
+@pytest.mark.parametrize("names", ["cup\n\nfork\n", "\ncup\nfork", "cup\n \t\nfork"])
+def test_a_blank_line_among_the_classes_is_refused_since_it_may_shift_the_others(write_yolo, names):
+    root = write_yolo(NAMES, "1 0.5 0.5 0.25 0.5\n")
+    (root / "data.yaml").unlink()
+    (root / "classes.txt").write_text(names)
+    with pytest.raises(DataError, match=r"classes\.txt has no name for class [12] of 3 .a blank line counts."):
+        open_dataset(root, "train")
+    (root / "classes.txt").write_text("cup\nfork\n\n \n")
+    assert open_dataset(root, "train").classes == ("cup", "fork")
 
 
 def test_a_yaml_without_images_is_an_error(tmp_path):

@@ -13,7 +13,7 @@ __all__ = [
     "AnnotatedBox",
     "AnnotatedImage",
     "AnnotatedSplit",
-    "check_unique_classes",
+    "check_class_names",
     "encoding_of",
     "read_text",
 ]
@@ -70,15 +70,26 @@ class AnnotatedSplit:
 
 
 def encoding_of(content: bytes) -> str:
-    """The encoding of a text: UTF-16 where its byte order mark says so, as PowerShell writes it; else UTF-8."""
-    return "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    """The encoding of a text: UTF-16 where its byte order mark or its first character says so; else UTF-8.
+
+    PowerShell writes UTF-16 with a mark, others without. Text in UTF-8 has no zero bytes.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    match [byte == 0 for byte in content[:2]]:
+        case [False, True]:
+            return "utf-16-le"
+        case [True, False]:
+            return "utf-16-be"
+        case _:
+            return "utf-8-sig"
 
 
 def read_text(path: Path) -> str:
     """The text of an annotation file.
 
     Raises:
-        DataError: the file cannot be opened, or is neither UTF-8 nor marked UTF-16 text.
+        DataError: the file cannot be opened, or is neither UTF-8 nor UTF-16 text.
     """
     try:
         content = path.read_bytes()
@@ -91,12 +102,16 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def check_unique_classes(classes: tuple[str, ...], source: Path) -> None:
-    """Class names are what a user sees, so two classes of one name would be indistinguishable.
+def check_class_names(classes: tuple[str, ...], source: Path) -> None:
+    """Class names are what a user sees: none is empty, and none is that of two classes.
 
     Raises:
-        DataError: a name occurs twice.
+        DataError: a name is empty or occurs twice.
     """
-    for name in classes:
+    for place, name in enumerate(classes, start=1):
+        if not name.strip():
+            raise DataError(
+                f"{source} has no name for class {place} of {len(classes)} (a blank line counts); write it there."
+            )
         if classes.count(name) > 1:
             raise DataError(f"{source} declares the class {name!r} twice; rename or merge one of them.")

@@ -14,7 +14,7 @@ from setpiece.data.formats.annotations import (
     AnnotatedBox,
     AnnotatedImage,
     AnnotatedSplit,
-    check_unique_classes,
+    check_class_names,
     read_text,
 )
 from setpiece.data.formats.coco_files import LISTS, split_files, whole_file
@@ -115,7 +115,7 @@ def _classes(coco: dict[str, Any], files: list[Path]) -> dict[int, str]:
         if category["id"] in class_of_id:
             raise DataError(f"{path} declares two categories of id {category['id']}; give each its own.")
         class_of_id[category["id"]] = category["name"]
-    check_unique_classes(tuple(class_of_id.values()), path)
+    check_class_names(tuple(class_of_id.values()), path)
     return class_of_id
 
 

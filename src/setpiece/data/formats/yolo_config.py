@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from setpiece.data.formats.annotations import check_unique_classes, encoding_of, read_text
+from setpiece.data.formats.annotations import check_class_names, encoding_of, read_text
 from setpiece.data.formats.files import files_under, locate, visible
 from setpiece.data.formats.splits import SPLITS, split_of
 from setpiece.errors import DataError
@@ -73,7 +73,7 @@ class Config:
                 f"{self.path} declares nc: {declared} but names {len(self.names)} classes; correct one of them."
             )
         class_of_id: dict[int, str] = dict(pairs)
-        check_unique_classes(tuple(class_of_id.values()), self.path)
+        check_class_names(tuple(class_of_id.values()), self.path)
         return class_of_id
 
 
@@ -165,4 +165,5 @@ def _from_darknet(path: Path, root: Path) -> Config:
 
 
 def _lines(path: Path) -> list[str]:
-    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    """The name in each line, whose number is the id: a blank one counts, but for those at the end."""
+    return [line.strip() for line in read_text(path).rstrip().splitlines()]
