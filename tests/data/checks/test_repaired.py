@@ -72,11 +72,12 @@ def test_an_image_annotated_as_stored_is_saved_as_it_was_annotated(write_coco, t
         assert np.asarray(saved)[:, 34:].min() > 200
 
 
-def test_two_images_of_one_name_are_both_kept(tmp_path, write_image):
-    for folder, seed in (("a", 1), ("b", 2)):
-        write_image(tmp_path / "data" / "train" / folder / "0.jpg", seed=seed)
-    images = [{"id": i, "file_name": f"{folder}/0.jpg", "height": 48, "width": 64} for i, folder in enumerate("ab")]
-    boxes = [{"id": i, "image_id": i, "category_id": 1, "bbox": [1, 2, 30, 20 + i]} for i in range(2)]
+@pytest.mark.parametrize("files", [["a/0.jpg", "b/0.jpg"], ["2-0.jpg", "a/0.jpg", "b/0.jpg", "c/0.JPG", "d/2-0.jpg"]])
+def test_images_of_one_name_are_all_kept(tmp_path, write_image, files):
+    for seed, file in enumerate(files):
+        write_image(tmp_path / "data" / "train" / file, seed=seed)
+    images = [{"id": i, "file_name": file, "height": 48, "width": 64} for i, file in enumerate(files)]
+    boxes = [{"id": i, "image_id": i, "category_id": 1, "bbox": [1, 2, 30, 20 + i]} for i in range(len(files))]
     content = {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "cell"}]}
     (tmp_path / "data" / "train" / "_annotations.coco.json").write_text(json.dumps(content))
     write_repaired(survey(tmp_path / "data"), tmp_path / "repaired")
@@ -84,6 +85,7 @@ def test_two_images_of_one_name_are_both_kept(tmp_path, write_image):
     for one, other in zip(was.examples, now.examples, strict=True):
         assert one.path.read_bytes() == other.path.read_bytes()
         np.testing.assert_array_equal(one.boxes_xyxy, other.boxes_xyxy)
+    assert len({example.path.name.lower() for example in now.examples}) == len(files)
 
 
 def test_nothing_is_overwritten_and_nothing_half_written_is_left(tmp_path, monkeypatch):

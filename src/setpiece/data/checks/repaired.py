@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 
 from PIL import Image
@@ -17,6 +18,7 @@ from setpiece.data.checks.survey import Survey
 from setpiece.data.dataset import Dataset
 from setpiece.data.defects import Defect
 from setpiece.data.formats.coco_files import ROBOFLOW_FILE
+from setpiece.data.formats.files import composed
 from setpiece.data.images import read_image
 from setpiece.errors import OutputError, UsageError
 
@@ -103,12 +105,18 @@ def _write_split(dataset: Dataset, folder: Path) -> None:
 
 
 def _names(dataset: Dataset) -> list[str]:
-    """A file name for each image: its own, with its number before it where two are called the same."""
+    """A file name for each image: its own, with a number before it where that is taken."""
     taken: set[str] = set()
     names = []
     for number, example in enumerate(dataset.examples):
-        name = example.path.name if example.upright else f"{example.path.stem}.png"
-        name = f"{number}-{name}" if name.casefold() in taken else name
-        taken.add(name.casefold())
+        own = example.path.name if example.upright else f"{example.path.stem}.png"
+        candidates = chain([own], (f"{unused}-{own}" for unused in count(number)))
+        name = next(candidate for candidate in candidates if _key(candidate) not in taken)
+        taken.add(_key(name))
         names.append(name)
     return names
+
+
+def _key(name: str) -> str:
+    """Equal for names that are one file on some machine: in another case, or in another Unicode form."""
+    return composed(name).casefold()
