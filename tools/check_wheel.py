@@ -35,8 +35,14 @@ import setpiece
 assert setpiece.__file__.startswith(sys.prefix), setpiece.__file__
 for module in pkgutil.walk_packages(setpiece.__path__, "setpiece."):
     if not module.name.endswith(".__main__"):  # which runs when it is imported
-        importlib.import_module(module.name)
+        try:
+            importlib.import_module(module.name)
+        except ImportError as error:
+            if (error.name or "").partition(".")[0] not in EXTRAS:
+                raise
 """
+# Packages of the extras that a module may need: it is imported when its command runs.
+EXTRAS = {"fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn"}
 DRAW = """
 from pathlib import Path
 from setpiece.data.scenes import write_scenes
@@ -112,7 +118,7 @@ def pip(*arguments: str | Path) -> None:
 def use(python: Path, folder: Path) -> None:
     """Import every module, then go the way of a user: train, evaluate, predict, explain, take the tour."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    run = [[str(python), "-c", IMPORT_ALL], [str(python), "-c", DRAW]]
+    run = [[str(python), "-c", f"EXTRAS = {EXTRAS}\n{IMPORT_ALL}"], [str(python), "-c", DRAW]]
     run += [[str(python.parent / words[0]), *words[1:]] for words in map(str.split, COMMANDS)]
     for command in run:
         if command[1] != "-c":
