@@ -68,6 +68,26 @@ def test_deep_greys_are_spread_where_they_do_not_use_their_range(tmp_path, value
     assert read_header(tmp_path / "a.tif").spread == spread
 
 
+@pytest.mark.parametrize("offset", [32768, 40000, 65535 - 2040])
+def test_deep_greys_around_an_offset_are_spread_by_the_range_that_they_use(tmp_path, offset):
+    values = np.linspace(offset, offset + 2040, 48).reshape(6, 8).astype(np.uint16)
+    Image.fromarray(values).save(tmp_path / "ct.png")
+    greys = read_image(tmp_path / "ct.png")
+    assert (greys.min(), greys.max()) == (0, 255)
+    assert read_header(tmp_path / "ct.png").spread
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+@pytest.mark.parametrize("alpha", [0, 1])
+def test_transparency_that_would_hide_the_whole_image_is_not_used(tmp_path, mode, alpha):
+    image = Image.fromarray(PIXELS).convert(mode)
+    opaque = np.asarray(image.convert("RGB"))
+    image.putalpha(alpha)
+    image.save(tmp_path / "alpha.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "alpha.png"), opaque)
+    assert read_header(tmp_path / "alpha.png").invisible
+
+
 def png_of_sixteen_bits(pixels):
     """A PNG file of RGB in 16 bits, which Pillow reads and does not write."""
     height, width, _ = pixels.shape
@@ -81,9 +101,11 @@ def png_of_sixteen_bits(pixels):
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
-@pytest.mark.parametrize(("greatest", "dark"), [(4095, True), (16383, True), (60000, False)])
-def test_deep_colours_that_become_nearly_black_are_found(tmp_path, greatest, dark):
-    (tmp_path / "a.png").write_bytes(png_of_sixteen_bits(np.linspace(0, greatest, 8 * 9 * 3).reshape(8, 9, 3)))
+@pytest.mark.parametrize(
+    ("least", "greatest", "dark"), [(0, 4095, True), (0, 16383, True), (0, 60000, False), (40000, 44095, True)]
+)
+def test_deep_colours_that_become_nearly_one_colour_are_found(tmp_path, least, greatest, dark):
+    (tmp_path / "a.png").write_bytes(png_of_sixteen_bits(np.linspace(least, greatest, 8 * 9 * 3).reshape(8, 9, 3)))
     assert read_header(tmp_path / "a.png").dark == dark
     assert read_image(tmp_path / "a.png").max() == greatest // 256
 
@@ -113,8 +135,11 @@ def test_an_image_that_is_damaged_in_the_middle_is_found_though_its_end_is_there
 
 
 def test_transparency_is_laid_over_white(tmp_path):
-    Image.new("RGBA", (1, 1), (0, 0, 255, 0)).save(tmp_path / "alpha.png")
-    assert read_image(tmp_path / "alpha.png").tolist() == [[[255, 255, 255]]]
+    image = Image.new("RGBA", (2, 1), (0, 0, 255, 0))
+    image.putpixel((1, 0), (0, 0, 255, 255))
+    image.save(tmp_path / "alpha.png")
+    assert read_image(tmp_path / "alpha.png").tolist() == [[[255, 255, 255], [0, 0, 255]]]
+    assert not read_header(tmp_path / "alpha.png").invisible
     palette = Image.fromarray(PIXELS).convert("P")
     palette.save(tmp_path / "palette.png", transparency=palette.getpixel((0, 0)))
     assert read_image(tmp_path / "palette.png")[0].tolist() == [[255, 255, 255], [0, 255, 0]]

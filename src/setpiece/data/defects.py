@@ -105,6 +105,11 @@ class Defect(Enum):
     GREYSCALE = ("greyscale image", "greyscale images", "converted to RGB")
     PALETTE = ("palette image", "palette images", "converted to RGB")
     TRANSPARENT = ("image with transparency", "images with transparency", "laid over white")
+    INVISIBLE = (
+        "image that is transparent all over",
+        "images that are transparent all over",
+        "read as if they were not transparent",
+    )
     SIXTEEN_BIT = ("16-bit image", "16-bit images", "reduced to 8 bits, 65535 becoming 255")
     SPREAD = (
         "deep grey image that does not use its range",
@@ -114,7 +119,7 @@ class Defect(Enum):
     DARK = (
         "colour image of 16 bits that does not use its range",
         "colour images of 16 bits that do not use their range",
-        "nearly black as it is read; save it with 8 bits",
+        "nearly black, or of nearly one colour, as it is read; save it with 8 bits",
     )
     FLOATING = (
         "image of floating-point values",

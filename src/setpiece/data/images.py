@@ -35,7 +35,8 @@ _UNREADABLE = (
 )
 # What Pillow warns of is decoded or it is not; then we say so. Large images are read, odd metadata are not used.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-DARK = 64  # of 255; colours up to here use a quarter of the range or less
+NARROW = 64  # of 255; colours that differ by less use a quarter of the range or less
+VISIBLE = 8  # of 255; an image that is nowhere less transparent than this shows nothing
 _ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xae\x42\x60\x82"}
 
 
@@ -63,6 +64,7 @@ class ImageHeader:
         broken: whether its end is there, and something before it cannot be decoded.
         spread: whether its values do not use their range, and are spread over 8 bits.
         dark: whether it has colours of 16 bits that do not use their range, of which Pillow keeps the upper 8 alone.
+        invisible: whether it is wholly transparent, or nearly, so that its transparency is not used.
     """
 
     stored_size: tuple[int, int]
@@ -74,12 +76,14 @@ class ImageHeader:
     broken: bool = False
     spread: bool = False
     dark: bool = False
+    invisible: bool = False
 
 
 def read_header(path: Path) -> ImageHeader:
     """Size, orientation and mode of an image file, and whether it can be decoded, as cheaply as that is known.
 
-    A JPEG is decoded at an eighth of its size, a PNG has its checksums verified, and any other format is decoded.
+    A JPEG is decoded at an eighth of its size, a PNG without transparency has its checksums verified, and any other
+    is decoded.
 
     Raises:
         TooLargeError: it has more pixels than Pillow reads.
@@ -91,11 +95,12 @@ def read_header(path: Path) -> ImageHeader:
         upright = (width, height) if orientation >= 5 else (height, width)
         mode, transparent = image.mode, image.has_transparency_data
         deep_colours = ";16" in str(getattr(image, "tile", "")) and not _is_deep(image)
-        whole, spread = _check_pixels(image, decode=deep_colours)
-        dark = deep_colours and whole and int(np.asarray(image.convert("RGB")).max()) < DARK
+        whole, spread = _check_pixels(image, decode=deep_colours or transparent)
+        dark = deep_colours and whole and int(np.ptp(np.asarray(image.convert("RGB")), axis=(0, 1)).max()) < NARROW
+        invisible = transparent and whole and not _is_deep(image) and _is_invisible(image.convert("RGBA"))
         ended = whole or _has_end(image, path)
     damage = not whole and not ended, not whole and ended
-    return ImageHeader((height, width), upright, orientation, mode, transparent, *damage, spread, dark)
+    return ImageHeader((height, width), upright, orientation, mode, transparent, *damage, spread, dark, invisible)
 
 
 def read_image(path: str | Path, *, upright: bool = True) -> UInt8[np.ndarray, "H W 3"]:
@@ -125,9 +130,9 @@ def to_rgb(image: Image.Image, *, upright: bool = True) -> UInt8[np.ndarray, "H 
     """A PIL image of any mode as RGB.
 
     Greyscale, palette and CMYK images are converted, transparency is laid over white (as image viewers show
-    it), and 16-bit values are reduced linearly to 8 bits (65535 becomes 255). Deeper greys whose values do not use
-    their range are spread over 8 bits: 12 bits in a file of 16, or the floating-point values of a measurement. Of an
-    animation, the first frame.
+    it; but where nothing would be seen, it is not used), and 16-bit values are reduced linearly to 8 bits (65535
+    becomes 255). Deeper greys whose values do not use their range are spread over 8 bits: 12 bits in a file of 16, or
+    the floating-point values of a measurement. Of an animation, the first frame.
 
     Args:
         image: not changed; decoded if it was not.
@@ -201,8 +206,8 @@ def _is_deep(image: Image.Image) -> bool:
 def _eight_bits(image: Image.Image) -> tuple[UInt8[np.ndarray, "H W"], bool]:
     """Greys of more than 8 bits in 8, and whether they were spread.
 
-    Values that reach above a quarter of a usual range, up to 65535, or of floats up to 1 or 255, use it. Others, as 12
-    bits, are spread from the least to the greatest.
+    Values that differ by more than a quarter of a usual range, up to 65535, or of floats up to 1 or 255, use it.
+    Others, as 12 bits, or those of a scanner around an offset, are spread from the least to the greatest.
     """
     values = np.asarray(image).astype(np.float64)
     finite = values[np.isfinite(values)]
@@ -212,12 +217,17 @@ def _eight_bits(image: Image.Image) -> tuple[UInt8[np.ndarray, "H W"], bool]:
     if low == high:  # one grey
         top, used = next((top for top in tops if high <= top), high), True
     else:
-        top = next((top for top in tops if top / 4 < high <= top), high)
-        used = low >= 0 and top in tops
+        fitting = [top for top in tops if low >= 0 and top / 4 < high - low and high <= top]
+        top, used = (fitting[0], True) if fitting else (high, False)
     spread = values * (255 / top) if used else (values - low) * (255 / (high - low))
     return np.clip(np.floor(spread + (0.5 if image.mode == "F" or not used else 1e-9)), 0, 255).astype(
         np.uint8
     ), not used
+
+
+def _is_invisible(rgba: Image.Image) -> bool:
+    """Whether an image is transparent all over: a tool wrote an alpha channel that nobody filled, or up to 1."""
+    return int(np.asarray(rgba.getchannel("A")).max(initial=0)) < VISIBLE
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
@@ -225,6 +235,8 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray(_eight_bits(image)[0]).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
+        if _is_invisible(image):
+            return image.convert("RGB")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
     return image.convert("RGB")

@@ -89,7 +89,9 @@ def _note_colours(header: ImageHeader, image: AnnotatedImage, defects: Defects) 
     name = Place(image.path.name, image.path)
     if header.dark:
         defects.add(Defect.DARK, name)
-    if header.transparent:
+    if header.invisible:
+        defects.add(Defect.INVISIBLE, name)
+    elif header.transparent:
         defects.add(Defect.TRANSPARENT, name)
     elif header.mode in ("1", "L"):
         defects.add(Defect.GREYSCALE, name)

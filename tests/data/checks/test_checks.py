@@ -227,6 +227,7 @@ PLANTS = {
     "images.turned": with_file(turn),
     "images.greyscale": with_file(other_mode("L")),
     "images.transparent": with_file(other_mode("RGBA")),
+    "images.invisible": with_file(lambda file: _make_transparent(file)),
     "images.colours": with_file(other_mode("CMYK")),
     "images.sixteen-bit": with_file(
         lambda file: Image.fromarray(np.arange(80 * 96, dtype=np.uint16).reshape(80, 96) * 8).save(file, "TIFF")
@@ -247,6 +248,13 @@ def _moved(data, name):
 
 def _resize(file, size):
     Image.fromarray(noise(1000, size)).save(file)
+
+
+def _make_transparent(file):
+    with Image.open(file) as image:
+        changed = image.convert("RGBA")
+    changed.putalpha(0)
+    changed.save(file, "PNG")
 
 
 def _write_beside(path):
@@ -443,3 +451,5 @@ def test_the_documentation_lists_every_kind_with_what_it_looks_for():
     page = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text(encoding="utf-8")
     for kind, looks_for in KINDS.items():
         assert f"| `{kind}` | {looks_for} |" in page
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    assert f"looks for {len(KINDS)} kinds of findings" in readme

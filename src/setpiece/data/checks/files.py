@@ -54,6 +54,7 @@ RULES: dict[Defect, tuple[str, Severity, str]] = {
     Defect.GREYSCALE: ("images.greyscale", NOTE, "nothing"),
     Defect.PALETTE: ("images.palette", NOTE, "nothing"),
     Defect.TRANSPARENT: ("images.transparent", NOTE, "nothing, if white behind them is right"),
+    Defect.INVISIBLE: ("images.invisible", WARNING, "look at one; save them without an alpha channel"),
     Defect.SIXTEEN_BIT: ("images.sixteen-bit", NOTE, "nothing"),
     Defect.SPREAD: ("images.spread", WARNING, "look at one; save them with 8 bits to decide yourself"),
     Defect.DARK: ("images.dark", WARNING, "save them with 8 bits"),
