@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 from setpiece.data.checks import KINDS, Settings, Severity, examination, examine
+from setpiece.data.checks.brief import brief
 from setpiece.data.checks.files import RULES
 from setpiece.data.defects import Defect
+from setpiece.data.sources import open_dataset
 from setpiece.errors import DataError, UsageError
 from setpiece.records import InputSize
 
@@ -284,7 +286,7 @@ def test_what_is_planted_is_found(tmp_path, kind, layout):
 
 ELSEWHERE = {  # what the tests of the readers plant, and tests below
     *("files.nested", "files.paths", "files.names", "files.ambiguous", "files.too-large", "files.repeated"),
-    *("splits.none", "boxes.outlines", "boxes.crowds", "boxes.difficult"),
+    *("splits.none", "splits.one-file", "boxes.outlines", "boxes.crowds", "boxes.difficult"),
     *("images.not-turned", "images.dark", "images.floating"),
     *("files.refused", "classes.not-in-test", "classes.numbers", "classes.imbalance", "images.undecodable"),
     *("labels.class", "labels.unseen", "labels.missing", "labels.off"),  # of inference.label_errors
@@ -320,6 +322,41 @@ def test_a_class_that_the_test_images_do_not_show_is_said(tmp_path):
     data = clean()
     data.splits["test"] = [Picture("test.jpg", [BOX], noise(2000))]
     assert of(examined(data, tmp_path, "coco"), "classes.not-in-test").what.endswith("found: dog")
+
+
+def read_twice(data, layout, root, how):
+    """Let valid read the first three files of train; returns the data set's folder."""
+    shown = data.splits["train"][:3] if how == "links" else []
+    data.splits["valid"] = data.splits["valid"][: 20 - len(shown)]
+    data.splits["valid"] += [Picture(f"other{i}.jpg", each.boxes, each.pixels) for i, each in enumerate(shown)]
+    data.write(root, layout)
+    for i, each in enumerate(shown):
+        link = data.file(root, layout, "valid", data.splits["valid"][i - 3])
+        link.unlink()
+        link.symlink_to(data.file(root, layout, "train", each))
+    if how == "paths":  # valid is train, and train is all
+        config = root / "data.yaml"
+        config.write_text(config.read_text().replace("images/train", "images"))
+    return root
+
+
+@pytest.mark.parametrize(("layout", "how"), [*((layout, "links") for layout in LAYOUTS), ("yolo", "paths")])
+def test_one_file_that_two_splits_read_is_an_error_without_a_look_at_pixels_and_is_said_once(tmp_path, layout, how):
+    root = read_twice(clean(), layout, tmp_path, how)
+    for fast in (True, False):
+        found = examine(root, SETTINGS, fast=fast)
+        assert of(found, "splits.one-file").severity == Severity.ERROR
+        assert of(found, "splits.one-file").count == (3 if how == "links" else 20)
+        assert "read for train" in of(found, "splits.one-file").what
+        assert "splits.same-image" not in kinds(found)
+
+
+def test_a_run_says_that_it_measures_on_its_training_images(tmp_path):
+    root = read_twice(clean(), "yolo", tmp_path, "paths")
+    (line,) = brief([open_dataset(root, split) for split in ("train", "valid")], SETTINGS)
+    assert line.startswith(
+        "Wrong in the data: valid: 20 images of valid: read for train (for example valid/valid25.jpg"
+    )
 
 
 def test_an_image_whose_pixels_cannot_be_decoded_is_an_error(tmp_path):

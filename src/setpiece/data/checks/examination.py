@@ -28,6 +28,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("classes", classes.names),
     ("classes", classes.shares),
     ("splits", splits.amounts),
+    ("splits", pixels.of_one_file),
     ("splits", pixels.of_one_photo),
     ("images", pixels.shapes),
 )

@@ -14,7 +14,7 @@ from setpiece.data.dataset import Example
 from setpiece.data.defects import Place
 from setpiece.data.formats.splits import photo_name
 
-__all__ = ["copies", "of_one_colour", "of_one_photo", "shapes", "undecodable"]
+__all__ = ["copies", "of_one_colour", "of_one_file", "of_one_photo", "shapes", "undecodable"]
 
 FLAT = 2  # of 255: an image whose greys differ by no more is of one colour
 SMALL = 32  # pixels of the longer side
@@ -66,6 +66,12 @@ def of_one_photo(survey: Survey, _: Settings) -> Iterator[Finding]:
     yield from _across(survey, lambda example: photo_name(example.path), "splits.versions", "versions of photos in")
 
 
+def of_one_file(survey: Survey, _: Settings) -> Iterator[Finding]:
+    """Image files that two splits read, whichever path or link leads there."""
+    advice = "name other images for one of them: metrics on images that were trained on say nothing"
+    yield from _across(survey, _file, "splits.one-file", "read for", advice, of_copies=False)
+
+
 def copies(survey: Survey, _: Settings) -> Iterator[Finding]:
     """Images that are the same, byte by byte, or nearly the same, in one split or in two."""
 
@@ -74,7 +80,7 @@ def copies(survey: Survey, _: Settings) -> Iterator[Finding]:
         return look and look.digest
 
     yield from _within(survey, digest)
-    yield from _across(survey, digest, "splits.same-image", "the same files as in")
+    yield from _across(survey, digest, "splits.same-image", "copies of files in")
     yield from _nearly(survey)
 
 
@@ -90,8 +96,29 @@ def _within(survey: Survey, key: Callable[[Example], Hashable]) -> Iterator[Find
             yield finding("images.copies", Severity.WARNING, split, places, what, "keep one of each")
 
 
-def _across(survey: Survey, key: Callable[[Example], Hashable], check: str, are: str) -> Iterator[Finding]:
-    """Images of one key in two splits; train counts first."""
+def _file(example: Example) -> Hashable:
+    """The same for every path and link that leads to a file."""
+    try:
+        status = example.path.stat()
+    except OSError:  # it is gone since it was read
+        return example.path
+    return status.st_dev, status.st_ino
+
+
+def _across(
+    survey: Survey,
+    key: Callable[[Example], Hashable],
+    check: str,
+    are: str,
+    advice: str = ACROSS,
+    *,
+    of_copies: bool = True,
+) -> Iterator[Finding]:
+    """Images of one key in two splits; train counts first.
+
+    Args:
+        of_copies: whether it is about different files, and not about one file that both splits read.
+    """
     seen: dict[Hashable, tuple[str, Example]] = {}
     places: dict[tuple[str, str], list[Place]] = defaultdict(list)
     for split, example in survey.examples():
@@ -99,12 +126,12 @@ def _across(survey: Survey, key: Callable[[Example], Hashable], check: str, are:
         if of is None:
             continue
         there, first = seen.setdefault(of, (split, example))
-        if there != split:
+        if there != split and not (of_copies and _file(first) == _file(example)):
             text = f"{split}/{example.path.name}, as {there}/{first.path.name}"
             places[there, split].append(Place(text, example.path))
     for (there, split), found in places.items():
         what = f"{counted(found, 'image', 'images')} of {split}: {are} {there}"
-        yield finding(check, Severity.ERROR, split, found, what, ACROSS)
+        yield finding(check, Severity.ERROR, split, found, what, advice)
 
 
 def _nearly(survey: Survey) -> Iterator[Finding]:
