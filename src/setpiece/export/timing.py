@@ -14,6 +14,7 @@ from jaxtyping import UInt8
 from setpiece.export.export import FORMATS, Format, describe, export
 from setpiece.inference.backends import load_backend
 from setpiece.inference.detecting import Detecting
+from setpiece.inference.detects import Detects
 from setpiece.inference.exported import ExportedPredictor
 from setpiece.model.checkpoint import Checkpoint
 
@@ -50,7 +51,7 @@ def exported_runtimes(checkpoint: Checkpoint, formats: Sequence[Format]) -> dict
 
 
 def time_in_turn(
-    runtimes: Mapping[str, Detecting],
+    runtimes: Mapping[str, Detects],
     pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]],
     *,
     batch: int,
