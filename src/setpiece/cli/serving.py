@@ -28,7 +28,10 @@ def serve(
         float, typer.Option(min=0, help="How long an image waits for others that are on their way, in milliseconds.")
     ] = 5.0,
     max_pixels: Annotated[
-        int, typer.Option(min=1, help="Of an image. One whose header says more is refused, and not decoded.")
+        int,
+        typer.Option(
+            min=1, max=178_956_970, help="Of an image. One whose header says more is refused, and not decoded."
+        ),
     ] = 25_000_000,
     max_bytes: Annotated[int, typer.Option(min=1, help="Of the body of a request; more are not read.")] = 20_000_000,
     max_queue: Annotated[

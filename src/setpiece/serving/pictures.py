@@ -18,7 +18,7 @@ from setpiece.serving.refusals import RefusedError
 __all__ = ["Received", "decode"]
 
 # Those that people send. Pillow's other readers are old, or start another program, as that of EPS does.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "JPEG2000")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "JPEG2000")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def decode(file: bytes, size: InputSize, max_pixels: int) -> Received:
         max_pixels: more are refused by what the header says, before anything is decoded.
 
     Raises:
-        RefusedError: 400, it is no image, is damaged or has no pixels; 413, it has too many.
+        RefusedError: 400, it is no image, has no pixels or is damaged; 413, it has too many pixels.
 
     Example:
         >>> file = io.BytesIO()
@@ -58,11 +58,9 @@ def decode(file: bytes, size: InputSize, max_pixels: int) -> Received:
         width, height = image.size
     except Image.DecompressionBombError:  # Pillow's own limit
         raise _too_large("more pixels than are read", max_pixels) from None
-    except Exception:  # whatever a header that is none leads to
+    except Exception:  # whatever a header that is none leads to, or one of no pixels
         names = ", ".join(_formats())
         raise RefusedError(400, f"The bytes are no image that can be read: send one of {names}.") from None
-    if width < 1 or height < 1:
-        raise RefusedError(400, f"The image has no pixels: its header says {width} x {height}.")
     if width * height > max_pixels:
         raise _too_large(f"{width} x {height} pixels", max_pixels)
     try:

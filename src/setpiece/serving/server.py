@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import socket
 
 import numpy as np
@@ -19,7 +20,6 @@ from setpiece.serving.limits import Limits
 __all__ = ["DetectionServer", "address_of", "bind", "is_loopback"]
 
 HEADER_SECONDS = 10.0  # in which a new connection has to say what it wants
-LAST_SECONDS = 0.5  # in which requests that were sent before the end was known still come in
 
 
 def is_loopback(host: str) -> bool:
@@ -84,9 +84,14 @@ class DetectionServer(uvicorn.Server):
         name: of the model.
         limits: what requests may take.
         token: that requests have to carry, None for none.
+
+    Attributes:
+        last_seconds: in which requests that were sent before the end was known still come in.
     """
 
     def __init__(self, detecting: Detecting, name: str, limits: Limits, token: str | None = None) -> None:
+        self.last_seconds = 0.5
+        logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it tells the log of every damaged form
         height, width = detecting.size.fit(480, 640)
         list(detecting.predict([np.zeros((height, width, 3), np.uint8)]))  # what is loaded at first use is loaded now
         self._draining = Draining()
@@ -94,7 +99,7 @@ class DetectionServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app, http=_Protocol, loop="asyncio", ws="none", lifespan="on", proxy_headers=False,
-                server_header=False, log_config=None, log_level="warning", access_log=False,
+                server_header=False, log_config=None, log_level="error", access_log=False,
             )
         )  # fmt: skip
 
@@ -107,7 +112,7 @@ class DetectionServer(uvicorn.Server):
         for bound in sockets or []:
             bound.close()
         if not self.force_exit:
-            await asyncio.sleep(LAST_SECONDS)
+            await asyncio.sleep(self.last_seconds)
         await super().shutdown(sockets)
 
     def handle_exit(self, *_: object) -> None:

@@ -109,7 +109,7 @@ def _file_of_form(body: bytes, content_type: str) -> bytes:
         parser.write(body)
         parser.finalize()
     except (FormParserError, ValueError, LookupError):
-        raise RefusedError(400, "The form cannot be read: is it cut off, or is its boundary another one?") from None
+        raise RefusedError(400, "The form cannot be read: it is cut off, or its boundary is another one.") from None
     if len(files) != 1:
         raise RefusedError(400, f"The form has {len(files)} files, and one is looked at: send one, as -F image=@FILE.")
     return files[0]
