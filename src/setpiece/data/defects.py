@@ -83,6 +83,11 @@ class Defect(Enum):
     CLIPPED_BOX = ("box partly outside its image", "boxes partly outside their images", "clipped to the image")
     DUPLICATE_BOX = ("box that is there twice", "boxes that are there twice", "one is kept")
     HULL_BOX = ("outline without a box", "outlines without boxes", "the box around it is taken")
+    ORIENTED_BOX = (
+        "oriented box: four corners in the place of a box",
+        "oriented boxes: four corners in the place of a box",
+        "the upright box around it is taken",
+    )
     CROWD = ("crowd annotation", "crowd annotations", "kept for evaluation, left out of training")
     DIFFICULT = ("object marked difficult", "objects marked difficult", "treated as crowd: left out of training")
     EMPTY_IMAGE = ("image without objects", "images without objects", "kept as background")

@@ -67,7 +67,57 @@ def test_yolo_reads_a_list_of_images(write_yolo):
 
 def test_yolo_polygons_become_their_hull_box(write_yolo):
     root = write_yolo(NAMES, "0 0.25 0.5 0.5 0.25 0.75 0.75\n")
-    np.testing.assert_allclose(open_dataset(root, "train").examples[0].boxes_xyxy, [[16, 12, 48, 36]])
+    dataset = open_dataset(root, "train")
+    np.testing.assert_allclose(dataset.examples[0].boxes_xyxy, [[16, 12, 48, 36]])
+    assert dataset.defects.counts == {Defect.HULL_BOX: 1}
+
+
+@pytest.mark.parametrize(
+    ("points", "kind"),
+    [
+        ("0.25 0.25 0.75 0.25 0.75 0.75 0.25 0.75", Defect.ORIENTED_BOX),
+        ("0.5 0.25 0.75 0.5 0.5 0.75 0.25 0.5", Defect.ORIENTED_BOX),
+        ("0.25 0.25 0.75 0.25 0.5 0.75 0.25 0.5", Defect.HULL_BOX),
+    ],
+)
+def test_yolo_oriented_boxes_are_told_from_other_outlines(write_yolo, points, kind):
+    dataset = open_dataset(write_yolo(NAMES, f"0 {points}\n1 0.5 0.5 0.1 0.1\n"), "train")
+    np.testing.assert_allclose(dataset.examples[0].boxes_xyxy[0], [16, 12, 48, 36])
+    assert dataset.defects.counts == {kind: 1}
+
+
+def poses(dimensions, keypoints, count):
+    """Lines of a box and some points in it."""
+    draw = np.random.default_rng(keypoints)
+    for _ in range(count):
+        side = draw.uniform(0.05, 0.3, 2)
+        centre = draw.uniform(side / 2, 1 - side / 2)
+        points = [centre + draw.uniform(-0.5, 0.5, 2) * side for _ in range(keypoints)]
+        numbers = [*centre, *side, *(n for point in points for n in [*point, *[2] * (dimensions - 2)])]
+        yield "0 " + " ".join(f"{number:.6g}" for number in numbers) + "\n"
+
+
+@pytest.mark.parametrize(("dimensions", "keypoints"), [(2, 4), (2, 17), (3, 1), (3, 4), (3, 5), (3, 17)])
+def test_yolo_keypoints_are_refused_where_nothing_says_that_they_are_some(write_yolo, dimensions, keypoints):
+    root = write_yolo(NAMES, "".join(poses(dimensions, keypoints, 8)))
+    with pytest.raises(
+        DataError,
+        match=rf"8 lines of .* a box and {keypoints} keypoints?; write kpt_shape: \[{keypoints}, {dimensions}\]",
+    ):
+        open_dataset(root, "train")
+    (root / "data.yaml").write_text(f"{NAMES}kpt_shape: [{keypoints}, {dimensions}]\n")
+    dataset = open_dataset(root, "train")
+    assert len(dataset.examples[0].labels) == 8
+    assert dataset.defects.counts == {}
+
+
+@pytest.mark.parametrize("corners", [5, 6, 7, 10, 16])
+def test_yolo_outlines_of_equally_many_points_are_no_keypoints(write_yolo, corners):
+    draw, turns = np.random.default_rng(corners), np.arange(corners) / corners * 2 * np.pi
+    circle = np.stack([np.cos(turns), np.sin(turns)], 1)
+    outlines = [draw.uniform(0.1, 0.4, 2) + draw.uniform(0.02, 0.1, 2) * circle for _ in range(8)]
+    lines = ["1 " + " ".join(f"{number:.6g}" for number in outline.ravel()) + "\n" for outline in outlines]
+    assert open_dataset(write_yolo(NAMES, "".join(lines)), "train").defects.counts == {Defect.HULL_BOX: 8}
 
 
 def test_yolo_names_may_be_a_sparse_dictionary_and_keep_their_spelling(write_yolo):
@@ -76,6 +126,19 @@ def test_yolo_names_may_be_a_sparse_dictionary_and_keep_their_spelling(write_yol
     assert dataset.classes == ("no", "1.0")
     assert dataset.category_ids == (3, 8)
     assert dataset.examples[0].labels.tolist() == [1]
+
+
+def test_yolo_images_of_one_stem_do_not_share_a_label_file(write_yolo, write_image):
+    root = write_yolo(NAMES, "1 0.5 0.5 0.25 0.5\n")
+    write_image(root / "images" / "train" / "other.png")
+    write_image(root / "images" / "train" / "train.jpg", seed=1)
+    dataset = open_dataset(root, "train")
+    assert [example.path.name for example in dataset.examples] == ["other.png"]
+    assert dataset.defects.counts == {Defect.AMBIGUOUS_NAME: 2, Defect.EMPTY_IMAGE: 1}
+    (root / "labels" / "train" / "train.txt").rename(root / "labels" / "train" / "train.jpg.txt")
+    dataset = open_dataset(root, "train")  # which says whose they are
+    assert [len(example.labels) for example in dataset.examples] == [0, 1, 0]
+    assert dataset.defects.counts == {Defect.EMPTY_IMAGE: 2}
 
 
 def test_yolo_images_without_labels_are_background(write_yolo):
@@ -91,7 +154,16 @@ def test_yolo_images_without_labels_are_background(write_yolo):
     ("yaml", "lines", "message"),
     [
         (NAMES, "2 0.5 0.5 1 1\n", r"train\.txt, line 1: class 2 is not among the names"),
-        (NAMES, "0 0.5 0.5 1 1\n0 0.5 0.5 1\n", r"train\.txt, line 2: '0 0.5 0.5 1' is neither"),
+        (
+            NAMES,
+            "1 0.5 0.5 1 1\n2 0.5 0.5 1 1\n",
+            r"line 2: class 2 is not among .*count from 1\? The first name has 0",
+        ),
+        (NAMES, "0 0.5 0.5 1 1\n0 0.5 0.5 1\n", r"train\.txt, line 2 has 3 numbers after its class, and is neither"),
+        (NAMES, "0 0.5 0.5 0.2 0.2 0.91\n", r"train\.txt, line 1 has five numbers .* is the last one a score\?"),
+        (NAMES, "0,0.5,0.5,0.2,0.2\n", r"train\.txt, line 1: '0,0.5,.* spaces between them, no commas"),
+        (NAMES, "0 0,5 0,5 0,2 0,2\n", r"train\.txt, line 1: '0 0,5 .* points in numbers"),
+        (NAMES, "fork 0.5 0.5 1 1\n", "write the id of the class 'fork', its place among the names from 0"),
         (NAMES, "0.5 0.5 0.5 1 1\n", "line 1"),
         (NAMES, "inf 0.5 0.5 1 1\n", "line 1"),
         (NAMES, "cup 0.5 0.5 1 1\n", "line 1"),

@@ -40,6 +40,11 @@ RULES: dict[Defect, tuple[str, Severity, str]] = {
     ),
     Defect.DUPLICATE_BOX: ("boxes.twice", WARNING, "delete one of the two"),
     Defect.HULL_BOX: ("boxes.outlines", NOTE, "nothing; export boxes if the outlines are not wanted"),
+    Defect.ORIENTED_BOX: (
+        "boxes.oriented",
+        NOTE,
+        "nothing, if upright boxes are wanted: they are larger than the objects",
+    ),
     Defect.CROWD: ("boxes.crowds", NOTE, "nothing"),
     Defect.DIFFICULT: ("boxes.difficult", NOTE, "nothing, or remove the mark to train on them"),
     Defect.EMPTY_IMAGE: ("images.empty", NOTE, "nothing, if they show no object; else annotate them"),

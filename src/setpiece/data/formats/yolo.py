@@ -6,7 +6,7 @@ images/train/a.jpg   labels/train/a.txt        or        train/images/a.jpg   tr
 
 A line is `class centre_x centre_y width height`, or `class x1 y1 x2 y2 x3 y3 ...`, a polygon, of which the
 hull box is taken. An image without a label file is background. Images are numbered from 1 in sorted order.
-`yolo_config` says where the names and the splits are written.
+`yolo_config` says where the names and the splits are written, `yolo_lines` what a line means.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from functools import cache, partial
 from pathlib import Path
 
-from setpiece.data.defects import Defect, Defects
-from setpiece.data.formats.annotations import AnnotatedBox, AnnotatedImage, AnnotatedSplit, read_text
+from setpiece.data.defects import Defect, Defects, Place
+from setpiece.data.formats.annotations import AnnotatedImage, AnnotatedSplit, read_text
 from setpiece.data.formats.files import (
     NamedImage,
     composed,
@@ -30,6 +30,7 @@ from setpiece.data.formats.files import (
 )
 from setpiece.data.formats.splits import SPLITS, Readers, named_after
 from setpiece.data.formats.yolo_config import Config, find_config
+from setpiece.data.formats.yolo_lines import boxes_of, check_poses, read_lines
 from setpiece.errors import DataError
 
 __all__ = ["find_splits", "find_whole"]
@@ -128,12 +129,23 @@ def _read(config: Config, sources: list[Path], defects: Defects) -> AnnotatedSpl
         found.update((image.path, image) for image in _images(source, config.root, defects))
     labels_of = cache(partial(_label_files, root=config.root))
     label_files = {path: _label_file(path, labels_of(path.parent)) for path in sorted(found)}
+    shared = _shared(label_files)
+    lines = {path: read_lines(labels) for path, labels in label_files.items() if path not in shared}
+    check_poses(list(lines.values()), config)
     images = [
         AnnotatedImage(
-            image_id, path, None, _boxes(labels, label_of_id, config), normalised=True, notes=found[path].notes
+            image_id,
+            path,
+            None,
+            boxes_of(lines[path], labels, label_of_id, config),
+            normalised=True,
+            notes=found[path].notes,
         )
         for image_id, (path, labels) in enumerate(label_files.items(), start=1)
+        if path not in shared
     ]
+    for path, other in shared.items():
+        defects.add(Defect.AMBIGUOUS_NAME, Place(f"{label_files[path]}: {path} or {other}", path))
     if all(source.is_dir() for source in sources):
         folders = {folder for source in sources for folder in _label_folders(source, config.root)}.difference(sources)
         _note_unused_labels(label_files, folders, defects)
@@ -180,8 +192,23 @@ def _label_files(folder: Path, root: Path) -> list[dict[str, Path]]:
 
 
 def _label_file(image: Path, places: list[dict[str, Path]]) -> Path | None:
-    name = composed(image.stem)
-    return next((files[name] for files in places if name in files), None)
+    """The one that is called as the image with its suffix, as `a.jpg.txt`; else as the image without, as `a.txt`."""
+    names = composed(image.name), composed(image.stem)
+    return next((files[name] for name in names for files in places if name in files), None)
+
+
+def _shared(label_files: dict[Path, Path | None]) -> dict[Path, Path]:
+    """The images that are to have one label file, each with another one of them: `a.jpg` and `a.png` have `a.txt`."""
+    images_of: dict[Path, list[Path]] = {}
+    for image, labels in label_files.items():
+        if labels is not None:
+            images_of.setdefault(labels, []).append(image)
+    return {
+        image: next(other for other in images if other != image)
+        for images in images_of.values()
+        if len(images) > 1
+        for image in images
+    }
 
 
 def _note_unused_labels(used: dict[Path, Path | None], folders: Iterable[Path], defects: Defects) -> None:
@@ -190,35 +217,3 @@ def _note_unused_labels(used: dict[Path, Path | None], folders: Iterable[Path], 
     for path in sorted(files - set(used.values())):
         if path.stem not in ("classes", "train", "val", "test"):
             defects.add(Defect.UNUSED_LABELS, str(path))
-
-
-def _boxes(path: Path | None, label_of_id: dict[int, int], config: Config) -> list[AnnotatedBox]:
-    if path is None:
-        return []
-    boxes = []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            class_id, corners = _parse(line, config.keypoints)
-        except (ValueError, OverflowError) as error:
-            raise DataError(
-                f"{path}, line {number}: {line.strip()[:60]!r} is neither `class cx cy w h` nor a polygon."
-            ) from error
-        if class_id not in label_of_id:
-            raise DataError(f"{path}, line {number}: class {class_id} is not among the names of {config.path}.")
-        boxes.append(AnnotatedBox(f"line {number}", corners, label_of_id[class_id]))
-    return boxes
-
-
-def _parse(line: str, keypoints: int) -> tuple[int, tuple[float, float, float, float]]:
-    class_id, *numbers = map(float, line.split())
-    if class_id != int(class_id):
-        raise ValueError("a class id is an integer")
-    if len(numbers) == 4 or (keypoints and len(numbers) == 4 + keypoints):
-        x, y, width, height = numbers[:4]
-        return int(class_id), (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-    if len(numbers) < 6 or len(numbers) % 2:
-        raise ValueError("a polygon has three points or more")
-    xs, ys = numbers[::2], numbers[1::2]
-    return int(class_id), (min(xs), min(ys), max(xs), max(ys))
