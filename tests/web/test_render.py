@@ -68,5 +68,5 @@ def test_neither_data_nor_title_can_end_their_element():
 def test_numbers_are_finite_and_the_page_is_known():
     with pytest.raises(ValueError, match="JSON compliant"):
         render(payload(number=float("nan")))
-    with pytest.raises(ValueError, match=r"detect/detect\.js, which does not exist"):
-        render(payload(kind="detect"))
+    with pytest.raises(ValueError, match=r"gone/gone\.js, which does not exist"):
+        render(payload(kind="gone"))

@@ -26,7 +26,10 @@ def export(
     model: Model,
     format: Annotated[
         str,
-        typer.Option(help="onnx, openvino, torch (an archive of torch.export), or transformers (of a paper's DETR)."),
+        typer.Option(
+            help="onnx, openvino, torch (an archive of torch.export), html (one page that detects in a browser), or "
+            "transformers (of a paper's DETR)."
+        ),
     ] = "onnx",
     output: Annotated[
         Path | None,
@@ -51,18 +54,27 @@ def export(
         bool, typer.Option("--verify/--no-verify", help="Compare what it detects with what PyTorch detects.")
     ] = True,
     licence: Annotated[str | None, typer.Option(help="Licence of the weights, to write into the file.")] = None,
+    runtime: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="For html: what `npm pack onnxruntime-web` wrote. Without: fetched through npm, once."
+        ),
+    ] = None,
 ) -> None:
-    """Write a model for ONNX Runtime, OpenVINO or PyTorch, and verify it by what it detects in real images."""
+    """Write a model for other programs or a browser, and verify it by what it detects in real images."""
     from setpiece.data import open_dataset
     from setpiece.detector import Detector
     from setpiece.export.export import FORMATS, describe, export
     from setpiece.export.transformers import is_transformers_export
+    from setpiece.export.web_runtime import find_web_runtime
     from setpiece.runs.layout import RunFolder, read_metrics
 
     if format not in FORMATS:
         raise UsageError(f"There is no format {format!r}: choose {', '.join(FORMATS)}.")
     if half and int8 is not None:
         raise UsageError("--half and --int8 exclude each other: choose one.")
+    if runtime is not None and format != "html":
+        raise UsageError("--runtime is for --format html.")
     run = RunFolder.around(Path(model))
     checkpoint = Detector.load(model).predictor().checkpoint
     path = output or Path(f"{_name(model, run)}{FORMATS[format]}")
@@ -78,6 +90,7 @@ def export(
         metrics=None if folder is None else read_metrics(folder),
         licence=licence,
     )
+    in_page = find_web_runtime(runtime, console.print) if format == "html" else None
     pictures, whose = _pictures(data, run) if verify and int8 is None else ([], "")
     found = export(
         checkpoint,
@@ -87,6 +100,7 @@ def export(
         pictures=pictures,
         calibrate=None if int8 is None else open_dataset(int8, "train"),
         measure=None if int8 is None or not verify else open_dataset(int8, "valid"),
+        runtime=in_page,
     )
     console.print(f"{found}{f' ({whose})' if whose else ''}\n{path}  {_megabytes(path):.1f} MB", soft_wrap=True)
 

@@ -156,13 +156,14 @@ def _verified(
     measure: Dataset | None,
     output: Path,
 ) -> str:
-    if measure is None and not pictures:  # nor loaded: writing for transformers needs no transformers, running does
+    """What was found, in words; without images, whether it loads."""
+    if format == "transformers" and not pictures:  # writing needs no transformers, running does
         return "Not verified."
     exported = ExportedPredictor(transformers_backend(model, info) if format == "transformers" else load_backend(model))
     reference = ExportedPredictor(torch_backend(checkpoint, info.model_copy(update={"precision": "fp32"})))
     if measure is not None:
         return _verify_ap(reference, exported, measure)
-    return _verify(reference, exported, pictures, output)
+    return _verify(reference, exported, pictures, output) if pictures else "Not verified."
 
 
 def torch_backend(checkpoint: Checkpoint, info: ModelInfo) -> Backend:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -16,15 +16,17 @@ from setpiece.web.modules import bundle, in_order
 __all__ = ["page_texts", "render"]
 
 
-def render(payload: dict[str, Any]) -> str:
+def render(payload: dict[str, Any], *, texts: Mapping[str, str] | None = None, policy: str | None = None) -> str:
     """The page of a payload.
 
     Args:
         payload: `kind` names the page, a folder of `pages/`; `title` is a text; where there is `training`, or is
             to come (`live`), the page holds Plotly. The rest is what the page's modules read. All numbers are finite.
+        texts: more of what the modules read, each in an element of this id, as base64 or other text without "<".
+        policy: a Content-Security-Policy that the page itself states.
 
     Raises:
-        ValueError: there is no such page, or a number is NaN or infinite.
+        ValueError: there is no such page, a number is NaN or infinite, or a text has a "<".
 
     Example:
         >>> payload = {"kind": "report", "title": "a <b> & c", "classes": ["</script>"], "training": None}
@@ -35,12 +37,15 @@ def render(payload: dict[str, Any]) -> str:
     style, script = _style_and_script(payload["kind"])
     charts = payload.get("training") or payload.get("live")
     plotly = f'<script type="text/plain" id="plotly">{_plotly()}</script>' if charts else ""
+    if wrong := [name for name, text in (texts or {}).items() if "<" in text]:
+        raise ValueError(f'The text {wrong[0]!r} holds "<", which could end its element.')
     # No "<" stands in the data, so that nothing in it can end the element.
     data = json.dumps(payload, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     return "\n".join(
         (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            *([f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">'] if policy else []),
             '<link rel="icon" href="data:,">',  # or a browser would ask a server for one
             f"<title>{html.escape(str(payload['title']))}</title>",
             f"<style>\n{style}</style>\n</head>\n<body>",
@@ -48,6 +53,7 @@ def render(payload: dict[str, Any]) -> str:
             '<main id="page"></main>',
             f'<script type="application/json" id="payload">{data}</script>',
             plotly,  # as text: see plotly.js
+            *(f'<script type="text/plain" id="{name}">{text}</script>' for name, text in (texts or {}).items()),
             f'<script type="module">\n{script}\n</script>',
             "</body>\n</html>\n",
         )

@@ -164,6 +164,74 @@ interface Kept {
   epoch?: number | null;
 }
 
+/** The page that detects: see setpiece/export/page.py and setpiece/serving/page.py. */
+interface DetectPayload {
+  kind: string;
+  title: string;
+  classes: string[];
+  /** The model's own threshold of each class. */
+  thresholds: number[] | null;
+  /** Where the slider begins. */
+  threshold: number;
+  /** Of the model in the page; null where a server has it. */
+  info: ModelInfo | null;
+  runtime: { name: string; licence: string } | null;
+  server: { path: string; token: boolean } | null;
+}
+
+/** What an exported model says of itself: see setpiece/inference/model_info.py. */
+interface ModelInfo {
+  preset: string;
+  classes: string[];
+  shortest: number;
+  longest: number;
+  canvas: number[] | null;
+  least_area: number;
+  precision: "fp32" | "fp16" | "int8";
+  metrics: Record<string, unknown> | null;
+  licence: string | null;
+  made_with: Record<string, string>;
+}
+
+/** `box` is left, top, right, bottom in pixels of the image. */
+interface Detection {
+  label: number;
+  score: number;
+  box: number[];
+}
+
+interface Found {
+  detections: Detection[];
+  milliseconds: number;
+}
+
+/** An image that is read a band of rows at a time, as RGBA without transparency. */
+interface Pixels {
+  width: number;
+  height: number;
+  rows(top: number, count: number): Uint8ClampedArray;
+  /** Its file. */
+  blob(): Promise<Blob>;
+  close(): void;
+}
+
+/** What detects: the model in the page, or the server. */
+interface Detects {
+  detect(image: Pixels): Promise<Found>;
+}
+
+/** An image in the page with what was detected. */
+type Result = Found & {
+  name: string;
+  width: number;
+  height: number;
+  element: HTMLElement;
+  draw(): void;
+  remove(): void;
+};
+
+type DetectState = Observable<{ threshold: number; own: boolean; hidden: Set<number> }>;
+
 interface Payload {
   format: number;
   kind: string;

@@ -44,6 +44,14 @@ export function watched() {
 }
 
 /**
+ * The same of the page that detects: of `setpiece export --format html`, or of `setpiece serve`.
+ * @returns {DetectPayload}
+ */
+export function detecting() {
+  return /** @type {any} */ (payload());
+}
+
+/**
  * Decode `{shape, dtype, data}`, with base64 little-endian numbers as data; each array once.
  * @param {Encoded} encoded
  * @returns {{shape: number[], values: Float32Array|Int32Array|Uint8Array}} row-major values
