@@ -151,8 +151,11 @@ def test_an_unusable_area_is_replaced_by_that_of_the_box(write_coco, area):
 )
 def test_images_in_other_colours_are_counted(write_coco, mode, kind):
     root = write_coco([[1, 2, 3, 4]])
+    image = Image.new(mode, (64, 48))
+    if mode == "RGBA":
+        image.putpixel((9, 9), (0, 0, 0, 255))  # the rest is transparent
     with (root / "train" / "0.jpg").open("wb") as file:
-        Image.new(mode, (64, 48)).save(file, "PNG")
+        image.save(file, "PNG")
     assert open_dataset(root, "train").defects.counts == {kind: 1}
 
 

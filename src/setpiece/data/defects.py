@@ -52,6 +52,12 @@ class Defect(Enum):
     )
     OTHER_FILE = ("file that is not read as an image", "files that are not read as images", "left out")
     UNUSED_LABELS = ("label file without its image", "label files without their images", "left out")
+    MISPLACED_LABELS = (
+        "label file that is not where it is looked for",
+        "label files that are not where they are looked for",
+        "left out, and the image of the name has no objects",
+    )
+    UNREAD_ANNOTATIONS = ("annotation file that no split reads", "annotation files that no split reads", "left out")
     MISSING_IMAGE = ("missing image", "missing images", "left out")
     UNREADABLE_IMAGE = ("unreadable image", "unreadable images", "left out")
     TRUNCATED_IMAGE = ("truncated image", "truncated images", "left out")

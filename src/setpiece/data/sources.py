@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 from setpiece.data.dataset import Dataset, Example
@@ -18,11 +19,12 @@ from setpiece.data.formats.files import visible
 from setpiece.data.formats.splits import SPLITS, Readers, divide
 from setpiece.data.numbers import check_numbers
 from setpiece.data.repair import inspect, repair
+from setpiece.data.unread import note_unread
 from setpiece.errors import DataError, UsageError
 
 __all__ = ["Dataset", "Example", "available_splits", "open_dataset", "read_split", "read_splits"]
 
-LAYOUTS = (coco, yolo, voc)
+LAYOUTS = {"COCO": coco, "YOLO": yolo, "Pascal VOC": voc}
 
 
 def open_dataset(root: str | Path, split: str) -> Dataset:
@@ -61,7 +63,10 @@ def read_split(root: str | Path, split: str) -> Dataset:
     if name not in readers:
         have = ", ".join(_in_order(readers))
         raise UsageError(f"The data set {root} has no split {split!r}; it has: {have}.")
-    return _read(root, name, readers[name]())
+    annotated = readers[name]()
+    if name == _in_order(readers)[0]:
+        _note_unread(root, readers)
+    return _read(root, name, annotated)
 
 
 def read_splits(root: str | Path, progress: Callable[[int, int], None] | None = None) -> dict[str, Dataset | DataError]:
@@ -75,6 +80,7 @@ def read_splits(root: str | Path, progress: Callable[[int, int], None] | None = 
         DataError: no layout is recognised.
     """
     readers = _readers(Path(root))
+    _note_unread(Path(root), readers)
     found: dict[str, Dataset | DataError] = {}
     for split in _in_order(readers):
         try:
@@ -137,19 +143,45 @@ def _readers(root: Path) -> Readers:
 
 
 def _split(root: Path) -> Readers:
-    return next((readers for layout in LAYOUTS if (readers := layout.find_splits(root))), {})
+    """The splits of the layout that has most of them, if several lie in one folder; of the first among equals."""
+    best: Readers = {}
+    for name, layout in LAYOUTS.items():
+        try:
+            readers = layout.find_splits(root)
+        except DataError:
+            if best:  # it is about another layout than the one that is read
+                continue
+            raise
+        if len(readers) > len(best):
+            best = {split: cache(partial(_named, reader, name)) for split, reader in readers.items()}
+    return best
 
 
 def _divided(root: Path) -> Readers:
     """The two parts of a data set without splits."""
-    for layout in LAYOUTS:
+    for name, layout in LAYOUTS.items():
         if (whole := layout.find_whole(root)) is not None:
-            return {split: partial(_as_it_is, part) for split, part in divide(whole).items()}
+            parts = divide(replace(whole, layout=name))
+            return {split: partial(_as_it_is, part) for split, part in parts.items()}
     return {}
 
 
 def _as_it_is(part: AnnotatedSplit) -> AnnotatedSplit:
     return part
+
+
+def _named(reader: Callable[[], AnnotatedSplit], layout: str) -> AnnotatedSplit:
+    return replace(reader(), layout=layout)
+
+
+def _note_unread(root: Path, readers: Readers) -> None:
+    """Count what no split reads, once: with the first split. Where a split is refused, that is not known."""
+    try:
+        splits = [readers[split]() for split in _in_order(readers)]
+    except DataError:
+        return
+    is_annotation = {name: layout.is_annotation for name, layout in LAYOUTS.items()}
+    note_unread(root, splits[0].layout, splits, is_annotation, splits[0].defects)
 
 
 def _below(root: Path, find: Callable[[Path], Readers]) -> Readers:
@@ -161,7 +193,9 @@ def _below(root: Path, find: Callable[[Path], Readers]) -> Readers:
     if len(found) > 1:
         raise DataError(f"{root} holds several data sets: {', '.join(folder.name for folder in found)}; name one.")
     return {
-        split: partial(_noted, reader, folder) for folder, readers in found.items() for split, reader in readers.items()
+        split: cache(partial(_noted, reader, folder))
+        for folder, readers in found.items()
+        for split, reader in readers.items()
     }
 
 

@@ -176,12 +176,21 @@ def name_as(in_json, in_xml):
 
 
 PLANTS = {
+    "files.unread": lambda data, _: data.after.append(
+        lambda root: _write_file(root, "spare/more.json", '{"images": [], "annotations": [], "categories": []}')
+    ),
     "files.missing": (listed_without_file, {"coco", "voc"}),
     "files.labels-without-image": (listed_without_file, {"yolo"}),
     "files.unreadable": with_file(lambda file: file.write_text("no image")),
     "files.truncated": with_file(truncate),
     "files.broken": with_file(damage),
     "files.unlisted": (lambda data, _: data.after.append(_write_beside("train/other.png")), {"coco"}),
+    "files.labels-elsewhere": (
+        lambda data, _: data.after.append(
+            lambda root: (root / "labels" / "train" / "train4.txt").rename(root / "labels" / "train4.txt")
+        ),
+        {"yolo"},
+    ),
     "files.others": (lambda data, _: data.after.append(_write_text("images/train/notes.doc")), {"yolo"}),
     "files.unannotated": (
         lambda data, _: data.after.append(lambda root: (root / "Annotations" / "train4.xml").unlink()),
@@ -261,6 +270,11 @@ def _make_transparent(file):
 
 def _write_beside(path):
     return lambda root: Image.fromarray(noise(1000)).save(root / path)
+
+
+def _write_file(root, name, text):
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_text(text)
 
 
 def _write_text(path):

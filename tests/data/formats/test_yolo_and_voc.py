@@ -159,7 +159,7 @@ def test_yolo_images_without_labels_are_background(write_yolo):
             "1 0.5 0.5 1 1\n2 0.5 0.5 1 1\n",
             r"line 2: class 2 is not among .*count from 1\? The first name has 0",
         ),
-        (NAMES, "0 0.5 0.5 1 1\n0 0.5 0.5 1\n", r"train\.txt, line 2 has 3 numbers after its class, and is neither"),
+        (NAMES, "0 0.5 0.5 1 1\n0 0.5 0.5 1\n", r"train\.txt, line 2 has 3 numbers behind its class and is neither"),
         (NAMES, "0 0.5 0.5 0.2 0.2 0.91\n", r"train\.txt, line 1 has five numbers .* is the last one a score\?"),
         (NAMES, "0,0.5,0.5,0.2,0.2\n", r"train\.txt, line 1: '0,0.5,.* spaces between them, no commas"),
         (NAMES, "0 0,5 0,5 0,2 0,2\n", r"train\.txt, line 1: '0 0,5 .* points in numbers"),

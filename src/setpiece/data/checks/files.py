@@ -21,6 +21,16 @@ RULES: dict[Defect, tuple[str, Severity, str]] = {
     Defect.AMBIGUOUS_NAME: ("files.ambiguous", ERROR, "write the folder into the annotated name, or rename one file"),
     Defect.OTHER_FILE: ("files.others", NOTE, "nothing, if they are no images; else save them as JPEG or PNG"),
     Defect.UNUSED_LABELS: ("files.labels-without-image", WARNING, "bring the images back, or delete the label files"),
+    Defect.MISPLACED_LABELS: (
+        "files.labels-elsewhere",
+        ERROR,
+        "move them: images/train/a.jpg has labels/train/a.txt, or the label file beside it",
+    ),
+    Defect.UNREAD_ANNOTATIONS: (
+        "files.unread",
+        WARNING,
+        "nothing, if they are not meant; else add them to a split, or keep one layout alone in the folder",
+    ),
     Defect.MISSING_IMAGE: ("files.missing", ERROR, "bring them back, or delete their annotations"),
     Defect.UNREADABLE_IMAGE: ("files.unreadable", ERROR, "save them again, or delete them with their annotations"),
     Defect.TRUNCATED_IMAGE: ("files.truncated", ERROR, "copy them again from where they came from"),
@@ -68,6 +78,9 @@ RULES: dict[Defect, tuple[str, Severity, str]] = {
 }
 
 
+OF_ALL_SPLITS = (Defect.MISPLACED_LABELS, Defect.UNREAD_ANNOTATIONS)
+
+
 def readers(survey: Survey, _: Settings) -> Iterator[Finding]:
     """What the readers refused or repaired."""
     for split, sentence in survey.unreadable.items():
@@ -76,4 +89,4 @@ def readers(survey: Survey, _: Settings) -> Iterator[Finding]:
         for kind, places in dataset.defects.places.items():
             check, severity, advice = RULES[kind]
             what = f"{counted(places, kind.singular, kind.plural)}: {kind.rule}"
-            yield finding(check, severity, split, places, what, advice)
+            yield finding(check, severity, None if kind in OF_ALL_SPLITS else split, places, what, advice)

@@ -60,13 +60,21 @@ class AnnotatedImage:
 
 @dataclass(frozen=True)
 class AnnotatedSplit:
-    """One split of a data set as its annotations describe it; `source` is the file or folder to name in messages."""
+    """One split of a data set as its annotations describe it.
+
+    Attributes:
+        source: the file or folder to name in messages.
+        layout: what it is read as, "COCO", "YOLO" or "Pascal VOC"; whoever finds the reader says it.
+        files: the annotation files that it was read from, and those of which `defects` says that they are not read.
+    """
 
     source: Path
     classes: tuple[str, ...]
     category_ids: tuple[int, ...]
     images: list[AnnotatedImage]
     defects: Defects = field(default_factory=Defects)
+    files: frozenset[Path] = frozenset()
+    layout: str = ""
 
 
 def encoding_of(content: bytes) -> str:

@@ -17,13 +17,13 @@ from setpiece.data.formats.annotations import (
     check_class_names,
     read_text,
 )
-from setpiece.data.formats.coco_files import LISTS, split_files, whole_file
+from setpiece.data.formats.coco_files import LISTS, is_annotation, split_files, whole_file
 from setpiece.data.formats.files import find_images, note_beside
 from setpiece.data.formats.outlines import hull
 from setpiece.data.formats.splits import SPLITS, Readers, split_of
 from setpiece.errors import DataError
 
-__all__ = ["find_splits", "find_whole", "read_coco"]
+__all__ = ["find_splits", "find_whole", "is_annotation", "read_coco"]
 
 
 def find_splits(root: Path) -> Readers:
@@ -73,7 +73,9 @@ def read_coco(path: Path, folders: list[Path], files: list[Path]) -> AnnotatedSp
     read = {image.image_id: image for image in images.values()}
     own = [image.path for image in read.values() if len(files) == 1 or _is_of_one_split(image.path.parent, path)]
     note_beside(own, Defect.UNLISTED_IMAGE, defects)
-    return AnnotatedSplit(path, tuple(class_of_id.values()), tuple(class_of_id), list(read.values()), defects)
+    return AnnotatedSplit(
+        path, tuple(class_of_id.values()), tuple(class_of_id), list(read.values()), defects, frozenset(files)
+    )
 
 
 def _is_of_one_split(folder: Path, annotations: Path) -> bool:

@@ -18,7 +18,7 @@ from setpiece.data.formats.files import visible
 from setpiece.data.formats.splits import is_plain, named_after, split_of
 from setpiece.errors import DataError
 
-__all__ = ["LISTS", "ROBOFLOW_FILE", "split_files", "whole_file"]
+__all__ = ["LISTS", "ROBOFLOW_FILE", "is_annotation", "split_files", "whole_file"]
 
 ROBOFLOW_FILE = "_annotations.coco.json"
 LISTS = ("images", "annotations", "categories")  # what every COCO file has
@@ -40,7 +40,7 @@ def whole_file(root: Path) -> tuple[Path, list[Path]] | None:
     Raises:
         DataError: there are several such files.
     """
-    found = [path for path in _json_files(root) if _is_coco(path)]
+    found = [path for path in _json_files(root) if is_annotation(path)]
     if len(found) > 1:
         raise DataError(
             f"{found[0]} and {found[1].name} are annotation files, and neither is named after a split; rename them to "
@@ -66,12 +66,12 @@ def _instances_files(root: Path) -> dict[str, tuple[Path, list[Path]]]:
 def _named_files(root: Path) -> dict[str, tuple[Path, list[Path]]]:
     """Files that are called after their split, as `train.json`, or lie alone in its folder."""
     named: list[tuple[str, Path, list[Path]]] = [
-        (path.stem, path, []) for path in _json_files(root) if split_of(path.stem) and _is_coco(path)
+        (path.stem, path, []) for path in _json_files(root) if split_of(path.stem) and is_annotation(path)
     ]
     if named:
         return _by_split(named, root)
     folders = [folder for folder in visible(root) if folder.is_dir() and split_of(folder.name)]
-    alone = [(folder, [path for path in _json_files(folder) if _is_coco(path)]) for folder in folders]
+    alone = [(folder, [path for path in _json_files(folder) if is_annotation(path)]) for folder in folders]
     return _by_split([(folder.name, files[0], [folder]) for folder, files in alone if len(files) == 1])
 
 
@@ -83,7 +83,10 @@ def _json_files(root: Path) -> list[Path]:
     return [path for path in files if path.suffix.lower() == ".json" and path.is_file()]
 
 
-def _is_coco(path: Path) -> bool:
+def is_annotation(path: Path) -> bool:
+    """Whether a file is an annotation file of COCO."""
+    if path.suffix.lower() != ".json":
+        return False
     try:
         text = read_text(path)
     except DataError:

@@ -36,7 +36,7 @@ from setpiece.data.formats.splits import Readers, is_plain, named_after, split_o
 from setpiece.data.formats.xml import read_xml
 from setpiece.errors import DataError
 
-__all__ = ["find_splits", "find_whole", "read_voc"]
+__all__ = ["find_splits", "find_whole", "is_annotation", "read_voc"]
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _XML_FOLDERS = {"annotations", "annotation", "xml", "xmls", "labels"}
@@ -154,10 +154,18 @@ def _xml_files(root: Path) -> list[Path]:
     here = visible(root)
     folders = [path for path in here if path.is_dir() and (path.name.lower() in _XML_FOLDERS or split_of(path.name))]
     files = [*here, *(path for folder in folders for path in files_under(folder))]
-    return [path for path in files if path.suffix.lower() == ".xml" and path.is_file() and _is_voc(path)]
+    return [path for path in files if path.suffix.lower() == ".xml" and is_annotation(path)]
 
 
-def _is_voc(path: Path) -> bool:
+def is_annotation(path: Path) -> bool:
+    """Whether a file is an annotation file of Pascal VOC, or one of its lists of images.
+
+    Its lists of single classes are none, nor is `trainval`, which other lists divide.
+    """
+    if path.suffix.lower() == ".txt" and path.parent.name.lower() == "main":
+        return split_of(path.stem.rsplit("_", 1)[-1]) is None and not path.stem.lower().endswith("trainval")
+    if path.suffix.lower() != ".xml" or not path.is_file():
+        return False
     with path.open("rb") as file:
         content = file.read(4096)
     return re.search(r"<annotation[\s>]", content.decode(encoding_of(content), errors="replace")) is not None
@@ -200,7 +208,8 @@ def read_voc(
         images.append(AnnotatedImage(image_id, found.path, size, boxes, notes=found.notes))
     if source.is_dir():
         note_beside((image.path for image in images), Defect.UNANNOTATED_IMAGE, defects)
-    return AnnotatedSplit(source, tuple(classes), tuple(range(1, len(classes) + 1)), images, defects)
+    ids = tuple(range(1, len(classes) + 1))
+    return AnnotatedSplit(source, tuple(classes), ids, images, defects, frozenset([source, *trees]))
 
 
 def _find_images(own_names: dict[str, str], folders: Sequence[Path]) -> dict[str, NamedImage]:

@@ -29,11 +29,11 @@ from setpiece.data.formats.files import (
     visible,
 )
 from setpiece.data.formats.splits import SPLITS, Readers, named_after
-from setpiece.data.formats.yolo_config import Config, find_config
+from setpiece.data.formats.yolo_config import Config, find_config, is_annotation
 from setpiece.data.formats.yolo_lines import boxes_of, check_poses, read_lines
 from setpiece.errors import DataError
 
-__all__ = ["find_splits", "find_whole"]
+__all__ = ["find_splits", "find_whole", "is_annotation"]
 
 _IMAGE_FOLDERS = {"images", "imgs", "image", "img", "jpegimages", "pictures", "photos"}
 
@@ -146,10 +146,12 @@ def _read(config: Config, sources: list[Path], defects: Defects) -> AnnotatedSpl
     ]
     for path, other in shared.items():
         defects.add(Defect.AMBIGUOUS_NAME, Place(f"{label_files[path]}: {path} or {other}", path))
+    unused: list[Path] = []
     if all(source.is_dir() for source in sources):
         folders = {folder for source in sources for folder in _label_folders(source, config.root)}.difference(sources)
-        _note_unused_labels(label_files, folders, defects)
-    return AnnotatedSplit(config.path, tuple(class_of_id.values()), tuple(class_of_id), images, defects)
+        unused = _note_unused_labels(label_files, folders, defects)
+    files = frozenset(path for path in (*label_files.values(), *unused, *sources) if path is not None)
+    return AnnotatedSplit(config.path, tuple(class_of_id.values()), tuple(class_of_id), images, defects, files)
 
 
 def _images(source: Path, root: Path, defects: Defects) -> list[NamedImage]:
@@ -211,9 +213,11 @@ def _shared(label_files: dict[Path, Path | None]) -> dict[Path, Path]:
     }
 
 
-def _note_unused_labels(used: dict[Path, Path | None], folders: Iterable[Path], defects: Defects) -> None:
+def _note_unused_labels(used: dict[Path, Path | None], folders: Iterable[Path], defects: Defects) -> list[Path]:
     """Count the label files that belong to no image: the image is gone, or is called otherwise, or cannot be read."""
     files = {path for folder in folders for path in files_under(folder) if path.suffix.lower() == ".txt"}
-    for path in sorted(files - set(used.values())):
-        if path.stem not in ("classes", "train", "val", "test"):
-            defects.add(Defect.UNUSED_LABELS, str(path))
+    names = ("classes", "train", "val", "test")
+    unused = [path for path in sorted(files - set(used.values())) if path.stem not in names]
+    for path in unused:
+        defects.add(Defect.UNUSED_LABELS, str(path))
+    return unused

@@ -21,7 +21,7 @@ from setpiece.data.formats.files import files_under, locate, visible
 from setpiece.data.formats.splits import SPLITS, split_of
 from setpiece.errors import DataError
 
-__all__ = ["Config", "find_config"]
+__all__ = ["Config", "find_config", "is_annotation"]
 
 _USUAL_YAMLS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 _NAME_FILES = ("classes.txt", "obj.names", "labels.txt", "predefined_classes.txt")
@@ -90,14 +90,14 @@ def find_config(root: Path) -> Config | None:
         return _from_darknet(darknet, root)
     homes = [root, *(folder for folder in here if folder.is_dir())]
     path = next((path for home in homes for name in _NAME_FILES if (path := home / name).is_file()), None)
-    if path is None or not any(map(_holds_boxes, files_under(root))):
+    if path is None or not any(map(is_annotation, files_under(root))):
         return None
     return Config(path, root, _lines(path), None, {}, (root,))
 
 
-def _holds_boxes(path: Path) -> bool:
+def is_annotation(path: Path) -> bool:
     """Whether a file begins as a file of labels does: with five numbers or more."""
-    if path.suffix != ".txt":
+    if path.suffix.lower() != ".txt" or not path.is_file():
         return False
     with path.open("rb") as file:
         content = file.read(2000)

@@ -79,9 +79,9 @@ def boxes_of(
             raise DataError(f"{where} has five numbers after its class; is the last one a score? Take it away.")
         box = len(line.values) == 4 or (config.keypoints > 0 and len(line.values) == 4 + config.keypoints)
         if not box and (len(line.values) < 6 or len(line.values) % 2):
-            numbers = f"{len(line.values)} number{'' if len(line.values) == 1 else 's'}"
+            count = f"{len(line.values)} number{'' if len(line.values) == 1 else 's'}"
             raise DataError(
-                f"{where} has {numbers} after its class, and is neither `class cx cy w h` nor a polygon of three points "
+                f"{where} has {count} behind its class and is neither `class cx cy w h` nor a polygon of three points "
                 f"or more; if these are a box and keypoints, write kpt_shape into {config.path.name}."
             )
         if line.class_id not in label_of_id:
