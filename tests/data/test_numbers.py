@@ -84,6 +84,12 @@ def test_yolo_pixels_are_refused(write_yolo):
     refused(write_yolo(centred(CORNERS)), "most boxes lie outside their images.* are they in pixels")
 
 
+@pytest.mark.parametrize(("whole", "what"), [(100, "percent"), (1000, "parts of 1000")])
+def test_yolo_parts_of_another_whole_are_named(write_yolo, whole, what):
+    boxes = [[[n * whole for n in box] for box in boxes] for boxes in centred(fractions(CORNERS))]
+    refused(write_yolo(boxes), f"between 0 and {whole}; are they {what} of the image. Divide them by {whole}")
+
+
 def test_yolo_corners_are_refused(write_yolo):
     refused(write_yolo(fractions(CORNERS)), "many boxes stick out .* all fit as corners; are they left, top, right, bo")
 
@@ -93,6 +99,31 @@ def test_right_numbers_are_read_in_every_layout(write_coco, write_voc, write_yol
         assert [len(e.labels) for e in open_dataset(write(boxes), "train").examples] == [2, 1, 2]
     root = write_coco(*sized(CORNERS))
     assert [len(e.labels) for e in open_dataset(root, "train").examples] == [2, 1, 2]
+
+
+def points(boxes_of_image):
+    return [[[x, y, 0, 0] for x, y, *_ in boxes] for boxes in boxes_of_image]
+
+
+def test_points_are_called_points_in_every_layout(write_coco, write_voc, write_yolo):
+    message = "6 of 7 boxes have no width or no height; are they points"
+    rest, right = [[[3, 4, 0, 9]]], [[5, 6, 20, 30]]
+    refused(write_coco(*points(CORNERS), *rest, right), message)
+    refused(
+        write_voc([*([[[x, y, x + w, y + h] for x, y, w, h in of] for of in points(CORNERS) + rest]), right]), message
+    )
+    refused(write_yolo([*fractions(points(CORNERS) + rest), centred([[[0.1, 0.1, 0.5, 0.5]]])[0]]), message)
+
+
+def test_some_fractions_among_pixels_are_refused(write_coco):
+    refused(write_coco(*sized(CORNERS), *sized(fractions(CORNERS))), "5 of 10 boxes are smaller than a pixel")
+
+
+@pytest.mark.parametrize("layout", ["coco", "voc"])
+def test_boxes_of_a_far_larger_scale_are_refused_with_how_far_they_reach(write_coco, write_voc, layout):
+    boxes = [[[n * 1000 for n in box] for box in boxes] for boxes in fractions(CORNERS)]
+    root = write_coco(*sized(boxes)) if layout == "coco" else write_voc(boxes)
+    refused(root, r"5 of 5 boxes reach far out of their images, up to \(984.375, 979.167\); were they drawn on larger")
 
 
 @pytest.mark.parametrize("odd", [[40, 30, 60, 40], [0.1, 0.1, 0.5, 0.5], [-5, -5, 90, 90], [500, 500, 9, 9]])

@@ -97,6 +97,11 @@ class Defect(Enum):
     CROWD = ("crowd annotation", "crowd annotations", "kept for evaluation, left out of training")
     DIFFICULT = ("object marked difficult", "objects marked difficult", "treated as crowd: left out of training")
     EMPTY_IMAGE = ("image without objects", "images without objects", "kept as background")
+    SCALED = (
+        "image of another size than its boxes were drawn on",
+        "images of another size than their boxes were drawn on",
+        "boxes are scaled from the declared size to the file's",
+    )
     OTHER_SIZE = (
         "image of another size than declared",
         "images of another size than declared",

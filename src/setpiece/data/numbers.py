@@ -17,6 +17,8 @@ __all__ = ["check_numbers"]
 MOST = 0.5  # of the boxes, for a guess that needs most of them
 ALL = 0.98  # of the boxes, since some of any data set are wrong by themselves
 MANY = 0.3  # of the boxes, where all others agree with the guess
+SOME = 0.05  # of the boxes, where no right box looks so
+FAR = 1.1  # of the image's size
 FEW = 3  # fewer boxes may fit as corners by chance
 ROUNDING = 1.0  # pixel
 
@@ -33,17 +35,20 @@ def check_numbers(split: AnnotatedSplit, read: Sequence[tuple[AnnotatedImage, Ex
         DataError: the numbers are of another kind.
     """
     boxes, sizes, normalised = _finite_boxes(read)
-    for chosen, check in ((normalised, _check_fractions), (~normalised, _check_pixels)):
-        if chosen.any() and (problem := check(boxes[chosen], sizes[chosen])):
-            raise DataError(f"{split.source}: {problem}")
+    check = _check_fractions if normalised.any() else _CHECKS.get(split.layout, _check_pixels)
+    if len(boxes) and (problem := _check_points(boxes, sizes) or check(boxes, sizes)):
+        raise DataError(f"{split.source}: {problem}")
 
 
 def _finite_boxes(
     read: Sequence[tuple[AnnotatedImage, Example]],
 ) -> tuple[Float64[np.ndarray, "N 4"], Float64[np.ndarray, "N 2"], np.ndarray]:
-    """Corners as annotated, (width, height) of the images they were drawn on, and whether they are fractions."""
+    """Corners as annotated, (width, height) of their images, and whether they are fractions.
+
+    Where another size is declared than the file has, the larger one counts: the boxes may have been drawn on either.
+    """
     rows = [
-        (*box.corners, *(image.size or (example.height, example.width))[::-1], image.normalised)
+        (*box.corners, *np.maximum(image.size or 0, (example.height, example.width))[::-1], image.normalised)
         for image, example in read
         for box in image.boxes
         if all(map(math.isfinite, box.corners))
@@ -52,9 +57,27 @@ def _finite_boxes(
     return table[:, :4], table[:, 4:6], table[:, 6].astype(bool)
 
 
-def _check_fractions(boxes: np.ndarray, _: np.ndarray) -> str | None:
+def _check_points(boxes: np.ndarray, _: np.ndarray) -> str | None:
+    flat = (boxes[:, 2:] == boxes[:, :2]).any(1)
+    if len(boxes) < FEW or _share(flat) <= MOST:
+        return None
+    return (
+        f"{flat.sum()} of {len(boxes)} boxes have no width or no height; are they points? Draw boxes around the "
+        "objects, or delete these."
+    )
+
+
+def _check_fractions(boxes: np.ndarray, sizes: np.ndarray) -> str | None:
     centres, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
     if _share((centres > 1).any(1)) > MOST:
+        as_pixels = _share((boxes[:, 2:] <= sizes + ROUNDING).all(1)) >= ALL
+        for whole, what in ((100, "percent"), (1000, "parts of 1000")):
+            # Boxes in pixels of images that are far larger would not all lie in their first corner.
+            if _share((boxes <= whole * 1.01).all(1)) >= ALL and not (as_pixels and sizes.min() < 2 * whole):
+                return (
+                    f"most boxes lie outside their images, and all labels are between 0 and {whole}; are they {what} "
+                    f"of the image? Divide them by {whole}."
+                )
         return (
             "most boxes lie outside their images, as the labels are no fractions of the image; are they in pixels? "
             "Divide x and width by the image's width, y and height by its height."
@@ -74,21 +97,48 @@ def _check_pixels(boxes: np.ndarray, sizes: np.ndarray) -> str | None:
     tiny = (np.abs(boxes) <= 2).all(1) & (sides <= 1).all(1) & (sizes > 8).all(1)
     if _share(tiny) >= ALL and (sides > 0).any():
         return "the boxes are smaller than a pixel; are they fractions of the image? Write pixels."
-    if len(boxes) < FEW:
-        return None
+    fractions = tiny & (boxes != np.round(boxes)).any(1)
+    if fractions.sum() >= FEW and _share(fractions) > SOME:
+        return (
+            f"{fractions.sum()} of {len(boxes)} boxes are smaller than a pixel, in the first pixels of their images; "
+            "are they fractions of the image? Write pixels for these, too."
+        )
+    far = (boxes[:, 2:] > FAR * sizes).any(1)
+    if len(boxes) >= FEW and _share(far) > MANY:
+        across, down = boxes[:, 2:].max(0)
+        return (
+            f"{far.sum()} of {len(boxes)} boxes reach far out of their images, up to ({across:g}, {down:g}); were they "
+            "drawn on larger images, or are they parts of 1000 of the image? Scale them to the pixels of the files."
+        )
+    return None
+
+
+def _check_sizes(boxes: np.ndarray, sizes: np.ndarray) -> str | None:
+    """For left, top, width and height (COCO)."""
+    sides = boxes[:, 2:] - boxes[:, :2]
     as_corners = (sides > boxes[:, :2]) & (sides <= sizes + ROUNDING)
-    if _share((boxes[:, 2:] > sizes + ROUNDING).any(1)) > MANY and _share(as_corners.all(1)) >= ALL:
+    out = (boxes[:, 2:] > sizes + ROUNDING).any(1)
+    if len(boxes) >= FEW and _share(out) > MANY and _share(as_corners.all(1)) >= ALL:
         return (
             "many boxes stick out of their images at the right or the bottom, and all fit as corners; are they left, "
             "top, right, bottom? Write left, top, width and height."
         )
+    return _check_pixels(boxes, sizes)
+
+
+def _check_corners(boxes: np.ndarray, sizes: np.ndarray) -> str | None:
+    """For left, top, right and bottom (Pascal VOC)."""
+    sides = boxes[:, 2:] - boxes[:, :2]
     as_sizes = boxes[:, :2] + boxes[:, 2:] <= sizes + ROUNDING
-    if _share((sides <= 0).any(1)) > MOST and _share(as_sizes.all(1)) >= ALL:
+    if len(boxes) >= FEW and _share((sides < 0).any(1)) > MOST and _share(as_sizes.all(1)) >= ALL:
         return (
             "most boxes have their right side left of the left one, and all fit as sizes; are they left, top, width, "
             "height? Write corners."
         )
-    return None
+    return _check_pixels(boxes, sizes)
+
+
+_CHECKS = {"COCO": _check_sizes, "Pascal VOC": _check_corners}
 
 
 def _share(found: np.ndarray | np.bool_) -> float:

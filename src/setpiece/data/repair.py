@@ -10,6 +10,7 @@ from setpiece.data.dataset import Example
 from setpiece.data.defects import Defect, Defects, Place
 from setpiece.data.formats.annotations import AnnotatedBox, AnnotatedImage
 from setpiece.data.images import ImageHeader, TooLargeError, read_header
+from setpiece.data.scaling import same_aspect
 from setpiece.errors import DataError
 
 __all__ = ["inspect", "repair"]
@@ -37,7 +38,8 @@ def inspect(image: AnnotatedImage) -> ImageHeader | tuple[Defect, str]:
 def repair(image: AnnotatedImage, header: ImageHeader | tuple[Defect, str], defects: Defects) -> Example | None:
     """Check one image and its boxes against the file; None where the image has to be left out.
 
-    Where the file's size is not the declared one, the file's size is used, and boxes are read as pixels of the file.
+    Where the file's size is not the declared one, the file's size is used, and boxes are read as pixels of the file;
+    `to_file_sizes` has scaled those that were surely drawn at the declared size.
 
     Args:
         header: what `inspect` found.
@@ -121,11 +123,8 @@ def _note_size(height: int, width: int, image: AnnotatedImage, defects: Defects)
     if image.size is None or image.size == (height, width):
         return
     declared_height, declared_width = image.size
-    # Resizing rounds each side to whole pixels, so the aspect is the same if the cross products agree to a pixel.
-    slack = max(height, width, declared_height, declared_width)
-    same_aspect = abs(height * declared_width - width * declared_height) <= slack
     defects.add(
-        Defect.OTHER_SIZE if same_aspect else Defect.OTHER_ASPECT,
+        Defect.OTHER_SIZE if same_aspect((height, width), image.size) else Defect.OTHER_ASPECT,
         Place(f"{image.path.name}, {width}x{height} where {declared_width}x{declared_height} is declared", image.path),
     )
 

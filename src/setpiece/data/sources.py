@@ -19,6 +19,7 @@ from setpiece.data.formats.files import visible
 from setpiece.data.formats.splits import SPLITS, Readers, divide
 from setpiece.data.numbers import check_numbers
 from setpiece.data.repair import inspect, repair
+from setpiece.data.scaling import to_file_sizes
 from setpiece.data.unread import note_unread
 from setpiece.errors import DataError, UsageError
 
@@ -99,9 +100,10 @@ def _read(
             headers.append(header)
             if progress is not None:
                 progress(len(headers), len(annotated.images))
+    images = to_file_sizes(annotated.images, headers)
     read = [
         (image, example)
-        for image, header in zip(annotated.images, headers, strict=True)
+        for image, header in zip(images, headers, strict=True)
         if (example := repair(image, header, annotated.defects)) is not None
     ]
     if annotated.images and not read:

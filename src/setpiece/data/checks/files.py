@@ -58,6 +58,7 @@ RULES: dict[Defect, tuple[str, Severity, str]] = {
     Defect.CROWD: ("boxes.crowds", NOTE, "nothing"),
     Defect.DIFFICULT: ("boxes.difficult", NOTE, "nothing, or remove the mark to train on them"),
     Defect.EMPTY_IMAGE: ("images.empty", NOTE, "nothing, if they show no object; else annotate them"),
+    Defect.SCALED: ("images.scaled", WARNING, "look at one: the boxes should fit; else annotate these files"),
     Defect.OTHER_SIZE: ("images.other-size", WARNING, "look whether the boxes fit; if not, annotate these files"),
     Defect.OTHER_ASPECT: (
         "images.other-aspect",

@@ -74,7 +74,7 @@ def read_coco(path: Path, folders: list[Path], files: list[Path]) -> AnnotatedSp
     own = [image.path for image in read.values() if len(files) == 1 or _is_of_one_split(image.path.parent, path)]
     note_beside(own, Defect.UNLISTED_IMAGE, defects)
     return AnnotatedSplit(
-        path, tuple(class_of_id.values()), tuple(class_of_id), list(read.values()), defects, frozenset(files)
+        path, tuple(class_of_id.values()), _numbers(list(class_of_id)), list(read.values()), defects, frozenset(files)
     )
 
 
@@ -147,18 +147,33 @@ def _images(coco: dict[str, Any], path: Path, folders: list[Path], defects: Defe
         if type(image.get("id")) is not int or not isinstance(image.get("file_name"), str):
             name = image.get("file_name") or repr(image.get("id"))
             raise DataError(f"{path}: the image {name} needs an integer id and a file_name.")
+    numbers = _numbers([image["id"] for image in coco["images"]])
     found = find_images([image["file_name"] for image in coco["images"]], folders)
     for image, file in zip(coco["images"], found, strict=True):
         image_id, name = image["id"], image["file_name"]
         if image_id in images:
             raise DataError(f"{path} declares two images of id {image_id}, the second {name}; ids must be unique.")
-        height, width = image.get("height"), image.get("width")
-        size = (height, width) if type(height) is int and type(width) is int else None
+        height, width = _side(image.get("height")), _side(image.get("width"))
+        size = (height, width) if height and width else None
         if file.path in of_file:
             defects.add(Defect.REPEATED_IMAGE, name)
-        record = AnnotatedImage(image_id, file.path, size, [], notes=file.notes)
+        record = AnnotatedImage(numbers[len(images)], file.path, size, [], notes=file.notes)
         images[image_id] = of_file.setdefault(file.path, record)
     return images
+
+
+def _numbers(ids: list[int]) -> tuple[int, ...]:
+    """The ids, or numbers from 1 where an id is too large for what evaluates: it counts in 32 bits."""
+    return tuple(ids) if all(abs(each) < 2**31 for each in ids) else tuple(range(1, len(ids) + 1))
+
+
+def _side(value: Any) -> int | None:
+    """Pixels of a side, also where they are written as 640.0 or "640"; None where they are no whole number above 0."""
+    try:
+        number = float(value) if isinstance(value, int | float | str) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    return int(number) if number > 0 and number.is_integer() and math.isfinite(number) else None
 
 
 def _place(annotation: dict[str, Any], path: Path, images: dict[int, AnnotatedImage]) -> tuple[AnnotatedImage, str]:
