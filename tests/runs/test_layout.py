@@ -120,10 +120,36 @@ def test_a_state_is_read_as_it_was_saved_and_a_run_that_has_one_is_not_forgotten
     run.forget()
     assert run.begun()
     run.state.write_bytes(b"torn")
-    with pytest.raises(WeightsError, match=r"training\.pt is damaged: delete .*last to start this run over"):
+    with pytest.raises(
+        WeightsError,
+        match=r"training\.pt is damaged: train on from the best weights in a new run, with --model \S+run and another",
+    ):
         load_state(run.state)
 
 
 def test_a_run_without_a_state_is_forgotten(run):
     run.forget()
     assert not run.path.exists()
+
+
+def test_what_others_put_into_a_run_and_its_best_checkpoint_are_never_removed(run):
+    (run.path / "notes.txt").write_text("mine")
+    run.forget()
+    assert [path.name for path in run.path.iterdir()] == ["notes.txt"]
+    run.best.mkdir()
+    run.settings.write_text("{}")
+    run.forget()
+    assert run.best.is_dir()
+    assert run.settings.is_file()
+
+
+def test_a_run_whose_state_is_gone_is_not_begun_again_over_its_best_checkpoint(run):
+    run.best.mkdir()
+    with pytest.raises(UsageError, match=r"has no state to go on from .* train on from its best weights in a new run"):
+        run.create(SETTINGS, {}, resume=True)
+
+
+def test_settings_that_say_nothing_are_refused(run):
+    run.settings.write_text("{}")
+    with pytest.raises(WeightsError, match="does not say what was trained"):
+        run.create(SETTINGS, {}, resume=True)

@@ -20,7 +20,7 @@ import json
 import math
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,11 @@ class RunFolder:
         elif not resume:
             raise UsageError(f"{self.path} holds a run already: continue it with --resume or choose another --output.")
         else:
+            if self.best.exists() and not self.begun():
+                raise UsageError(
+                    f"{self.path} has no state to go on from ({self.state} is missing): train on from its best weights "
+                    f"in a new run, with --model {self.path} and another --output."
+                )
             then = self.read_settings()
             # A run of an older version has fewer settings, and not the contents.
             if difference := _changed_data(then.get(CONTENTS, contents), contents):
@@ -170,6 +175,8 @@ class RunFolder:
             found: dict[str, Any] = dict(json.loads(self.settings.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             raise WeightsError(f"{self.settings} is damaged: choose another --output.") from error
+        if "model" not in found:
+            raise WeightsError(f"{self.settings} does not say what was trained: choose another --output.")
         return {RENAMED.get(name, name): value for name, value in found.items()}
 
     def data(self) -> Path:
@@ -189,9 +196,18 @@ class RunFolder:
         return self.path / (f"capture-{process}" if process else "capture")
 
     def forget(self) -> None:
-        """Remove the folder of a run that failed before it saved a state, and has no capture."""
-        if not self.begun() and not any(self.path.glob("capture*")):
-            shutil.rmtree(self.path)
+        """Remove what a run wrote that failed before its first state; what others put there stays.
+
+        Nothing is removed where there is a state, a best checkpoint or a capture.
+        """
+        if self.begun() or self.best.exists() or any(self.path.glob("capture*")):
+            return
+        for folder in (self.last, self.pictures, self.tensorboard, self.recording):
+            shutil.rmtree(folder, ignore_errors=True)
+        for file in (self.settings, self.metrics, self._trackers, self.path / LOCK):
+            file.unlink(missing_ok=True)
+        with suppress(OSError):  # it holds something else
+            self.path.rmdir()
 
     def tracked(self, tracker: str) -> tuple[str, int] | None:
         """The run of a tracker that belongs to this one: its id, and the latest step that it was told of.

@@ -65,7 +65,10 @@ def load_state(file: Path) -> tuple[Position, dict[str, Any]] | None:
         position = Position(**saved)
         position.sums = _renamed(position.sums)
     except Exception as error:  # unpickling damaged bytes can raise nearly anything
-        raise WeightsError(f"{file} is damaged: delete {file.parent} to start this run over.") from error
+        run = file.parent.parent
+        raise WeightsError(
+            f"{file} is damaged: train on from the best weights in a new run, with --model {run} and another --output."
+        ) from error
     return position, tensors
 
 
