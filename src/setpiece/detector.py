@@ -16,6 +16,7 @@ from setpiece.inference.detecting import Detecting
 from setpiece.inference.evaluation import evaluate, match_classes, results_of
 from setpiece.inference.exported import ExportedPredictor
 from setpiece.inference.pictures import Channels, Picture
+from setpiece.inference.sources import find_images, names_several
 from setpiece.inference.thresholds import DEFAULT, Threshold
 
 if TYPE_CHECKING:
@@ -166,8 +167,8 @@ class Detector:
 
         Args:
             images: a path, a PIL image, an array HWC RGB uint8, or a tensor CHW; see `inference.pictures.to_pixels`.
-                Or several of them: a list, a generator, an array or a tensor with one more dimension. Each is detected
-                in as if it were alone.
+                Or several of them: a list, a generator, a folder or a glob of files, an array or a tensor with one more
+                dimension. Each is detected in as if it were alone.
             threshold: the least confidence that is returned, in [0, 1]; a mapping from names of classes, with 0.5 for
                 the others; or "auto" for those that gave the best F1 on the validation images of the training.
             channels: the order of the colours of arrays and tensors: "bgr" for what OpenCV reads.
@@ -181,6 +182,8 @@ class Detector:
                 trained.
         """
         detecting = self.detecting()
+        if isinstance(images, str | Path) and names_several(images):
+            images = list(find_images([str(images)]))
         if isinstance(images, Picture) and getattr(images, "ndim", 3) != 4:
             return next(detecting.predict([images], threshold=threshold, channels=channels))
         return list(detecting.predict(cast(Pictures, images), threshold=threshold, channels=channels))

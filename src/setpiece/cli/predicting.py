@@ -65,10 +65,12 @@ def predict(
 ) -> None:
     """Detect objects in images, videos and cameras: draws them, and writes COCO results or lines of JSON."""
     from setpiece.detector import Detector
-    from setpiece.inference.sources import find_sources
+    from setpiece.inference.sources import find_sources, left_out
     from setpiece.inference.thresholds import parse_threshold
 
     images, videos = find_sources(sources)
+    for sentence in left_out(sources):
+        console.print(sentence, soft_wrap=True)
     if tile_size is not None and not tiles:
         raise UsageError("--tile-size needs --tiles.")
     if track and not videos:

@@ -54,12 +54,16 @@ def to_pixels(picture: Picture, channels: Channels = "rgb") -> UInt8[np.ndarray,
     if channels not in ("rgb", "bgr"):
         raise UsageError(f"The channels {channels!r} are not known: give 'rgb', or 'bgr' for images of OpenCV.")
     if isinstance(picture, (str, Path)):
+        if Path(picture).is_dir():
+            raise UsageError(f"{picture} is a folder among images: give the images in it.")
         return read_image(picture)
     if isinstance(picture, TensorLike):
         picture = _channels_last(picture)
     if isinstance(picture, np.ndarray):
         picture = _pil(picture if channels == "rgb" else _reversed(picture))
     if not isinstance(picture, Image.Image):
+        if isinstance(picture, bytes | int):  # what a list of bytes holds
+            raise UsageError("Bytes are no image: give PIL.Image.open(io.BytesIO(...)).")
         kind = type(picture).__name__
         raise UsageError(f"{kind} is no image: give a path, a PIL image, an array or a tensor, or a list of them.")
     try:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from glob import glob
+from glob import glob, has_magic
 from pathlib import Path
 
 from setpiece.data.formats.files import is_image
 from setpiece.errors import UsageError
 
-__all__ = ["camera", "find_images", "find_sources", "is_live"]
+__all__ = ["camera", "find_images", "find_sources", "is_live", "left_out", "names_several"]
 
 VIDEO_SUFFIXES = {
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
     *(".wmv", ".flv", ".3gp", ".ogv", ".h264", ".h265"),
 }
+# Of photos, by cameras and programs that Pillow does not read.
+UNREAD_SUFFIXES = {".heic", ".heif", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".rw2", ".raw", ".psd", ".svg"}
 LIVE = ("rtsp://", "rtsps://", "rtmp://", "udp://", "rtp://", "srt://")
 
 
 def find_images(sources: Sequence[str]) -> list[Path]:
     """The image files that files, folders and globs name, each once, in the order given and sorted within a source.
+
+    A folder stands for its images; where it has none, for those in folders below it.
 
     Raises:
         UsageError: a source names no image.
@@ -50,6 +54,47 @@ def find_sources(sources: Sequence[str]) -> tuple[list[Path], list[str]]:
     return list(dict.fromkeys(images)), list(dict.fromkeys(videos))
 
 
+def names_several(source: str | Path) -> bool:
+    """Whether it is a folder, or a glob and no file.
+
+    Example:
+        >>> names_several("photos/*.jpg"), names_several("photos/a.jpg")
+        (True, False)
+    """
+    return Path(source).is_dir() or (has_magic(str(source)) and not Path(source).exists())
+
+
+def left_out(sources: Sequence[str]) -> list[str]:
+    """What lies in the folders that are named and is not looked at, in a sentence for each folder and reason."""
+    said = []
+    for path in (path for path in map(Path, sources) if path.is_dir()):
+        below = _below(path)
+        deeper = [file for file in below if is_image(file) and file.parent != path]
+        if deeper and any(is_image(file) for file in path.iterdir()):
+            said.append(
+                f"{len(deeper)} image{'s' if len(deeper) != 1 else ''} in folders below {path} {_are(deeper)} left "
+                f"out, such as {deeper[0]}: name these folders, or '{path}/**/*{deeper[0].suffix}'."
+            )
+        unread = [file for file in below if file.suffix.lower() in UNREAD_SUFFIXES]
+        if unread:
+            kinds = ", ".join(sorted({file.suffix.lower() for file in unread}))
+            said.append(
+                f"{len(unread)} file{'s' if len(unread) != 1 else ''} in {path} of a kind that is not read ({kinds}) "
+                f"{_are(unread)} left out, such as {unread[0].name}: convert to JPEG or PNG."
+            )
+    return said
+
+
+def _are(files: Sequence[Path]) -> str:
+    return "is" if len(files) == 1 else "are"
+
+
+def _below(folder: Path) -> list[Path]:
+    """The files in a folder and below it, without those in hidden folders."""
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return sorted(file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts))
+
+
 def camera(source: str) -> int | None:
     """The number of the camera that is meant; None where none is.
 
@@ -70,7 +115,7 @@ def _files(source: str) -> list[Path]:
     path = Path(source)
     if path.is_dir():
         files = sorted(path.iterdir())
-        found = [file for file in files if is_image(file)]
+        found = [file for file in files if is_image(file)] or [file for file in _below(path) if is_image(file)]
         clips = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
         if clips and not found:
             raise UsageError(
