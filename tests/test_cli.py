@@ -52,6 +52,12 @@ def small_scenes(tmp_path_factory):
     return scenes_module.write_scenes(tmp_path_factory.mktemp("data") / "scenes", train=8, valid=4)
 
 
+@pytest.fixture
+def write_few(tmp_path):
+    """Write so many training scenes, and a validation scene."""
+    return lambda count: scenes_module.write_scenes(tmp_path / "few", train=count, valid=1)
+
+
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     """A folder with an untrained model of the scenes' classes, for 64 pixels."""
@@ -567,6 +573,19 @@ def test_a_detector_of_other_classes_is_a_finding_beside_the_others(setpiece, sm
     assert findings[0]["check"] == "labels.failed"
     assert "does not know" in findings[0]["what"]
     assert len(findings) > 1
+
+
+def test_doctor_keeps_its_findings_where_label_errors_cannot_be_looked_for(setpiece, write_few):
+    done = setpiece("doctor", write_few(1), "--model", "detr-tiny", "--minutes", "0.01")
+    assert done.code == 1
+    assert "divided" in " ".join(done.out.split())
+    assert done.err == ""
+
+
+def test_doctor_refuses_to_look_at_nothing(setpiece, small_scenes):
+    done = setpiece("doctor", small_scenes, "--fast", "--only", "images.copies")
+    assert done.code == 2
+    assert "--fast leaves out the checks that --only names" in done.err
 
 
 def test_an_evaluation_says_how_sure_it_is_and_writes_a_page(setpiece, small_scenes, checkpoint):

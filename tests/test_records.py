@@ -53,6 +53,7 @@ def test_an_image_without_objects_may_be_empty_in_any_shape(empty):
         ([NONE, {"labels": [1], "boxes": [[50, 40, 20, 10]]}], r"Target 0 of image 1 has the box .* are these pixels"),
         ([{"labels": [1, 1], "boxes": [*BOX, [0.5, 0.5, -0.2, 0.2]]}], "Target 1 of image 0 .* that is no box"),
         ([{"labels": [1], "boxes": [[0.5, float("nan"), 0.2, 0.2]]}], "Target 0 of image 0 .* that is no box"),
+        ([{"labels": [1.5], "boxes": BOX}], r"labels of image 0 are \[1\.5\]: a label is the index of a class"),
     ],
 )
 def test_what_cannot_be_targets_is_named(images, sentence):

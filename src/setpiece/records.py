@@ -102,6 +102,8 @@ def _read_targets(b: int, image: Mapping[str, Any]) -> tuple[Int64[Tensor, " T"]
     if labels.ndim != 1 or boxes.shape != (len(labels), 4):
         shapes = f"{tuple(labels.shape)} and {tuple(boxes.shape)}"
         raise DataError(f"The labels and boxes of image {b} have the shapes {shapes}, not (T,) and (T, 4).")
+    if labels.is_floating_point() and bool((labels != labels.round()).any()):  # also NaN
+        raise DataError(f"The labels of image {b} are {labels.tolist()[:5]}: a label is the index of a class.")
     return labels.to(torch.int64), boxes.to(torch.float32)
 
 

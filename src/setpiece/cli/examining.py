@@ -62,6 +62,7 @@ def doctor(
     from setpiece.atomic import write_whole
     from setpiece.data.checks import Settings, Severity, examine
     from setpiece.data.checks.examination import chosen_kinds
+    from setpiece.data.checks.kinds import OF_PIXELS
     from setpiece.data.checks.page import as_json, page_payload
     from setpiece.data.checks.repaired import LOG, refuse_target, write_repaired
     from setpiece.model.checkpoint import load_unless_preset
@@ -79,6 +80,8 @@ def doctor(
         raise UsageError("--model is for the checks of labels, and these are left out: give one or the other.")
     if model is None and only and all(kind.startswith("labels.") for kind in kinds):
         raise UsageError("The checks of labels need a detector: give one with --model, such as --model sprint-n.")
+    if fast and only and kinds <= OF_PIXELS:
+        raise UsageError("--fast leaves out the checks that --only names: give one or the other.")
     checkpoint = None if model is None else load_unless_preset(model)
     usual = presets()["sprint-n"].size
     settings = Settings(usual if size is None else usual.with_shortest(size))
@@ -94,11 +97,11 @@ def doctor(
         )
     if model is not None:
         found = _with_label_errors(found, model, checkpoint, minutes, size, kinds)
+    _show(found)
     if json_file is not None:
         write_whole(json_file, json.dumps(as_json(found), indent=1) + "\n")
     if html is not None:
         write_whole(html, render(page_payload(found)))
-    _show(found)
     if fix is not None:
         lines = write_repaired(found.survey, fix)
         console.print(f"The repaired copy is {fix}/ (COCO), and {fix / LOG} says what was changed: {lines} lines.")
@@ -113,11 +116,11 @@ def _with_label_errors(
     """What a detector contradicts beside what was found. Where that fails it is a finding too, and the others stay."""
     from setpiece.data.checks import Finding, Severity
     from setpiece.data.checks.examination import with_findings
-    from setpiece.errors import DataError, NonFiniteError
+    from setpiece.errors import SetpieceError
 
     try:
         findings = [each for each in _label_findings(found, model, checkpoint, minutes, size) if each.check in kinds]
-    except (DataError, NonFiniteError) as error:
+    except SetpieceError as error:
         what = str(error).removesuffix(".")
         findings = [Finding("labels.failed", Severity.ERROR, None, 1, what, "correct that first, or leave out --model")]
     return with_findings(found, findings)

@@ -240,9 +240,10 @@ def _summarise(result: TrainingResult, folder: Path) -> None:
     run = RunFolder(folder)
     if result.metrics is not None:
         console.print(result.metrics.table())
+    pictures = f"\n  pictures     {run.pictures}/ (ground truth beside predictions)" if run.pictures.is_dir() else ""
     console.print(
         f"Results:\n  checkpoint   {result.folder}/\n  metrics      {run.metrics}, and: tensorboard --logdir "
-        f"{run.path}\n  pictures     {run.pictures}/ (ground truth beside predictions)",
+        f"{run.path}{pictures}",
         soft_wrap=True,
         highlight=False,
     )

@@ -92,9 +92,10 @@ def train(
                 if differs := run.create(config.to_dict(), splits, resume=resume):
                     display.say(f"This run goes on with other software or on another machine: {differs}.")
             accelerator.wait_for_everyone()
+            classes = f"{len(dataset.classes)} class{'es' if len(dataset.classes) != 1 else ''}"
+            shown = f"{', '.join(dataset.classes[:8])}{' …' if len(dataset.classes) > 8 else ''}"
             display.say(
-                f"Training {config.model} on {len(dataset.examples)} images with {len(dataset.classes)} classes "
-                f"({', '.join(dataset.classes[:8])}{' …' if len(dataset.classes) > 8 else ''}), images at up to "
+                f"Training {config.model} on {len(dataset.examples)} images with {classes} ({shown}), images at up to "
                 f"{size.longest} px in training and {checkpoint.size.longest} px in evaluation and prediction."
             )
             display.say(
