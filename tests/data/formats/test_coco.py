@@ -120,9 +120,10 @@ def test_ids_and_areas_survive_the_way_into_coco(write_coco):
 @pytest.mark.parametrize(
     ("annotation", "message"),
     [
-        ({"category_id": 5, "bbox": [1, 2, 3, 4]}, "annotation 0 has the category 5"),
+        ({"category_id": 5, "bbox": [1, 2, 3, 4]}, "the category 5, which is not among the 1 of `categories`; add it"),
+        ({"category_id": "1", "bbox": [1, 2, 3, 4]}, "and its id is a text: write it without quotes"),
         ({"category_id": [1], "bbox": [1, 2, 3, 4]}, "annotation 0 has the category"),
-        ({"image_id": 99, "bbox": [1, 2, 3, 4]}, "annotation 0 is for the image 99"),
+        ({"image_id": 99, "bbox": [1, 2, 3, 4]}, "annotation 0 is for the image 99, .* add it to `images`, or delete"),
         ({"bbox": [1, 2, 3]}, "annotation 0 has the bbox"),
         ({"bbox": "1234"}, "annotation 0 has the bbox"),
         ({"bbox": ["a", 2, 3, 4]}, "annotation 0 has the bbox"),
@@ -141,6 +142,8 @@ def test_an_annotation_that_cannot_be_understood_is_named(write_coco, annotation
     [
         ({"images": [{"id": 1, "file_name": "0.jpg"}, {"id": 1, "file_name": "1.jpg"}]}, "two images of id 1"),
         ({"images": [{"id": "one", "file_name": "0.jpg"}]}, "integer id"),
+        ({"images": [{"id": "1", "file_name": "0.jpg"}]}, "and its id is a text: write it without quotes"),
+        ({"categories": [{"id": 1, "name": " "}]}, "no name for class 1 of 1"),
         ({"images": None}, "no list of objects named 'images'"),
         ({"categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}, "class 'a' twice"),
         ({"categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}, "two categories of id 1"),
@@ -157,6 +160,22 @@ def test_a_file_that_is_no_annotation_file_is_named(write_coco, text):
     root = write_coco([])
     (root / "train" / "_annotations.coco.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(DataError, match=r"_annotations\.coco\.json"):
+        open_dataset(root, "train")
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
+
+def test_a_file_that_git_left_in_the_place_of_a_large_one_is_told_with_what_fetches_it(write_coco):
+    root = write_coco([[1, 2, 30, 30]], [[1, 2, 30, 30]])
+    (root / "train" / "1.jpg").write_text(POINTER)
+    (line,) = open_dataset(root, "train").defects.summary()
+    assert line.startswith("1 unreadable image: left out")
+    assert "1.jpg is a pointer of git-lfs" in line
+    (root / "train" / "_annotations.coco.json").write_text(POINTER)
+    with pytest.raises(
+        DataError, match=r"coco\.json is a pointer of git-lfs, and not the file itself: run `git lfs pull`"
+    ):
         open_dataset(root, "train")
 
 

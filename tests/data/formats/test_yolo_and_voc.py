@@ -167,6 +167,7 @@ def test_yolo_images_without_labels_are_background(write_yolo):
         (NAMES, "0.5 0.5 0.5 1 1\n", "line 1"),
         (NAMES, "inf 0.5 0.5 1 1\n", "line 1"),
         (NAMES, "cup 0.5 0.5 1 1\n", "line 1"),
+        ("names: cat\n", "", "`names` is the text 'cat', and no file; write a list, as names: .cat, dog."),
         ("names: [a, '']\n", "", "no name for class 2 of 2"),
         ("names: [a, a]\n", "", "class 'a' twice"),
         ("names: [a]\nnc: 2\n", "", "declares nc: 2 but names 1"),
@@ -179,6 +180,20 @@ def test_malformed_yolo_files_are_named(write_yolo, yaml, lines, message):
     root = write_yolo(yaml, lines)
     with pytest.raises(DataError, match=message):
         open_dataset(root, "train")
+
+
+def test_the_names_of_a_yaml_may_stand_in_a_file(write_yolo):
+    root = write_yolo("train: images/train\nnames: classes.txt\n", "1 0.5 0.5 0.25 0.5\n")
+    (root / "classes.txt").write_text("cup\nfork\n")
+    assert open_dataset(root, "train").classes == ("cup", "fork")
+
+
+@pytest.mark.parametrize("other", ["dataset.yml", "dataset.yaml", "data.yml"])
+def test_a_yaml_of_another_program_does_not_hide_the_one_that_names_classes(write_yolo, other):
+    root = write_yolo(NAMES, "1 0.5 0.5 0.25 0.5\n")
+    (root / "data.yaml").rename(root / "table.yaml")
+    (root / other).write_text("lr: 3\n")
+    assert open_dataset(root, "train").classes == ("cup", "fork")
 
 
 @pytest.mark.parametrize("names", ["cup\n\nfork\n", "\ncup\nfork", "cup\n \t\nfork"])

@@ -25,8 +25,13 @@ def amounts(survey: Survey, _: Settings) -> Iterator[Finding]:
         empty = sum(not len(example.labels) for example in dataset.examples)
         if not objects:
             worst = Severity.ERROR if split == "train" else Severity.WARNING
+            marked = sum(len(example.crowd) for example in dataset.examples)
             what = f"no object in any image ({images})"
-            yield Finding("splits.no-objects", worst, split, images, what, "annotate them")
+            advice = "annotate them"
+            if marked:
+                what += f", but {marked} that {'is' if marked == 1 else 'are'} marked as crowd or difficult"
+                advice = "take that mark off what is to be learned"
+            yield Finding("splits.no-objects", worst, split, images, what, advice)
         elif empty > BACKGROUND * images:
             what = f"{empty} of {images} images have no object"
             advice = "nothing, if that is how it is where the detector will be used; else take most of them out"

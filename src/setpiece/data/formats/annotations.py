@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from setpiece.data.defects import Defect, Defects
+from setpiece.data.images import is_pointer
 from setpiece.errors import DataError
 
 __all__ = [
@@ -97,10 +98,12 @@ def read_text(path: Path) -> str:
     """The text of an annotation file.
 
     Raises:
-        DataError: the file cannot be opened, or is neither UTF-8 nor UTF-16 text.
+        DataError: the file cannot be opened, is a pointer of git-lfs, or is neither UTF-8 nor UTF-16 text.
     """
     try:
         content = path.read_bytes()
+        if is_pointer(content):
+            raise DataError(f"{path} is a pointer of git-lfs, and not the file itself: run `git lfs pull`.")
         return content.decode(encoding_of(content))
     except OSError as error:
         raise DataError(f"Cannot open {path}: {error.strerror}; check the path and its permissions.") from error

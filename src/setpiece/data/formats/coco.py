@@ -106,7 +106,8 @@ def _classes(coco: dict[str, Any], files: list[Path]) -> dict[int, str]:
     categories = coco["categories"]
     for category in categories:
         if type(category.get("id")) is not int or not isinstance(category.get("name"), str):
-            raise DataError(f"{path}: the category {category} needs an integer id and a name.")
+            text = _as_text(category.get("id"))
+            raise DataError(f"{path}: the category {_short(category)} needs an integer id and a name{text}.")
     used = set(_used(coco))
     if any(category["id"] not in used and _is_parent(category, categories) for category in categories):
         used.update(used_id for other in others for used_id in _used(_load(other)))
@@ -146,7 +147,7 @@ def _images(coco: dict[str, Any], path: Path, folders: list[Path], defects: Defe
     for image in coco["images"]:
         if type(image.get("id")) is not int or not isinstance(image.get("file_name"), str):
             name = image.get("file_name") or repr(image.get("id"))
-            raise DataError(f"{path}: the image {name} needs an integer id and a file_name.")
+            raise DataError(f"{path}: the image {name} needs an integer id and a file_name{_as_text(image.get('id'))}.")
     numbers = _numbers([image["id"] for image in coco["images"]])
     found = find_images([image["file_name"] for image in coco["images"]], folders)
     for image, file in zip(coco["images"], found, strict=True):
@@ -180,7 +181,10 @@ def _place(annotation: dict[str, Any], path: Path, images: dict[int, AnnotatedIm
     """The image of an annotation, and what a person finds the annotation by."""
     name, image_id = f"annotation {annotation.get('id')}", annotation.get("image_id")
     if type(image_id) is not int or image_id not in images:
-        raise DataError(f"{path}: {name} is for the image {image_id!r}, which the file does not declare.")
+        raise DataError(
+            f"{path}: {name} is for the image {_short(image_id)}, which the file does not declare{_as_text(image_id)}; "
+            "add it to `images`, or delete its annotations."
+        )
     return images[image_id], name
 
 
@@ -197,7 +201,11 @@ def _label(
             f"{where} is of the class {own!r}, which {reference} does not declare: add the class there, or remove what "
             "is annotated with it."
         )
-    raise DataError(f"{where} has the category {category_id!r}, which is not among the declared classes.")
+    number = len(label_of_id)
+    raise DataError(
+        f"{where} has the category {_short(category_id)}, which is not among the {number} of `categories`"
+        f"{_as_text(category_id)}; add it there, or delete what is annotated with it."
+    )
 
 
 def _box(annotation: dict[str, Any], name: str, path: Path, label: int) -> AnnotatedBox:
@@ -222,6 +230,10 @@ def _corners(box_xywh: Any, name: str, path: Path) -> tuple[float, float, float,
             f"{path}: {name} has the bbox {_short(box_xywh)}, where [x, y, width, height] is due."
         ) from error
     return left, top, left + width, top + height
+
+
+def _as_text(number: Any) -> str:
+    return ", and its id is a text: write it without quotes" if isinstance(number, str) and number.isdecimal() else ""
 
 
 def _short(value: Any) -> str:

@@ -107,15 +107,19 @@ def is_annotation(path: Path) -> bool:
 
 def _yaml_file(root: Path) -> Path | None:
     files = [path for path in visible(root) if path.suffix.lower() in (".yaml", ".yml") and path.is_file()]
-    for name in _USUAL_YAMLS:
-        if (path := root / name) in files:
-            return path
-    described = [path for path in files if "names:" in read_text(path)]
+    usual = [path for name in _USUAL_YAMLS if (path := root / name) in files]
+    if meant := next(filter(_names_classes, usual), None):
+        return meant
+    described = [path for path in files if path not in usual and _names_classes(path)]
     if len(described) > 1:
         raise DataError(
             f"{described[0]} and {described[1].name} both name classes; call the one that is meant data.yaml."
         )
-    return described[0] if described else None
+    return next(iter([*described, *usual]), None)
+
+
+def _names_classes(path: Path) -> bool:
+    return re.search(r"names[\"']?\s*:", read_text(path)) is not None
 
 
 def _from_yaml(path: Path, root: Path) -> Config:
@@ -124,12 +128,17 @@ def _from_yaml(path: Path, root: Path) -> Config:
         config = yaml.load(read_text(path), Loader=yaml.BaseLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is not valid YAML ({' '.join(str(error).split())}).") from error
-    if not isinstance(config, dict) or not isinstance(config.get("names"), list | dict):
+    names = config.get("names") if isinstance(config, dict) else None
+    if isinstance(names, str) and (listed := locate(names, [path.parent])) and listed.is_file():
+        names = _lines(listed)
+    if isinstance(names, str) and names:
+        raise DataError(f"{path}: `names` is the text {names[:60]!r}, and no file; write a list, as names: [cat, dog].")
+    if not isinstance(config, dict) or not isinstance(names, list | dict):
         raise DataError(f"{path} is not a YOLO data set's description: it has no `names`, the list of the classes.")
     stated = config.get("path")
     start = locate(stated, [path.parent]) if isinstance(stated, str) and stated else None
     bases = (path.parent,) if start is None or not start.is_dir() else (start, path.parent)
-    return Config(path, root, config["names"], config.get("nc"), _paths(path, config), bases, _keypoints(config))
+    return Config(path, root, names, config.get("nc"), _paths(path, config), bases, _keypoints(config))
 
 
 def _paths(path: Path, config: dict[Any, Any]) -> dict[str, tuple[str, list[str]]]:
