@@ -229,3 +229,18 @@ def test_a_damaged_file_that_is_not_found_when_it_is_checked_can_be_decoded(cont
             return
         if not header.truncated and not header.broken:
             assert read_image(path, upright=False).shape == (*header.stored_size, 3)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".gif", ".webp"])
+def test_the_pages_behind_the_first_are_counted(tmp_path, suffix):
+    pages = [Image.new("RGB", (8, 8), (index * 60, 0, 0)) for index in range(3)]
+    pages[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=pages[1:])
+    assert read_header(tmp_path / f"a{suffix}").pages == 3
+    assert read_image(tmp_path / f"a{suffix}").max() <= 4
+    pages[0].save(tmp_path / f"b{suffix}")
+    assert read_header(tmp_path / f"b{suffix}").pages == 1
+
+
+def test_a_folder_in_the_place_of_an_image_is_called_a_folder(tmp_path):
+    with pytest.raises(DataError, match="is a folder, and not an image: name the images in it"):
+        read_image(tmp_path)

@@ -121,6 +121,7 @@ class Defect(Enum):
     GREYSCALE = ("greyscale image", "greyscale images", "converted to RGB")
     PALETTE = ("palette image", "palette images", "converted to RGB")
     TRANSPARENT = ("image with transparency", "images with transparency", "laid over white")
+    PAGES = ("image file of several pages", "image files of several pages", "the first page is read")
     INVISIBLE = (
         "image that is transparent all over",
         "images that are transparent all over",

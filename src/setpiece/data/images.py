@@ -16,7 +16,7 @@ from PIL import ExifTags, Image
 
 from setpiece.errors import DataError
 
-__all__ = ["ImageHeader", "TooLargeError", "read_header", "read_image", "to_rgb"]
+__all__ = ["ImageHeader", "TooLargeError", "is_pointer", "read_header", "read_image", "to_rgb"]
 
 # The seven EXIF orientations other than 1, each with the operation that undoes it.
 _TO_UPRIGHT = {
@@ -64,6 +64,7 @@ class ImageHeader:
         broken: whether its end is there, and something before it cannot be decoded.
         spread: whether its values do not use their range, and are spread over 8 bits.
         dark: whether it has colours of 16 bits that do not use their range, of which Pillow keeps the upper 8 alone.
+        pages: how many images it holds, of which the first is read.
         invisible: whether it is wholly transparent, or nearly, so that its transparency is not used.
     """
 
@@ -77,6 +78,7 @@ class ImageHeader:
     spread: bool = False
     dark: bool = False
     invisible: bool = False
+    pages: int = 1
 
 
 def read_header(path: Path) -> ImageHeader:
@@ -98,9 +100,12 @@ def read_header(path: Path) -> ImageHeader:
         whole, spread = _check_pixels(image, decode=deep_colours or transparent)
         dark = deep_colours and whole and int(np.ptp(np.asarray(image.convert("RGB")), axis=(0, 1)).max()) < NARROW
         invisible = transparent and whole and not _is_deep(image) and _is_invisible(image.convert("RGBA"))
+        pages = _pages(image)
         ended = whole or _has_end(image, path)
     damage = not whole and not ended, not whole and ended
-    return ImageHeader((height, width), upright, orientation, mode, transparent, *damage, spread, dark, invisible)
+    return ImageHeader(
+        (height, width), upright, orientation, mode, transparent, *damage, spread, dark, invisible, pages
+    )
 
 
 def read_image(path: str | Path, *, upright: bool = True) -> UInt8[np.ndarray, "H W 3"]:
@@ -157,9 +162,26 @@ def _open(path: Path) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise TooLargeError(path, error) from error
     except _UNREADABLE as error:
+        if path.is_dir():
+            raise DataError(f"{path} is a folder, and not an image: name the images in it.") from error
+        if is_pointer(_head(path)):
+            raise DataError(f"{path} is a pointer of git-lfs, and not the image itself: run `git lfs pull`.") from error
         raise DataError(
             f"{path} cannot be read as an image; is it another kind of file with an image's name?"
         ) from error
+
+
+def is_pointer(content: bytes) -> bool:
+    """Whether a file is what git leaves in the place of a large file that was not fetched."""
+    return content.startswith(b"version https://git-lfs.github.com/spec/")
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(100)
+    except OSError:
+        return b""
 
 
 def _orientation(image: Image.Image) -> int:
@@ -186,6 +208,16 @@ def _check_pixels(image: Image.Image, *, decode: bool) -> tuple[bool, bool]:
     except _UNREADABLE:
         return False, False
     return True, False
+
+
+def _pages(image: Image.Image) -> int:
+    """How many pages or frames it has; 1 for a photo, to which a camera may have added its preview (MPO)."""
+    if image.format in ("MPO", "ICO", "ICNS"):
+        return 1
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except _UNREADABLE:  # damage behind the first page, which is the one that is read
+        return 1
 
 
 def _has_end(image: Image.Image, path: Path) -> bool:

@@ -28,8 +28,8 @@ def inspect(image: AnnotatedImage) -> ImageHeader | tuple[Defect, str]:
         header = read_header(image.path)
     except TooLargeError as error:
         return Defect.TOO_LARGE_IMAGE, f"{where}, {error.size}"
-    except DataError:
-        return Defect.UNREADABLE_IMAGE, where
+    except DataError as error:
+        return Defect.UNREADABLE_IMAGE, str(error).removesuffix(".")
     if header.truncated or header.broken:
         return Defect.BROKEN_IMAGE if header.broken else Defect.TRUNCATED_IMAGE, where
     return header
@@ -89,6 +89,8 @@ def _once(image: AnnotatedImage, defects: Defects) -> list[AnnotatedBox]:
 
 def _note_colours(header: ImageHeader, image: AnnotatedImage, defects: Defects) -> None:
     name = Place(image.path.name, image.path)
+    if header.pages > 1:
+        defects.add(Defect.PAGES, Place(f"{name}, {header.pages} pages", image.path))
     if header.dark:
         defects.add(Defect.DARK, name)
     if header.invisible:

@@ -238,6 +238,11 @@ PLANTS = {
     "images.turned": with_file(turn),
     "images.greyscale": with_file(other_mode("L")),
     "images.transparent": with_file(other_mode("RGBA")),
+    "images.pages": with_file(
+        lambda file: Image.fromarray(noise(7)).save(
+            file, "TIFF", save_all=True, append_images=[Image.fromarray(noise(8))]
+        )
+    ),
     "images.invisible": with_file(lambda file: _make_transparent(file)),
     "images.colours": with_file(other_mode("CMYK")),
     "images.sixteen-bit": with_file(
@@ -330,6 +335,16 @@ def test_a_first_class_without_objects_may_mean_that_ids_are_off_by_one(tmp_path
     data.classes = declared
     advice = of(examined(data, tmp_path, layout), "classes.unused").advice
     assert ("off by one: objects of cat may be of owl" in advice) == doubted
+
+
+def test_a_split_of_crowds_alone_is_not_told_to_be_annotated(tmp_path):
+    data = clean()
+    data.write(tmp_path, "voc")
+    for path in (tmp_path / "Annotations").iterdir():
+        path.write_text(path.read_text().replace("</name>", "</name><difficult>1</difficult>"))
+    first, second = (f for f in examine(tmp_path, SETTINGS, fast=True).findings if f.check == "splits.no-objects")
+    assert first.what == "no object in any image (24), but 48 that are marked as crowd or difficult"
+    assert first.advice == second.advice == "take that mark off what is to be learned"
 
 
 def test_a_class_that_the_test_images_do_not_show_is_said(tmp_path):

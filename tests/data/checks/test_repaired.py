@@ -10,7 +10,7 @@ from setpiece.data.checks import Settings, examine
 from setpiece.data.checks.repaired import write_repaired
 from setpiece.data.checks.survey import survey
 from setpiece.data.sources import open_dataset
-from setpiece.errors import OutputError, UsageError
+from setpiece.errors import DataError, OutputError, UsageError
 from setpiece.records import InputSize
 
 from .planted import LAYOUTS, clean
@@ -86,6 +86,15 @@ def test_images_of_one_name_are_all_kept(tmp_path, write_image, files):
         assert one.path.read_bytes() == other.path.read_bytes()
         np.testing.assert_array_equal(one.boxes_xyxy, other.boxes_xyxy)
     assert len({example.path.name.lower() for example in now.examples}) == len(files)
+
+
+def test_where_no_split_can_be_read_there_is_no_copy(tmp_path):
+    root = defective("yolo", tmp_path / "data")
+    for split in ("train", "valid"):
+        next((root / "labels" / split).iterdir()).write_text("0 0.5 0.5")
+    with pytest.raises(DataError, match=r"no split that can be read, so there is no repaired copy: .*2 numbers behind"):
+        write_repaired(survey(root), tmp_path / "repaired")
+    assert not (tmp_path / "repaired").exists()
 
 
 def test_nothing_is_overwritten_and_nothing_half_written_is_left(tmp_path, monkeypatch):

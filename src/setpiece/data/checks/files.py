@@ -70,6 +70,11 @@ RULES: dict[Defect, tuple[str, Severity, str]] = {
     Defect.GREYSCALE: ("images.greyscale", NOTE, "nothing"),
     Defect.PALETTE: ("images.palette", NOTE, "nothing"),
     Defect.TRANSPARENT: ("images.transparent", NOTE, "nothing, if white behind them is right"),
+    Defect.PAGES: (
+        "images.pages",
+        WARNING,
+        "nothing, if the annotations are of the first page; else save each by itself",
+    ),
     Defect.INVISIBLE: ("images.invisible", WARNING, "look at one; save them without an alpha channel"),
     Defect.SIXTEEN_BIT: ("images.sixteen-bit", NOTE, "nothing"),
     Defect.SPREAD: ("images.spread", WARNING, "look at one; save them with 8 bits to decide yourself"),

@@ -20,7 +20,7 @@ from setpiece.data.defects import Defect
 from setpiece.data.formats.coco_files import ROBOFLOW_FILE
 from setpiece.data.formats.files import composed
 from setpiece.data.images import read_image
-from setpiece.errors import OutputError, UsageError
+from setpiece.errors import DataError, OutputError, UsageError
 
 __all__ = ["LOG", "refuse_target", "write_repaired"]
 
@@ -45,9 +45,13 @@ def write_repaired(survey: Survey, target: Path) -> int:
 
     Raises:
         UsageError: see `refuse_target`.
+        DataError: no split can be read.
         OutputError: it cannot be written; then it is removed again, as it is with any other error.
     """
     refuse_target(survey.root, target)
+    if not survey.splits:
+        refused = " ".join(survey.unreadable.values())
+        raise DataError(f"{survey.root} has no split that can be read, so there is no repaired copy: {refused}")
     try:
         for split, dataset in survey.splits.items():
             _write_split(_without_doubtful(dataset), target / split)
