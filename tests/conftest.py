@@ -74,16 +74,22 @@ def browser():
 
 @pytest.fixture
 def open_page(browser, tmp_path):
-    """`open_page(payload)` shows a payload as a page; any console error, page error or request fails the test."""
+    """`open_page(payload)` shows a payload, or a page's file; any console error, page error or request fails the test.
+
+    `before` is a script that runs before those of the page.
+    """
     from setpiece.web import render
 
     contexts, wrong = [], []
 
-    def open_page(payload, width=1280, height=900, scheme="light", chapter=None):
-        file = tmp_path / f"page-{len(contexts)}.html"
-        file.write_text(render(payload), encoding="utf-8")
+    def open_page(payload, width=1280, height=900, scheme="light", chapter=None, before=""):
+        file = payload if isinstance(payload, Path) else tmp_path / f"page-{len(contexts)}.html"
+        if file is not payload:
+            file.write_text(render(payload), encoding="utf-8")
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         contexts.append(context)
+        context.set_offline(True)
+        context.add_init_script(before)
         page = context.new_page()
         page.on("console", lambda message: message.type in ("error", "warning") and wrong.append(message.text))
         page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -98,7 +104,7 @@ def open_page(browser, tmp_path):
 
 
 def is_foreign(url: str, file: Path) -> bool:
-    return not url.startswith("data:") and url.split("#")[0] != file.as_uri()
+    return not url.startswith(("data:", "blob:")) and url.split("#")[0] != file.as_uri()
 
 
 @pytest.fixture(scope="session")

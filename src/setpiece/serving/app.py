@@ -117,7 +117,9 @@ def _add_detect(app: FastAPI, service: Service) -> None:
     @app.get("/", response_class=HTMLResponse)
     async def index() -> HTMLResponse:
         """A page for people."""
-        shown = page(service.name, service.detecting.classes)
+        model = service.detecting
+        needs_token = service.admission.needs_token
+        shown = page(service.name, model.classes, model.thresholds, path=DETECT.lstrip("/"), needs_token=needs_token)
         return HTMLResponse(shown, headers={"Content-Security-Policy": POLICY})
 
 

@@ -1,9 +1,11 @@
-"""The page at `/`."""
+"""The page at `/`: that of `setpiece export --format html`, with this server in the place of a model in the page."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
+
+from setpiece.inference.thresholds import DEFAULT
+from setpiece.web import render
 
 __all__ = ["POLICY", "page"]
 
@@ -14,30 +16,34 @@ POLICY = (
 )
 
 
-def page(model_name: str, classes: Sequence[str]) -> str:
-    """A form that sends an image to `/v1/detect`, and the line that does it in a shell.
+def page(
+    model_name: str,
+    classes: Sequence[str],
+    thresholds: Sequence[float] | None = None,
+    *,
+    path: str = "v1/detect",
+    needs_token: bool = False,
+) -> str:
+    """A page that sends images to `/v1/detect`, and shows what is answered and the line that does it in a shell.
+
+    Args:
+        thresholds: the model's own, of each class.
+        path: where it asks, from the page.
+        needs_token: it then has a field for the token.
 
     Example:
         >>> "<title>cells &amp; more</title>" in page("cells & more", ["red <b>"])
         True
     """
-    name, listed = html.escape(model_name), html.escape(", ".join(classes))
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<title>{name}</title>
-</head>
-<body>
-<h1>{name}</h1>
-<p>Detects: {listed}</p>
-<form action="v1/detect" method="post" enctype="multipart/form-data">
-<input type="file" name="image" accept="image/*" required aria-label="Image">
-<button>Detect</button>
-</form>
-<pre>curl -F image=@photo.jpg 'http://HOST:PORT/v1/detect?threshold=0.5'</pre>
-</body>
-</html>
-"""
+    return render(
+        {
+            "kind": "detect",
+            "title": model_name,
+            "classes": list(classes),
+            "thresholds": None if thresholds is None else list(thresholds),
+            "threshold": DEFAULT,
+            "info": None,
+            "runtime": None,
+            "server": {"path": path, "token": needs_token},
+        }
+    )

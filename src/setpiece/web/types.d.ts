@@ -203,6 +203,8 @@ interface Detection {
 interface Found {
   detections: Detection[];
   milliseconds: number;
+  /** What a server did to the image, in sentences. */
+  notes?: string[];
 }
 
 /** An image that is read a band of rows at a time, as RGBA without transparency. */

@@ -13,12 +13,14 @@ export function where({ server }) {
     : "Images stay on this device. This file holds the model and what runs it, and loads nothing.";
 }
 
-/** @param {DetectPayload} payload */
-export function create({ info, runtime, server, threshold }) {
+/**
+ * @param {DetectPayload} payload
+ * @param {DetectState} state
+ */
+export function create({ info, runtime, server }, state) {
   return html(
     "section.stack.tight.hint",
-    server && html("p", "In a shell:"),
-    server && html("pre.detect-shell", { tabindex: 0, "data-role": "curl" }, Server.inShell(server, threshold)),
+    server && shell(server, state),
     info && html("details", html("summary", "About the model"), html("dl.detect-facts", facts(info))),
     runtime &&
       html(
@@ -28,6 +30,15 @@ export function create({ info, runtime, server, threshold }) {
         html("pre.detect-licence", { tabindex: 0 }, runtime.licence),
       ),
   );
+}
+
+/** The line that does the same, with the threshold that is set. */
+function shell(server, state) {
+  const line = html("pre.detect-shell", { tabindex: 0, "data-role": "curl" });
+  const update = () => (line.textContent = Server.inShell(server, state.own ? "auto" : state.threshold));
+  state.on(update);
+  update();
+  return html("div.stack.tight", html("p", "In a shell:"), line);
 }
 
 /** @param {ModelInfo} info */

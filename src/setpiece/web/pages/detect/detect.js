@@ -88,7 +88,7 @@ function start() {
     html("section.panel", settings.element, html("div.controls", download, clear)),
     camera.element,
     list,
-    About.create(payload),
+    About.create(payload, state),
   );
   state.on(update);
   update();

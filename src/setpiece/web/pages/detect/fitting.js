@@ -1,6 +1,7 @@
 /**
- * Pixels at the input size of the model, as Pillow computes them in Python (setpiece/data/fitting.py): to the last bit,
- * so that the model sees here what it sees there. The browser's own scaling would give other pixels.
+ * Pixels at the input size of the model, as Pillow computes them in Python (setpiece/data/fitting.py), so that the model
+ * sees here what it sees there: to the last bit, but for tall images, which newer versions of Pillow take columns first;
+ * that changes values by 1 of 255. The browser's own scaling would give other pixels.
  */
 
 const STRIDE = 32; // pixels of a cell of the coarsest feature map

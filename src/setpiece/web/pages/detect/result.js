@@ -26,6 +26,7 @@ export function create({ blob, image, found, classes, visible }) {
     { "data-role": "result", "data-name": name },
     shown.element,
     html("figcaption", html("strong", name), html("span.hint", `${width} × ${height}`), said, time),
+    found.notes?.length ? html("p.hint", { "data-role": "notes" }, found.notes.join(" ")) : null,
   );
   const draw = () => {
     const detections = visible(found.detections);

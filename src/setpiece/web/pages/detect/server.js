@@ -19,11 +19,13 @@ export function create({ server, classes }, least) {
     const headers = new Headers({ "Content-Type": body.type || "application/octet-stream" });
     if (token) headers.set("Authorization", `Bearer ${token.value}`);
     const start = performance.now();
-    const answer = await fetch(`${address}?threshold=${least}`, { method: "POST", body, headers });
-    const said = await answer.json();
-    if (!answer.ok) throw new Error(said.detail);
+    const answer = await fetch(`${address}?threshold=${least}`, { method: "POST", body, headers }).catch(() => {
+      throw new Error("the server cannot be reached");
+    });
+    const said = await answer.json().catch(() => ({}));
+    if (!answer.ok) throw new Error(said.detail ?? `the server answers ${answer.status}`);
     const detections = said.detections.map(({ box, score, class: name }) => ({ label: classes.indexOf(name), score, box }));
-    return { detections, milliseconds: performance.now() - start };
+    return { detections, milliseconds: performance.now() - start, notes: said.notes };
   }
   const controls = token && html("div.control", html("label", { for: "token" }, "Token of the server"), token);
   return { detect, controls };
