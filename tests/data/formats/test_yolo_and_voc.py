@@ -141,6 +141,20 @@ def test_yolo_images_of_one_stem_do_not_share_a_label_file(write_yolo, write_ima
     assert dataset.defects.counts == {Defect.EMPTY_IMAGE: 2}
 
 
+def test_yolo_images_of_two_splits_do_not_share_a_label_file(tmp_path, write_image):
+    for seed, name in enumerate(("train/1.jpg", "val/1.jpg", "train/2.jpg", "val/3.jpg")):
+        write_image(tmp_path / name, seed=seed)
+        (tmp_path / "labels").mkdir(exist_ok=True)
+        (tmp_path / "labels" / name.split("/")[1]).with_suffix(".txt").write_text("1 0.5 0.5 0.25 0.5\n")
+    (tmp_path / "data.yaml").write_text(NAMES)
+    for split, name in (("train", "2.jpg"), ("valid", "3.jpg")):
+        dataset = open_dataset(tmp_path, split)
+        assert [example.path.name for example in dataset.examples] == [name]
+        assert dataset.defects.counts[Defect.AMBIGUOUS_NAME] == 1
+    (tmp_path / "data.yaml").write_text(f"train: train\nval: train\n{NAMES}")  # one file, and no other of its name
+    assert len(open_dataset(tmp_path, "valid").examples) == 2
+
+
 def test_yolo_images_without_labels_are_background(write_yolo):
     root = write_yolo(NAMES, "")
     (root / "labels" / "val" / "val.txt").unlink()

@@ -11,7 +11,8 @@ hull box is taken. An image without a label file is background. Images are numbe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 
@@ -52,11 +53,7 @@ def find_splits(root: Path) -> Readers:
     named = {split for split in ("train", "valid") if config.paths.get(split)}
     if not any(sources.values()):
         return {}
-    return {
-        split: partial(_read_split, config, split, sources[split])
-        for split in SPLITS
-        if sources[split] or split in named
-    }
+    return {split: partial(_read_split, config, split, sources) for split in SPLITS if sources[split] or split in named}
 
 
 def find_whole(root: Path) -> AnnotatedSplit | None:
@@ -102,7 +99,9 @@ def _usual(root: Path, split: str) -> list[Path]:
     return next(([folder] for folder in [*below, *inside, *own] if folder.is_dir() and _has_images(folder)), [])
 
 
-def _read_split(config: Config, split: str, sources: list[Path]) -> AnnotatedSplit:
+def _read_split(config: Config, split: str, all_sources: dict[str, list[Path]]) -> AnnotatedSplit:
+    sources = all_sources[split]
+    others = [source for other, of_other in all_sources.items() if other != split for source in of_other]
     key, entries = config.paths.get(split, ("", []))
     defects = Defects()
     places = {entry: locate(entry, config.bases) for entry in entries}
@@ -113,11 +112,14 @@ def _read_split(config: Config, split: str, sources: list[Path]) -> AnnotatedSpl
             hint = "" if split == "train" else "; without this line, training does without evaluation"
             raise DataError(f"{config.path}: `{key}` names {entry}, {what}: correct the path{hint}.")
         defects.add(Defect.OTHER_FOLDER, f"`{key}` names {entry}, and {sources[0]} is read")
-    return _read(config, sources, defects)
+    return _read(config, sources, defects, others)
 
 
-def _read(config: Config, sources: list[Path], defects: Defects) -> AnnotatedSplit:
+def _read(config: Config, sources: list[Path], defects: Defects, others: Sequence[Path] = ()) -> AnnotatedSplit:
     """The images under folders and in lists, and the label file of each.
+
+    Args:
+        others: the folders and lists of the other splits, of whose images none shares a label file with one of these.
 
     Raises:
         DataError: the class names or a label file are malformed, or a class id is not declared.
@@ -129,7 +131,10 @@ def _read(config: Config, sources: list[Path], defects: Defects) -> AnnotatedSpl
         found.update((image.path, image) for image in _images(source, config.root, defects))
     labels_of = cache(partial(_label_files, root=config.root))
     label_files = {path: _label_file(path, labels_of(path.parent)) for path in sorted(found)}
-    shared = _shared(label_files)
+    label_files_of_others = {
+        path: _label_file(path, labels_of(path.parent)) for path in _of_others(others, config.root) if path not in found
+    }
+    shared = {path: other for path, other in _shared(label_files | label_files_of_others).items() if path in found}
     lines = {path: read_lines(labels) for path, labels in label_files.items() if path not in shared}
     check_poses(list(lines.values()), config)
     images = [
@@ -152,6 +157,15 @@ def _read(config: Config, sources: list[Path], defects: Defects) -> AnnotatedSpl
         unused = _note_unused_labels(label_files, folders, defects)
     files = frozenset(path for path in (*label_files.values(), *unused, *sources) if path is not None)
     return AnnotatedSplit(config.path, tuple(class_of_id.values()), tuple(class_of_id), images, defects, files)
+
+
+def _of_others(sources: Sequence[Path], root: Path) -> set[Path]:
+    """The images of other splits, as far as these can be read."""
+    images: set[Path] = set()
+    for source in sources:
+        with suppress(DataError):
+            images.update(image.path for image in _images(source, root, Defects()))
+    return images
 
 
 def _images(source: Path, root: Path, defects: Defects) -> list[NamedImage]:
@@ -203,7 +217,7 @@ def _shared(label_files: dict[Path, Path | None]) -> dict[Path, Path]:
     """The images that are to have one label file, each with another one of them: `a.jpg` and `a.png` have `a.txt`."""
     images_of: dict[Path, list[Path]] = {}
     for image, labels in label_files.items():
-        if labels is not None:
+        if labels is not None and image.is_file():
             images_of.setdefault(labels, []).append(image)
     return {
         image: next(other for other in images if other != image)
