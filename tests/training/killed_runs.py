@@ -43,7 +43,7 @@ def killed_after(seconds, data, output):
 
 
 if __name__ == "__main__":
-    data, output, kills, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    data, output, kills, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     draw = random.Random(seed)
     started = time.monotonic()
     killed_after(1e9, data, output / "whole")

@@ -141,16 +141,19 @@ def test_the_command_says_how_to_go_on_and_ends_with_the_exit_code_of_a_shell(sc
     assert "Traceback" not in said
 
 
-def test_a_run_killed_at_random_moments_ends_as_one_that_was_not(scenes, tmp_path):
+def test_runs_killed_at_twenty_random_moments_end_as_one_that_was_not(scenes, tmp_path):
     script = str(Path(__file__).with_name("killed_runs.py"))
-    command = [sys.executable, script, str(scenes), str(tmp_path), "4", "0"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert done.stdout.startswith("4 kills")
-    killed = list(tmp_path.glob("killed-*"))
-    assert killed
-    for run in killed:
-        same_end(run, tmp_path / "whole")
-        assert not list(run.rglob("*.unfinished"))
+    folders = [tmp_path / "first", tmp_path / "second"]  # at the same time
+    commands = [[sys.executable, script, str(scenes), str(folder), "10", folder.name] for folder in folders]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
+    for process, folder in zip(started, folders, strict=True):
+        said, _ = process.communicate()
+        assert said.startswith("10 kills")
+        killed = list(folder.glob("killed-*"))
+        assert killed
+        for run in killed:
+            same_end(run, folder / "whole")
+            assert not list(run.rglob("*.unfinished"))
 
 
 def test_two_processes_cannot_train_into_one_folder(scenes, tmp_path):
