@@ -21,7 +21,7 @@ def fold_norms(model: M) -> M:
 
     With the norm's mean μ, variance σ², weight γ and bias β, a convolution with weights W and bias b becomes one with
     W γ/√(σ² + ε) and (b - μ) γ/√(σ² + ε) + β. So the predictions are the same but for rounding. The model cannot be
-    trained any more. Every model of ours registers a norm behind the convolution that it follows, and a test holds that.
+    trained any more. Every model of ours registers a norm behind the convolution it follows, and a test holds that.
 
     Args:
         model: in evaluation mode.
