@@ -127,26 +127,62 @@ def test_a_state_is_read_as_it_was_saved_and_a_run_that_has_one_is_not_forgotten
         load_state(run.state)
 
 
-def test_a_run_without_a_state_is_forgotten(run):
+def begin(folder):
+    """A run that this process begins, as training does."""
+    run = RunFolder(folder)
+    with run.locked():
+        run.create(SETTINGS, CONTENTS, resume=True)
+        run.append_metrics({"step": 1})
+        run.track("wandb", "id", 1)
+        for part in (run.tensorboard, run.recording, run.last):
+            part.mkdir()
+        (run.recording / "header.json").write_text("{}")
+    return run
+
+
+def test_a_new_run_without_a_state_is_forgotten(tmp_path):
+    run = begin(tmp_path / "run")
     run.forget()
     assert not run.path.exists()
 
 
-def test_what_others_put_into_a_run_and_its_best_checkpoint_are_never_removed(run):
+def test_what_others_put_into_the_folder_of_a_run_that_fails_stays(tmp_path):
+    (tmp_path / "run").mkdir()
+    run = begin(tmp_path / "run")
     (run.path / "notes.txt").write_text("mine")
+    run.pictures.mkdir()
     run.forget()
-    assert [path.name for path in run.path.iterdir()] == ["notes.txt"]
-    run.best.mkdir()
-    run.settings.write_text("{}")
-    run.forget()
-    assert run.best.is_dir()
-    assert run.settings.is_file()
+    assert {path.name for path in run.path.iterdir()} == {"notes.txt", "pictures"}
 
 
-def test_a_run_whose_state_is_gone_is_not_begun_again_over_its_best_checkpoint(run):
-    run.best.mkdir()
-    with pytest.raises(UsageError, match=r"has no state to go on from .* train on from its best weights in a new run"):
-        run.create(SETTINGS, {}, resume=True)
+def test_a_folder_that_was_there_before_a_run_that_fails_stays(tmp_path):
+    (tmp_path / "run").mkdir()
+    begin(tmp_path / "run").forget()
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+@pytest.mark.parametrize("checkpoint", [None, "best", "last"])
+def test_nothing_of_a_run_that_was_there_before_is_removed(tmp_path, checkpoint):
+    begin(tmp_path / "run")
+    if checkpoint is not None:
+        (tmp_path / "run" / checkpoint).mkdir(exist_ok=True)
+        (tmp_path / "run" / checkpoint / "model.safetensors").touch()
+    before = sorted((tmp_path / "run").rglob("*"))
+    again = RunFolder(tmp_path / "run")
+    with again.locked():
+        if checkpoint is None:
+            again.create(SETTINGS, CONTENTS, resume=True)
+    assert not again.is_new
+    again.forget()
+    assert sorted((tmp_path / "run").rglob("*")) == before
+
+
+@pytest.mark.parametrize("checkpoint", ["best", "last"])
+def test_a_run_whose_state_is_gone_is_not_begun_again_over_its_weights(run, checkpoint):
+    (run.path / checkpoint).mkdir()
+    (run.path / checkpoint / "model.safetensors").touch()
+    with pytest.raises(UsageError, match=r"has no state to go on from .* train on from its weights in a new run"):
+        run.create(SETTINGS, CONTENTS, resume=True)
 
 
 def test_settings_that_say_nothing_are_refused(run):

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from setpiece.data.batching import batches_of
-from setpiece.errors import LoadingError, StoppedError, UsageError
+from setpiece.errors import LoadingError, OutputError, StoppedError, UsageError
 from setpiece.runs import recording_files
 from setpiece.runs.layout import RunFolder
 from setpiece.training import loop
@@ -154,6 +155,37 @@ def test_runs_killed_at_twenty_random_moments_end_as_one_that_was_not(scenes, tm
         for run in killed:
             same_end(run, folder / "whole")
             assert not list(run.rglob("*.unfinished"))
+
+
+def test_a_run_whose_state_was_deleted_is_refused_and_loses_nothing(scenes, uninterrupted, tmp_path):
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    RunFolder(tmp_path / "run").state.unlink()
+    before = {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()}
+    with pytest.raises(UsageError, match="has no state to go on from"):
+        start_training(resolve(scenes, "detr-tiny", epochs=3, **SETTINGS), tmp_path / "run", resume=True)
+    assert {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_that_fails_before_its_first_state_removes_what_it_began_itself(scenes, tmp_path, monkeypatch, resume):
+    config = resolve(scenes, "detr-tiny", epochs=1, **SETTINGS)
+    run = RunFolder(tmp_path / "run")
+    if resume:  # begun and killed at once
+        settings = json.dumps(config.to_dict())
+        run.path.mkdir()
+        run.settings.write_text(settings)
+
+    def full(*_):
+        raise OutputError("training.pt could not be written (No space left on device): make room.")
+
+    monkeypatch.setattr(loop, "save_state", full)
+    display = Signalling("never", 0, signal.SIGTERM)
+    with pytest.raises(OutputError, match="make room"):
+        start_training(config, run.path, resume=resume, display=display)
+    assert run.settings.is_file() == resume
+    assert run.path.exists() == resume
+    assert (f"{run.path} has no saved state: the run begins again." in display.said) == resume
 
 
 def test_two_processes_cannot_train_into_one_folder(scenes, tmp_path):

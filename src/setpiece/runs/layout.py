@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,10 @@ from filelock import FileLock, Timeout
 
 from setpiece.atomic import write_whole
 from setpiece.errors import OutputError, UsageError, WeightsError
+from setpiece.runs.contents import Contents, what_changed
 from setpiece.runs.provenance import provenance, what_differs
 
-__all__ = ["Contents", "RunFolder", "read_metrics", "write_metrics"]
-
-Contents = Mapping[str, Mapping[str, Any]]  # of a data set, by split
+__all__ = ["RunFolder", "read_metrics", "write_metrics"]
 
 CONTENTS, MADE_WITH = "contents", "made_with"  # of the data, and `provenance`: in run.json beside the settings
 LOCK = ".lock"
@@ -54,6 +53,7 @@ class RunFolder:
         pictures: folder of pictures.
         tensorboard: folder of TensorBoard's events.
         recording: folder of the recording.
+        is_new: whether this object began the run, and did not find it there.
 
     Example:
         >>> RunFolder(Path("runs/cells")).metrics.as_posix()
@@ -67,6 +67,7 @@ class RunFolder:
         self.metrics, self.settings = path / "metrics.jsonl", path / "run.json"
         self._trackers = path / "tracker.json"
         self.pictures, self.tensorboard, self.recording = path / "pictures", path / "tensorboard", path / "recording"
+        self.is_new = self._made_folder = False
 
     @classmethod
     def around(cls, source: Path) -> RunFolder | None:
@@ -98,6 +99,7 @@ class RunFolder:
         """
         lock = FileLock(self.path / LOCK, timeout=0)
         try:
+            self._made_folder = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout as error:
@@ -130,17 +132,18 @@ class RunFolder:
         self.refuse_other_use()
         if not self.settings.is_file():
             _write_json(self.settings, settings | {CONTENTS: contents, MADE_WITH: provenance()})
+            self.is_new = True
         elif not resume:
             raise UsageError(f"{self.path} holds a run already: continue it with --resume or choose another --output.")
         else:
-            if self.best.exists() and not self.begun():
+            if self._has_weights() and not self.begun():
                 raise UsageError(
-                    f"{self.path} has no state to go on from ({self.state} is missing): train on from its best weights "
-                    f"in a new run, with --model {self.path} and another --output."
+                    f"{self.path} has no state to go on from ({self.state} is missing): train on from its weights in a "
+                    f"new run, with --model {self.path} and another --output."
                 )
             then = self.read_settings()
             # A run of an older version has fewer settings, and not the contents.
-            if difference := _changed_data(then.get(CONTENTS, contents), contents):
+            if difference := what_changed(then.get(CONTENTS, contents), contents):
                 raise UsageError(
                     f"{settings['data']} has changed since {self.path} was started: {difference}. Train on from that "
                     f"run in a new one, with --model {self.path} and another --output."
@@ -195,19 +198,26 @@ class RunFolder:
         """The folder of the step at which training diverged, as one of several processes keeps it."""
         return self.path / (f"capture-{process}" if process else "capture")
 
-    def forget(self) -> None:
-        """Remove what a run wrote that failed before its first state; what others put there stays.
+    def _has_weights(self) -> bool:
+        """Whether there is a checkpoint. A run writes its first state before the first of these."""
+        return any(any(folder.glob("*.safetensors")) for folder in (self.best, self.last))
 
-        Nothing is removed where there is a state, a best checkpoint or a capture.
+    def forget(self) -> None:
+        """Remove what a new run wrote that failed before its first state, and has no capture.
+
+        Of a run that was there before, and of what is not a run's, nothing is removed.
         """
-        if self.begun() or self.best.exists() or any(self.path.glob("capture*")):
+        if not self.is_new or self.begun() or self._has_weights() or any(self.path.glob("capture*")):
             return
-        for folder in (self.last, self.pictures, self.tensorboard, self.recording):
+        for folder in (self.tensorboard, self.recording):
             shutil.rmtree(folder, ignore_errors=True)
         for file in (self.settings, self.metrics, self._trackers, self.path / LOCK):
             file.unlink(missing_ok=True)
-        with suppress(OSError):  # it holds something else
-            self.path.rmdir()
+        with suppress(OSError):  # not there, or it holds something else
+            self.last.rmdir()
+        if self._made_folder:
+            with suppress(OSError):
+                self.path.rmdir()
 
     def tracked(self, tracker: str) -> tuple[str, int] | None:
         """The run of a tracker that belongs to this one: its id, and the latest step that it was told of.
@@ -251,22 +261,6 @@ class RunFolder:
         if self.metrics.is_file():
             kept = [row for row in self.metrics_rows() if row.get("step", math.inf) <= step]
             write_whole(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
-
-
-def _changed_data(then: Contents, now: Contents) -> str:
-    """What differs between two contents, in words; nothing where they are the same."""
-    for split in dict.fromkeys([*then, *now]):
-        if split not in then or split not in now:
-            return f"its {split} images are {'new' if split in now else 'gone'}"
-        if then[split]["classes"] != now[split]["classes"]:
-            classes = (", ".join(of[split]["classes"]) for of in (then, now))
-            return "its classes were {}, and are {}".format(*classes)
-        for count in ("images", "objects"):
-            if then[split][count] != now[split][count]:
-                return f"{split} had {then[split][count]} {count}, and has {now[split][count]}"
-        if then[split]["sha256"] != now[split]["sha256"]:
-            return f"boxes or file names of {split} are others"
-    return ""
 
 
 def write_metrics(checkpoint: Path, metrics: dict[str, Any]) -> None:

@@ -59,8 +59,8 @@ def train(
 
     Raises:
         UsageError: the settings are of another checkpoint, or `output` cannot be used.
-        SetpieceError: see the packages `data`, `model` and `setloss`. A run that ends before its first checkpoint
-            leaves no folder.
+        SetpieceError: see the packages `data`, `model` and `setloss`. A new run that fails before its first state
+            leaves nothing of its own.
     """
     _require_settings_of(checkpoint, config)
     config, checkpoint, dataset, choices = fit_to_data(config, checkpoint, dataset)
@@ -91,6 +91,8 @@ def train(
                 splits = {part.split: fingerprint(part) for part in (dataset, valid) if part is not None}
                 if differs := run.create(config.to_dict(), splits, resume=resume):
                     display.say(f"This run goes on with other software or on another machine: {differs}.")
+                if not run.is_new and not run.begun():
+                    display.say(f"{output} has no saved state: the run begins again.")
             accelerator.wait_for_everyone()
             classes = f"{len(dataset.classes)} class{'es' if len(dataset.classes) != 1 else ''}"
             shown = f"{', '.join(dataset.classes[:8])}{' …' if len(dataset.classes) > 8 else ''}"
