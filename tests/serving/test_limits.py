@@ -184,3 +184,12 @@ def test_an_image_that_the_model_fails_on_costs_its_neighbours_nothing(gate):
         assert "RuntimeError" in refused(others[1].result(), 500)
         assert 'setpiece_requests_total{status="500"} 1.0' in served.client.get("/metrics").text
         assert served.client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /v1/detect HTT"])
+def test_a_connection_on_which_no_request_comes_is_closed(sent, monkeypatch):
+    monkeypatch.setattr("setpiece.serving.server.HEADER_SECONDS", 0.1)
+    with running() as served, connection(served.port) as connected:
+        connected.sendall(sent)
+        assert connected.recv(1) == b""
+        assert served.post(encoded()).status_code == 200

@@ -51,6 +51,7 @@ def serve(
 ) -> None:
     """Detect objects in images that are sent over HTTP, until Ctrl-C. Exported models are served without PyTorch."""
     from setpiece.detector import Detector
+    from setpiece.serving.allocator import return_large_blocks
     from setpiece.serving.limits import Limits
     from setpiece.serving.server import DetectionServer, address_of, bind, is_loopback
 
@@ -66,6 +67,7 @@ def serve(
             )
         console.print(f"Serving {_name(model)} at {address_of(bound)} until Ctrl-C.", soft_wrap=True, highlight=False)
         sys.stdout.flush()  # which may be a file
+        return_large_blocks()
         server.run([bound])
     console.print("Stopped; what was accepted is answered.")
 
