@@ -1,11 +1,13 @@
 """From the pixels of files to COCO metrics, with a model that measures the right answer in the pixels it is given."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from setpiece.data.sources import open_dataset
-from setpiece.errors import DataError
+from setpiece.errors import DataError, NonFiniteCostError
 from setpiece.inference.evaluation import evaluate, match_classes
 from setpiece.inference.predictor import Predictor
 from setpiece.records import Outputs
@@ -69,6 +71,21 @@ def test_classes_are_brought_together_by_name_and_those_the_data_does_not_have_a
 def test_a_class_that_the_model_does_not_know_is_named(valid):
     with pytest.raises(DataError, match=r"detects red, blue and does not know the class green of .*colours"):
         evaluate(Predictor(measuring(classes=("red", "blue"))), valid)
+
+
+def test_a_model_that_computes_nan_is_an_error_that_names_the_image_file(valid):
+    class Broken(Measuring):
+        def forward(self, *args):
+            outputs = super().forward(*args)
+            outputs.logits[-1, 1, 0, 0] = float("nan")
+            return outputs
+
+    checkpoint = replace(measuring(), model=Broken("softmax", COLOURS))
+    with pytest.raises(
+        NonFiniteCostError, match=r"^Nothing can be detected in \S+\.png\. Query 0 of image 1 in the batch"
+    ) as caught:
+        evaluate(Predictor(checkpoint), valid)
+    assert any(str(example.path) in str(caught.value) for example in valid.examples)
 
 
 def test_processes_share_the_images_between_them(valid):

@@ -97,7 +97,7 @@ def _require_finite(scores: Float[Tensor, "B Q K"], boxes_cxcywh: Float[Tensor, 
     if broken.any():
         image, query = broken.nonzero()[0].tolist()
         raise NonFiniteCostError(
-            f"query {query} of image {image} in the batch has a score or a box that is not finite in layer {layer}, "
-            "the last; the weights are damaged or training diverged",
+            f"Query {query} of image {image} in the batch has a score or a box that is not finite in layer {layer}, "
+            "the last: the weights are damaged, or training diverged.",
             (layer, image, query),
         )

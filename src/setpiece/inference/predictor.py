@@ -13,6 +13,7 @@ from torch import nn
 
 from setpiece.data.batching import batches_of, eval_loader
 from setpiece.data.dataset import Dataset
+from setpiece.errors import NonFiniteCostError
 from setpiece.evaluation import sv
 from setpiece.inference.detecting import BATCH_SIZE, Detecting
 from setpiece.inference.detections import to_detections
@@ -133,8 +134,13 @@ class Predictor(Detecting):
         )
 
         def detect(batch: Batch) -> list[tuple[int, sv.Detections]]:
-            found = self._detections(batch.images, threshold, COCO_LIMIT)
-            return list(zip(batch.image_ids.tolist(), found, strict=True))
+            ids = batch.image_ids.tolist()
+            try:
+                found = self._detections(batch.images, threshold, COCO_LIMIT)
+            except NonFiniteCostError as error:
+                name = next(each.path for each in dataset.examples if each.image_id == ids[error.index[1]])
+                raise NonFiniteCostError(f"Nothing can be detected in {name}. {error}", error.index) from error
+            return list(zip(ids, found, strict=True))
 
         for found in self._mapped(detect, batches_of(loader)):
             yield from found
