@@ -82,7 +82,7 @@ function start() {
   main.append(
     html(
       "section.panel",
-      html("div.controls", input.choose, camera.toggle, remote?.controls ?? null, html("span.hint", "or drop or paste them")),
+      html("div.controls", input.choose, camera.toggle, html("span.hint", "or drop or paste them"), remote?.controls ?? null),
       status,
     ),
     html("section.panel", settings.element, html("div.controls", download, clear)),

@@ -14,10 +14,11 @@ export async function load(payload) {
   const address = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
   const ort = await import(address);
   URL.revokeObjectURL(address);
+  const quiet = { executionProviders: ["wasm"], logSeverityLevel: 3 }; // errors alone
   ort.env.logLevel = "error";
   ort.env.wasm.numThreads = 1; // more need headers that a file does not have
   ort.env.wasm.wasmBinary = wasm;
-  const session = await ort.InferenceSession.create(new Uint8Array(model), { executionProviders: ["wasm"] });
+  const session = await ort.InferenceSession.create(new Uint8Array(model), quiet);
   const side = info.longest;
   const blank = { width: side, height: side, rows: (_, count) => new Uint8ClampedArray(4 * side * count) };
   await detect(blank); // it takes its memory, so that the first image is as fast as the others
