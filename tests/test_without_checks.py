@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 MAIN_PATH = """
+import io
 import sys
 from pathlib import Path
 from setpiece import Detector
@@ -16,11 +17,14 @@ assert metrics == detector.evaluate(scenes), metrics
 image = next(scenes.glob("valid/*.png"))
 assert len(detector.predict(str(image), threshold=0)) > 0
 truth = {"labels": [1], "boxes_xyxy": [[12, 30, 90, 110]]}
-for no_image in (None, 7, [None], [image, b"bytes"]):
+content = image.read_bytes()
+what = {"None": "is no image: give a path", "bytes": "Bytes are no image: give PIL.Image.open(io.BytesIO("}
+no_images = {"None": (None, 7, [None]), "bytes": (content, bytearray(content), io.BytesIO(content), [image, content])}
+for kind, no_image in ((kind, each) for kind in no_images for each in no_images[kind]):
     try:
         detector.predict(no_image)
     except UsageError as error:
-        assert "is no image: give a path" in str(error), error
+        assert what[kind] in str(error), error
     else:
         raise AssertionError(no_image)
 explanation = detector.explain(str(image), truth)

@@ -29,7 +29,7 @@ def write(tmp_path):
 
 
 def test_a_folder_without_images_stands_for_those_below_it(write):
-    root = write("x/a.png", "y/deep/a.png", ".cache/a.png")
+    root = write("x/a.png", "y/deep/a.png", ".cache/a.png", "__MACOSX/a.png", "y/._a.png")
     assert find_images([str(root)]) == [root / "x/a.png", root / "y/deep/a.png"]
     assert left_out([str(root)]) == []
 
@@ -55,6 +55,13 @@ def test_a_detector_takes_a_folder_and_a_glob(write):
     assert not isinstance(detector.predict(root / "a.png"), list)
     with pytest.raises(UsageError, match="There is no image at"):
         detector.predict(f"{root}/*.jpg")
+
+
+def test_a_folder_among_several_images_is_named(write):
+    root = write("a.png", "more/b.png")
+    detector = Detector("new", create("detr-tiny", ["a"], shortest=64))
+    with pytest.raises(UsageError, match=r"more is a folder among images: give the images in it\.$"):
+        detector.predict([root / "a.png", root / "more"])
 
 
 def test_the_channels_of_opencv_are_turned_and_transparency_stays():

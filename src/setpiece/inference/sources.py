@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from glob import glob, has_magic
 from pathlib import Path
 
-from setpiece.data.formats.files import is_image
+from setpiece.data.formats.files import is_hidden, is_image
 from setpiece.errors import UsageError
 
 __all__ = ["camera", "find_images", "find_sources", "is_live", "left_out", "names_several"]
@@ -17,7 +18,10 @@ VIDEO_SUFFIXES = {
     *(".wmv", ".flv", ".3gp", ".ogv", ".h264", ".h265"),
 }
 # Of photos, by cameras and programs that Pillow does not read.
-UNREAD_SUFFIXES = {".heic", ".heif", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".rw2", ".raw", ".psd", ".svg"}
+UNREAD_SUFFIXES = {
+    *(".heic", ".heif", ".hif", ".jxl", ".svg", ".psd", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw"),
+    *(".raf", ".rw2", ".orf", ".pef", ".srw", ".x3f"),
+}
 LIVE = ("rtsp://", "rtsps://", "rtmp://", "udp://", "rtp://", "srt://")
 
 
@@ -90,9 +94,12 @@ def _are(files: Sequence[Path]) -> str:
 
 
 def _below(folder: Path) -> list[Path]:
-    """The files in a folder and below it, without those in hidden folders."""
-    files = (file for file in folder.rglob("*") if file.is_file())
-    return sorted(file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts))
+    """The files in a folder and below it, without what is hidden or in folders that cannot be read."""
+    found: list[Path] = []
+    for here, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not is_hidden(Path(name))]
+        found += [file for file in (Path(here, name) for name in names) if not is_hidden(file)]
+    return sorted(found)
 
 
 def camera(source: str) -> int | None:
