@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from setpiece import cli
 from setpiece.data import scenes as scenes_module
-from setpiece.errors import UsageError
+from setpiece.errors import OutputError, UsageError
 from setpiece.model.checkpoint import create, save
 
 from .clips import read_clip, write_clip
@@ -104,6 +104,16 @@ def test_a_run_without_a_name_goes_into_a_folder_of_its_own(setpiece, small_scen
     for name in ("scenes-sprint-n", "scenes-sprint-n-2"):
         assert setpiece("train", small_scenes, *QUICK).code == 0
         assert (tmp_path / "runs" / name / "best" / "model.safetensors").is_file()
+
+
+def test_a_run_of_one_class_without_validation_images_names_no_pictures(setpiece, write_colours):
+    folder = write_colours({"red": 1}, "train", [((48, 64), {"red": (8, 8, 40, 32)})] * 4)
+    done = setpiece("train", folder, "--model", "detr-tiny", "--output", "run", *QUICK)
+    assert (done.code, done.err) == (0, "")
+    said = " ".join(done.out.split())
+    assert "with 1 class (red)" in said
+    assert "run/last/" in said
+    assert "pictures" not in said
 
 
 def test_a_run_can_be_resumed(setpiece, small_scenes):
@@ -580,6 +590,18 @@ def test_doctor_keeps_its_findings_where_label_errors_cannot_be_looked_for(setpi
     assert done.code == 1
     assert "divided" in " ".join(done.out.split())
     assert done.err == ""
+
+
+@pytest.mark.parametrize("option", ["--html", "--json"])
+def test_doctor_shows_what_it_found_before_a_file_that_cannot_be_written(setpiece, small_scenes, option, monkeypatch):
+    def full(file, _):
+        raise OutputError(f"{file} could not be written (No space left on device): make room.")
+
+    monkeypatch.setattr("setpiece.atomic.write_whole", full)
+    done = setpiece("doctor", small_scenes, "--fast", option, "found")
+    assert done.code == 1
+    assert done.err == "Error: found could not be written (No space left on device): make room.\n"
+    assert "[splits.few]" in "".join(done.out.split())
 
 
 def test_doctor_refuses_to_look_at_nothing(setpiece, small_scenes):
