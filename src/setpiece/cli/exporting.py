@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,7 +91,7 @@ def export(
         metrics=None if folder is None else read_metrics(folder),
         licence=licence,
     )
-    in_page = find_web_runtime(runtime, console.print) if format == "html" else None
+    in_page = find_web_runtime(runtime, partial(console.print, soft_wrap=True)) if format == "html" else None
     pictures, whose = _pictures(data, run) if verify and int8 is None else ([], "")
     found = export(
         checkpoint,
