@@ -33,12 +33,13 @@ IMPORT_ALL = """
 import importlib, pkgutil, sys
 import setpiece
 assert setpiece.__file__.startswith(sys.prefix), setpiece.__file__
-for module in pkgutil.walk_packages(setpiece.__path__, "setpiece."):
+for module in pkgutil.walk_packages(setpiece.__path__, "setpiece.", onerror=lambda name: None):
     if not module.name.endswith(".__main__"):  # which runs when it is imported
         try:
             importlib.import_module(module.name)
-        except ImportError as error:
-            if (error.name or "").partition(".")[0] not in EXTRAS:
+        except Exception as error:
+            missing = error if isinstance(error, ImportError) else error.__cause__  # behind a sentence for people
+            if (getattr(missing, "name", None) or "").partition(".")[0] not in EXTRAS:
                 raise
 """
 # Packages of the extras that a module may need: it is imported when its command runs.
