@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,7 +135,7 @@ def test_the_command_says_how_to_go_on_and_ends_with_the_exit_code_of_a_shell(sc
     command += ["--size", "64", "--batch-size", "4", "--evaluations", "1", "--output", str(tmp_path / "run")]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         while not list((tmp_path / "run" / "recording").glob("epoch-000002*")) and process.poll() is None:
-            pass
+            time.sleep(0.01)
         process.send_signal(number)
         said = process.stderr.read()
     assert process.returncode == code
