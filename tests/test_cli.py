@@ -588,7 +588,7 @@ def test_a_detector_of_other_classes_is_a_finding_beside_the_others(setpiece, sm
 def test_doctor_keeps_its_findings_where_label_errors_cannot_be_looked_for(setpiece, write_few):
     done = setpiece("doctor", write_few(1), "--model", "detr-tiny", "--minutes", "0.01")
     assert done.code == 1
-    assert "divided" in " ".join(done.out.split())
+    assert "1 photo cannot be divided" in " ".join(done.out.split())
     assert done.err == ""
 
 

@@ -90,7 +90,9 @@ def out_of_fold(
     photos = _photos(dataset)
     order = sorted(set(photos))
     if not 2 <= folds <= len(order):
-        raise UsageError(f"{len(order)} photos cannot be divided into {folds} parts: take from 2 to {len(order)}.")
+        count = "1 photo" if len(order) == 1 else f"{len(order)} photos"
+        hint = "add images" if len(order) < 2 else f"take from 2 to {len(order)}"
+        raise UsageError(f"{count} cannot be divided into {folds} parts: {hint}.")
     random.Random(config.seed).shuffle(order)
     pairs = list(zip(dataset.examples, photos, strict=True))
     for fold in range(folds):
