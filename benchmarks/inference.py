@@ -28,7 +28,6 @@ import torch
 from PIL import Image
 
 from setpiece.data.scenes import draw_scene
-from setpiece.detector import Detector
 from setpiece.export.export import describe, export
 from setpiece.export.timing import exported_runtimes
 from setpiece.inference.backends import load_backend
@@ -92,7 +91,7 @@ def sprint(size: int, seconds: float, folder: Path) -> None:
     checkpoint = replace(checkpoint, size=InputSize(size, size))
     file = folder / "scene.jpg"
     Image.fromarray(draw_scene(0)[0]).resize((640, 480)).save(file, quality=95)
-    runtimes: dict[str, Detecting] = {"PyTorch": Detector("sprint-n", checkpoint).detecting()}
+    runtimes: dict[str, Detecting] = {"PyTorch": Predictor(fast(checkpoint))}
     runtimes |= exported_runtimes(checkpoint, ["onnx", "openvino"])
     calls: dict[str, Call] = {
         f"sprint-n at {size}, {name}": partial(detect, runtime, file) for name, runtime in runtimes.items()

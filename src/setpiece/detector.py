@@ -44,11 +44,10 @@ class Detector:
     ) -> None:
         self.source = str(source)
         self.exported = exported
-        self._fast: Predictor | None = None
         self._keep(checkpoint)
 
     def _keep(self, checkpoint: Checkpoint | None) -> None:
-        self.checkpoint, self._fast = checkpoint, None
+        self.checkpoint = checkpoint
         if checkpoint is not None:
             import torch
 
@@ -125,25 +124,15 @@ class Detector:
         return analyse(dataset.to_coco(), results_of(self.detecting(), dataset))
 
     def detecting(self) -> Detecting:
-        """What predicts and is evaluated: the exported model, or a copy of the checkpoint that is laid out for it.
-
-        The copy is made once: weights that are changed by hand afterwards are not in it.
+        """What predicts and is evaluated: the exported model, or the `Predictor`.
 
         Raises:
             UsageError: this is a preset that has not been trained.
         """
-        if self.exported is not None:
-            return self.exported
-        if self._fast is None:
-            trained = self._trained()
-            from setpiece.inference.fast import fast
-            from setpiece.inference.predictor import Predictor
-
-            self._fast = Predictor(fast(trained))
-        return self._fast
+        return self.exported or self.predictor()
 
     def predictor(self) -> Predictor:
-        """The checkpoint's own `Predictor`: the forward path of explanation and training.
+        """The `Predictor`: the forward path that evaluation, explanation and training share.
 
         Raises:
             UsageError: this is a preset that has not been trained, or an exported model.
