@@ -128,11 +128,14 @@ def test_what_cannot_be_read_is_said_and_the_server_goes_on(run, served):
 def test_the_command_prints_where_the_page_is_and_ends_with_ctrl_c(run):
     command = [sys.executable, "-u", "-m", "setpiece.cli", "watch", str(run)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        address = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())[0]
-        with urllib.request.urlopen(f"{address}state.json", timeout=30) as answer:
-            assert json.load(answer)["epoch"] == 3
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        try:
+            address = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())[0]
+            with urllib.request.urlopen(f"{address}state.json", timeout=30) as answer:
+                assert json.load(answer)["epoch"] == 3
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()  # a failure above must not wait for it
     assert (process.returncode, out, err) == (0, "No longer watching.\n", "")
 
 

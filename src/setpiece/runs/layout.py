@@ -142,6 +142,8 @@ class RunFolder:
                     f"new run, with --model {self.path} and another --output."
                 )
             then = self.read_settings()
+            if "model" not in then:
+                raise WeightsError(f"{self.settings} does not say what was trained: choose another --output.")
             # A run of an older version has fewer settings, and not the contents.
             if difference := what_changed(then.get(CONTENTS, contents), contents):
                 raise UsageError(
@@ -178,8 +180,6 @@ class RunFolder:
             found: dict[str, Any] = dict(json.loads(self.settings.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             raise WeightsError(f"{self.settings} is damaged: choose another --output.") from error
-        if "model" not in found:
-            raise WeightsError(f"{self.settings} does not say what was trained: choose another --output.")
         return {RENAMED.get(name, name): value for name, value in found.items()}
 
     def data(self) -> Path:
