@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from types import SimpleNamespace
+from functools import partial
 from unittest.mock import Mock
 
 import pytest
@@ -24,6 +24,7 @@ from setpiece.model.checkpoint import create, save
 
 from .clips import read_clip, write_clip
 from .colours import IMAGES, paint
+from .command import run_command
 
 QUICK = ("--epochs", "1", "--size", "64", "--batch-size", "4", "--evaluations", "1", "--precision", "fp32")
 
@@ -33,17 +34,7 @@ def setpiece(monkeypatch, capsys, tmp_path):
     """Run the command in an empty working folder: its exit code, output and error output."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["setpiece", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        printed = capsys.readouterr()
-        return SimpleNamespace(code=code, out=printed.out, err=printed.err)
-
-    return run
+    return partial(run_command, monkeypatch, capsys)
 
 
 @pytest.fixture(scope="module")

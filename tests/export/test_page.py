@@ -17,7 +17,7 @@ from setpiece.export.web_runtime import VERSION, WebRuntime, find_web_runtime
 from setpiece.inference.backends import load_backend
 from setpiece.inference.exported import ExportedPredictor
 
-from .command import run_command
+from ..command import run_command
 
 
 @pytest.fixture(scope="module")

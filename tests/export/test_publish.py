@@ -23,7 +23,7 @@ from setpiece.model.checkpoint import create, load, save
 from setpiece.runs.layout import RunFolder, read_metrics, write_metrics
 from setpiece.training.config import resolve
 
-from .command import run_command
+from ..command import run_command
 
 
 class Hub:

@@ -22,7 +22,7 @@ from setpiece.model.detr import Detr
 from setpiece.model.layers.transformer import Decoder, Encoder
 from setpiece.records import InputSize
 
-from .command import run_command
+from ..command import run_command
 
 CLASSES = ("ace", "Dame", "König")
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.3, 0.25)  # none of them ImageNet's

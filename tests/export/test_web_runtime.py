@@ -14,7 +14,7 @@ from setpiece.export import web_runtime
 from setpiece.export.web_runtime import FILE, PACKAGE, SCRIPT, VERSION, WASM, find_web_runtime
 from setpiece.model.checkpoint import create, save
 
-from .command import run_command
+from ..command import run_command
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 from setpiece.serving.page import page
 
-from ..export.command import run_command
+from ..command import run_command
 from .conftest import running
 from .images import encoded
 from .test_detect import refused
@@ -33,6 +33,7 @@ from setpiece.serving.server import DetectionServer, address_of, bind
 
 class Whole(Detecting):
     classes, thresholds, size = ("image",), (0.5,), InputSize(64, 64)
+    def __init__(self): pass
     def detect(self, *_, **__): raise NotImplementedError
     def _mapped(self, function, items): return map(function, items)
     def _found(self, pixels, threshold):

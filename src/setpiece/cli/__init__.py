@@ -9,11 +9,13 @@ from setpiece.cli import predicting  # isort: skip
 from setpiece.cli import examining  # isort: skip
 from setpiece.cli import explaining  # isort: skip
 from setpiece.cli import exporting  # isort: skip
+from setpiece.cli import benching  # isort: skip
 from setpiece.cli import publishing  # isort: skip
 from setpiece.cli import serving  # isort: skip
 
 __all__ = [
     "app",
+    "benching",
     "examining",
     "explaining",
     "exporting",

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
-from typing import TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -16,7 +16,7 @@ from setpiece.data.fitting import alike
 from setpiece.errors import UsageError
 from setpiece.evaluation import sv
 from setpiece.inference.pictures import Channels, Picture, to_pixels
-from setpiece.inference.thresholds import DEFAULT, Threshold, class_thresholds
+from setpiece.inference.thresholds import DEFAULT, HasThresholds, Threshold, class_thresholds
 from setpiece.input_size import InputSize
 
 __all__ = ["BATCH_SIZE", "Detecting"]
@@ -27,23 +27,30 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+@runtime_checkable
+class Described(HasThresholds, Protocol):
+    """What is used of a checkpoint or of an exported model's `ModelInfo`."""
+
+    @property
+    def size(self) -> InputSize: ...
+
+
 class Detecting(ABC):
-    """Something that detects objects in pictures."""
+    """Something that detects objects in pictures.
 
-    @property
-    @abstractmethod
-    def classes(self) -> tuple[str, ...]:
-        """The name of each class, by index."""
+    Args:
+        described: a checkpoint, or what an exported model says of itself.
 
-    @property
-    @abstractmethod
-    def thresholds(self) -> tuple[float, ...] | None:
-        """For each class the least confidence that counts, which gave the best F1 on the validation images."""
+    Attributes:
+        classes: the name of each class, by index.
+        thresholds: for each class the least confidence that counts, which gave the best F1 on the validation images.
+        size: how large an image enters the model.
+    """
 
-    @property
-    @abstractmethod
-    def size(self) -> InputSize:
-        """How large an image enters the model."""
+    def __init__(self, described: Described) -> None:
+        self.classes = described.classes
+        self.thresholds = described.thresholds
+        self.size = described.size
 
     @abstractmethod
     def detect(

@@ -7,19 +7,15 @@ from typing import Protocol, runtime_checkable
 
 from setpiece.evaluation import sv
 from setpiece.inference.pictures import Channels, Picture
-from setpiece.inference.thresholds import DEFAULT, Threshold
+from setpiece.inference.thresholds import DEFAULT, HasThresholds, Threshold
 
 __all__ = ["Detects"]
 
 
 @runtime_checkable
-class Detects(Protocol):
+class Detects(HasThresholds, Protocol):
     """Detects objects in pictures, see `Detecting`."""
 
-    @property
-    def classes(self) -> tuple[str, ...]: ...
-    @property
-    def thresholds(self) -> tuple[float, ...] | None: ...
     def predict(
         self, pictures: Iterable[Picture], *, threshold: Threshold = DEFAULT, channels: Channels = "rgb"
     ) -> Iterator[sv.Detections]: ...

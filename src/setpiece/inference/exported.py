@@ -18,7 +18,6 @@ from setpiece.evaluation import sv
 from setpiece.inference.backends import Backend
 from setpiece.inference.detecting import BATCH_SIZE, Detecting
 from setpiece.inference.found import COCO_LIMIT, to_record
-from setpiece.input_size import InputSize
 
 __all__ = ["ExportedPredictor"]
 
@@ -34,23 +33,9 @@ class ExportedPredictor(Detecting):
     """
 
     def __init__(self, backend: Backend) -> None:
+        super().__init__(backend.info)
         self.backend = backend
         self.info = backend.info
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The name of each class, by index."""
-        return self.info.classes
-
-    @property
-    def thresholds(self) -> tuple[float, ...] | None:
-        """The model's own threshold of each class."""
-        return self.info.thresholds
-
-    @property
-    def size(self) -> InputSize:
-        """How large an image enters the model."""
-        return self.info.size
 
     def detect(
         self,

@@ -21,7 +21,6 @@ from setpiece.inference.found import COCO_LIMIT
 from setpiece.inference.precision import Precision, autocast, uses_bf16
 from setpiece.inference.preprocess import preprocess
 from setpiece.inference.threads import in_threads
-from setpiece.input_size import InputSize
 from setpiece.model.checkpoint import Checkpoint
 from setpiece.records import Batch, Images, Outputs
 
@@ -47,23 +46,9 @@ class Predictor(Detecting):
     """
 
     def __init__(self, checkpoint: Checkpoint, precision: Precision = "auto") -> None:
+        super().__init__(checkpoint)
         self.checkpoint = checkpoint
         self.precision = precision
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The name of each class, by index."""
-        return self.checkpoint.classes
-
-    @property
-    def thresholds(self) -> tuple[float, ...] | None:
-        """The checkpoint's own threshold of each class."""
-        return self.checkpoint.thresholds
-
-    @property
-    def size(self) -> InputSize:
-        """How large an image enters the model."""
-        return self.checkpoint.size
 
     @property
     def device(self) -> torch.device:
