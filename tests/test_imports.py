@@ -18,6 +18,7 @@ LEVELS = (
     {"data", "model", "evaluation", "runs"},
     {"inference"},
     {"training", "explain", "export", "serving"},
+    {"labelling"},
     {"detector"},
     {"setpiece"},
     {"cli"},

@@ -12,6 +12,7 @@ from setpiece.cli import exporting  # isort: skip
 from setpiece.cli import benching  # isort: skip
 from setpiece.cli import publishing  # isort: skip
 from setpiece.cli import serving  # isort: skip
+from setpiece.cli import labelling  # isort: skip
 
 __all__ = [
     "app",
@@ -19,6 +20,7 @@ __all__ = [
     "examining",
     "explaining",
     "exporting",
+    "labelling",
     "main",
     "measuring",
     "predicting",

@@ -23,9 +23,13 @@ from setpiece.data.scaling import to_file_sizes
 from setpiece.data.unread import note_unread
 from setpiece.errors import DataError, UsageError
 
-__all__ = ["Dataset", "Example", "available_splits", "open_dataset", "read_split", "read_splits"]
+__all__ = ["Dataset", "Example", "NoDatasetError", "available_splits", "open_dataset", "read_split", "read_splits"]
 
 LAYOUTS = {"COCO": coco, "YOLO": yolo, "Pascal VOC": voc}
+
+
+class NoDatasetError(DataError):
+    """A folder is there, and holds nothing that looks like a data set."""
 
 
 def open_dataset(root: str | Path, split: str) -> Dataset:
@@ -136,7 +140,7 @@ def _readers(root: Path) -> Readers:
     for find in (_split, _divided):
         if readers := find(root) or _below(root, find):
             return readers
-    raise DataError(
+    raise NoDatasetError(
         f"No data set is recognised in {root}, which holds {contents(root)}; it needs train/{ROBOFLOW_FILE} (COCO "
         "as Roboflow exports it), annotations/instances_train.json or one COCO file beside images (COCO), data.yaml, "
         "obj.data or classes.txt with images and labels (YOLO), or Annotations with JPEGImages, or XML files beside "

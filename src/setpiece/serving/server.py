@@ -1,9 +1,8 @@
-"""The process that serves: its socket, and how it ends."""
+"""The process that serves, and how it ends."""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import socket
 
@@ -11,8 +10,8 @@ import numpy as np
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from setpiece.errors import UsageError
 from setpiece.inference.detecting import Detecting
+from setpiece.serving.address import address_of, bind, is_loopback
 from setpiece.serving.app import create_app
 from setpiece.serving.around import Draining
 from setpiece.serving.limits import Limits
@@ -20,46 +19,6 @@ from setpiece.serving.limits import Limits
 __all__ = ["DetectionServer", "address_of", "bind", "is_loopback"]
 
 HEADER_SECONDS = 10.0  # in which a new connection has to say what it wants
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that listens there.
-
-    Example:
-        >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost"), is_loopback("0.0.0.0")
-        (True, True, True, False)
-    """
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A socket at an address, before the model is loaded; it does not listen yet.
-
-    Args:
-        port: 0 for any that is free.
-
-    Raises:
-        UsageError: the address is taken, or is none of this machine's.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # By its protocol asyncio knows that it may set TCP_NODELAY, without which answers come 40 ms later.
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-    except (OSError, OverflowError, UnicodeError) as error:
-        bound.close()
-        raise UsageError(f"Port {port} of {host} cannot be used ({error}): give another --port or --host.") from error
-    return bound
-
-
-def address_of(bound: socket.socket) -> str:
-    """What to open in a browser."""
-    host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}/" if bound.family == socket.AF_INET6 else f"http://{host}:{port}/"
 
 
 class _Protocol(H11Protocol):

@@ -11,7 +11,17 @@ from pathlib import Path, PurePath
 from setpiece.data.defects import Defect, Defects
 from setpiece.data.formats.annotations import AnnotatedImage, AnnotatedSplit
 
-__all__ = ["SPLITS", "Readers", "divide", "is_plain", "named_after", "photo_name", "split_of"]
+__all__ = [
+    "SPLITS",
+    "VALID_SHARE",
+    "Readers",
+    "divide",
+    "is_plain",
+    "named_after",
+    "photo_name",
+    "photo_number",
+    "split_of",
+]
 
 SPLITS = ("train", "valid", "test")
 Readers = dict[str, Callable[[], AnnotatedSplit]]
@@ -21,7 +31,7 @@ _WORDS = {
     "valid": {"val", "valid", "validation", "dev"},
     "test": {"test", "testing"},
 }
-_VALID_SHARE = 5  # one in so many
+VALID_SHARE = 5  # one in so many
 
 
 def split_of(name: str) -> str | None:
@@ -53,9 +63,9 @@ def divide(whole: AnnotatedSplit) -> dict[str, AnnotatedSplit]:
     The name counts without its suffix, and without what Roboflow appends to the versions of one photo, so all versions
     are in one part. Where chance would leave a part empty, one name moves there, if there are two.
     """
-    number_of = [_number(image) for image in whole.images]
+    number_of = [photo_number(image.path) for image in whole.images]
     numbers = set(number_of)
-    held_out = {number for number in numbers if number % _VALID_SHARE == 0} or {min(numbers, default=0)}
+    held_out = {number for number in numbers if number % VALID_SHARE == 0} or {min(numbers, default=0)}
     if held_out >= numbers:
         held_out -= {max(numbers, default=0)}
     parts: dict[str, list[AnnotatedImage]] = {"train": [], "valid": []}
@@ -80,6 +90,7 @@ def photo_name(version: PurePath) -> str | None:
     return name if found else None
 
 
-def _number(image: AnnotatedImage) -> int:
-    photo = photo_name(image.path) or PurePath(image.path.name).stem
+def photo_number(path: PurePath) -> int:
+    """A number that a photo keeps wherever it lies: of a hash of its name, equal for all versions of it."""
+    photo = photo_name(path) or PurePath(path.name).stem
     return int.from_bytes(hashlib.sha256(photo.encode("utf-8", "surrogateescape")).digest()[:8], "big")

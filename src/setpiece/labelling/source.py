@@ -1,0 +1,100 @@
+"""What `setpiece label` is given: a folder of photos, or a data set whose labels are there from the start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from setpiece.data.dataset import Dataset, Example
+from setpiece.data.images import read_header
+from setpiece.data.sources import NoDatasetError, read_splits
+from setpiece.errors import DataError, UsageError
+from setpiece.labelling.labels import Box, Category, Marks, checked_box
+from setpiece.labelling.photos import Photos
+
+__all__ = ["Source", "open_source"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Photos, with labels where a data set has some.
+
+    Attributes:
+        photos: the files.
+        classes: of the data set; empty for photos alone.
+        marks: of each file that the data set annotates.
+        said: what has to be known of the data set.
+    """
+
+    photos: Photos
+    classes: tuple[Category, ...]
+    marks: dict[str, Marks]
+    said: tuple[str, ...]
+
+
+def open_source(root: Path) -> Source:
+    """Read a folder. Every split of a data set is taken; which images are held out is decided anew.
+
+    Raises:
+        UsageError: there is no such folder, or no photo in it.
+        DataError: it is a data set that cannot be read.
+    """
+    if not root.is_dir():
+        what = f"{root} is a file" if root.exists() else f"The folder {root} does not exist"
+        raise UsageError(f"{what}: give the folder that holds the photos.")
+    try:
+        splits = read_splits(root)
+    except NoDatasetError:
+        photos = Photos(root)
+        if not photos.stamps():
+            raise UsageError(f"There is no photo in {root}: give the folder that holds the photos.") from None
+        return Source(photos, (), {}, ())
+    for split in splits.values():
+        if isinstance(split, DataError):
+            raise split
+    datasets = [split for split in splits.values() if isinstance(split, Dataset)]
+    classes = tuple(Category(number, name) for number, name in enumerate(datasets[0].classes, 1))
+    examples = [example for dataset in datasets for example in dataset.examples]
+    photos = Photos(root, {example.path.parent for example in examples})
+    marks = {example.path.relative_to(root).as_posix(): _marks(example, classes) for example in examples}
+    objects = sum(len(each.boxes) for each in marks.values())
+    said = f"{root.name} is a data set: {len(marks)} images with {objects} boxes are labelled."
+    return Source(photos, classes, marks, (said, *(line for dataset in datasets for line in dataset.defects.summary())))
+
+
+def _marks(example: Example, classes: tuple[Category, ...]) -> Marks:
+    boxes = tuple(_boxes(example, classes))
+    return Marks("labelled" if boxes else "empty", boxes)
+
+
+def _boxes(example: Example, classes: tuple[Category, ...]) -> Iterator[Box]:
+    orientation = 1 if example.upright else read_header(example.path).orientation
+    size = (example.width, example.height) if orientation < 5 else (example.height, example.width)
+    for box_xyxy, label, crowd in zip(
+        example.boxes_xyxy.tolist(), example.labels.tolist(), example.crowd.tolist(), strict=True
+    ):
+        corners = _turned(box_xyxy, orientation, example.width, example.height)
+        yield checked_box(corners, classes[label].id, *size, crowd=crowd)
+
+
+def _turned(box_xyxy: list[float], orientation: int, width: int, height: int) -> list[float]:
+    """A box on the pixels as stored, of this size -> the same on the upright image."""
+    left, top, right, bottom = box_xyxy
+    match orientation:
+        case 2:
+            return [width - right, top, width - left, bottom]
+        case 3:
+            return [width - right, height - bottom, width - left, height - top]
+        case 4:
+            return [left, height - bottom, right, height - top]
+        case 5:
+            return [top, left, bottom, right]
+        case 6:
+            return [height - bottom, left, height - top, right]
+        case 7:
+            return [height - bottom, width - right, height - top, width - left]
+        case 8:
+            return [top, width - right, bottom, width - left]
+        case _:
+            return box_xyxy
