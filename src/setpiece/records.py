@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int32, Int64
 from torch import Tensor
 
 from setpiece.errors import DataError
@@ -188,8 +188,11 @@ class Losses:
         total: what to differentiate: every term times its weight, summed over terms and layers.
         terms: by name (`TERMS`), each without its weight, one number per layer.
         match: the query index given to every target by every layer, -1 where it has none.
+        fault: where the losses are computed on a GPU or compiled, whether something is wrong, which is an error
+            elsewhere: see `SetCriterion.require_no_fault`.
     """
 
     total: Float[Tensor, ""]
     terms: dict[str, Float[Tensor, " L"]]
     match: Int64[Tensor, "L B T"]
+    fault: Int32[Tensor, ""]

@@ -26,16 +26,29 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, Num
+from jaxtyping import Float, Int32, Int64, Num
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from setpiece.errors import NonFiniteCostError
 
-__all__ = ["assign", "assign_rows", "to_queries"]
+__all__ = ["NO_FAULT", "assign", "assign_padded", "assign_rows", "may_read", "to_queries"]
+
+NO_FAULT = torch.iinfo(torch.int32).max  # larger than the place of any cost
+
+
+def may_read(values: Tensor) -> bool:
+    """Whether Python may read these values at once, so that work may depend on them.
+
+    Not where they lie on another device: reading them would wait for it, once in each step, and forbid CUDA graphs. Nor
+    while `torch.compile` looks on: there are no values yet. Then shapes have to be static, and what is wrong is
+    reported by a tensor (`Losses.fault`).
+    """
+    return values.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 @torch.no_grad()
@@ -59,6 +72,11 @@ def assign(cost: Float[Tensor, "*problems T Q"], count: Int64[Tensor, "*#problem
     """
     *problems, T, Q = cost.shape
     counts = count.expand(problems).reshape(-1)
+    if not may_read(cost):
+        match, fault = assign_padded(cost.reshape(-1, T, Q), counts)
+        if fault < NO_FAULT:  # which says no target
+            assign(cost.cpu(), count.cpu())
+        return match.reshape(*problems, T)
     present = torch.arange(T, device=count.device) < counts[:, None]  # (problems, T)
     match = torch.full(present.shape, -1, device=cost.device)
     try:
@@ -100,6 +118,48 @@ def assign_rows(cost: Float[Tensor, "rows Q"], counts: Sequence[int]) -> Int64[T
         match[start + targets] = queries
         start += count
     return torch.from_numpy(match).to(cost.device)
+
+
+@torch.library.custom_op("setpiece::assign", mutates_args=(), schema="(Tensor cost, Tensor count) -> (Tensor, Tensor)")
+def assign_padded(
+    cost: Float[Tensor, "problems T Q"], count: Int64[Tensor, " images"]
+) -> tuple[Int64[Tensor, "problems T"], Int32[Tensor, ""]]:
+    """`assign` with static shapes: by SciPy, or on a GPU by a kernel of Triton, and then nothing waits for it.
+
+    An operator of PyTorch, so that `torch.compile` and CUDA graphs take it as it is.
+
+    Args:
+        cost: row t is target t, column q is query q.
+        count: rows of problem p that are real: `count[p % images]`.
+
+    Returns:
+        The query of every target, as of `assign`; and the smallest `p * Q + q` of a cost that is not finite, `NO_FAULT`
+        where all are. A target with such a cost has no query.
+
+    Example:
+        >>> match, fault = assign_padded(torch.tensor([[[3.0, 1.0], [1.0, 9.0]]]), torch.tensor([1]))
+        >>> match.tolist(), fault.item() == NO_FAULT
+        ([[1, -1]], True)
+    """
+    if cost.device.type == "cuda" and find_spec("triton"):  # PyTorch for Windows has none
+        from setpiece.setloss.device_assignment import solve
+
+        return solve(cost, count)
+    problems, T, _ = cost.shape
+    counts = count.repeat(problems // max(1, len(count)))
+    present = torch.arange(T, device=cost.device) < counts[:, None]  # (problems, T)
+    wrong = ~cost.isfinite() & present[..., None]
+    places = wrong.any(1).flatten().nonzero()  # p * Q + q
+    fault = places.amin().int() if len(places) else cost.new_tensor(NO_FAULT, dtype=torch.int32)
+    sound = present & ~wrong.any(-1)
+    match = torch.full((problems, T), -1, device=cost.device)
+    match[sound] = assign_rows(cost[sound], sound.sum(-1).tolist())
+    return match, fault
+
+
+@assign_padded.register_fake
+def _(cost: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG001 (it has the operator's arguments)
+    return cost.new_empty(cost.shape[:2], dtype=torch.int64), cost.new_empty((), dtype=torch.int32)
 
 
 def to_queries(

@@ -12,7 +12,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -169,10 +169,10 @@ class SigmoidForm:
         Q, C = scores.shape[-2:]
         query_labels = to_queries(labels.expand_as(match), match, Q, fill=C)
         quality = to_queries(iou.detach(), match, Q, fill=0)
-        positive = F.one_hot(query_labels, C + 1)[..., :C].to(scores.dtype)
+        positive = query_labels[..., None] == torch.arange(C, device=scores.device)  # (*sets, Q, C)
         target = positive * quality.pow(self.quality_power)[..., None]
         negative = self.negative_weight * scores.detach().sigmoid().pow(self.quality_power)
-        weights = torch.where(positive > 0, 1.0, negative)
+        weights = torch.where(positive, 1.0, negative)
         return F.binary_cross_entropy_with_logits(scores, target, weight=weights, reduction="none"), count
 
     def unmatched_losses(self, scores: Float[Tensor, "*sets Q C"]) -> Float[Tensor, "*sets Q"]:
@@ -198,7 +198,7 @@ def class_form(name: Form, **settings: float) -> ClassForm:
         (91, 80)
     """
     form, other = (SoftmaxForm, SigmoidForm) if name == "softmax" else (SigmoidForm, SoftmaxForm)
-    foreign = {field.name for field in fields(other)}
+    foreign = other.__dataclass_fields__
     return form(**{setting: value for setting, value in settings.items() if setting not in foreign})
 
 

@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from setpiece.errors import DataError
+from setpiece.errors import DataError, NonFiniteCostError
 from setpiece.records import Form, Losses, Outputs, Targets
+from setpiece.setloss.assignment import NO_FAULT, may_read
 from setpiece.setloss.boxes import l1, overlaps
 from setpiece.setloss.classification import ClassForm, SigmoidForm, SoftmaxForm, class_form
 from setpiece.setloss.matching import PAPER_WEIGHTS, Weights, match_scores, matching_weights, refuse_other_images
@@ -35,6 +36,9 @@ class SetCriterion:
         class = cross-entropy over all queries, in one of two forms: see `setloss.classification`.
 
     The object holds settings and no state. All layers and images are computed at once.
+
+    On a GPU nothing waits for the device, and shapes depend on shapes alone. So it can be captured in a CUDA graph, and
+    on any device be compiled as one graph. What is an error on a CPU then makes `total` NaN: see `require_no_fault`.
 
     Attributes:
         form: "softmax" with a no-object class (the paper) or "sigmoid" with quality-aware targets.
@@ -82,7 +86,7 @@ class SetCriterion:
 
         Raises:
             NonFiniteCostError: see `match`.
-            DataError: a target's class is not one of the model's, or the targets are of other images.
+            DataError: the targets are of other images, or a target's class is not one of the model's.
 
         Example:
             >>> outputs = Outputs(torch.randn(6, 1, 10, 4), torch.rand(6, 1, 10, 4))
@@ -93,10 +97,11 @@ class SetCriterion:
         """
         refuse_other_images(outputs, targets)
         outputs, classes = outputs.at_least_float32(), self.class_form
-        _refuse_unknown_classes(targets, classes.num_classes(outputs.logits.shape[-1]))
+        if may_read(targets.labels):
+            _refuse_unknown_classes(targets, classes.num_classes(outputs.logits.shape[-1]))
         scores = classes.scores(outputs.logits)
         cost_weights = self.cost_weights or matching_weights(self.form)
-        match = match_scores(scores, outputs.boxes, targets, classes, cost_weights)
+        match, fault = match_scores(scores, outputs.boxes, targets, classes, cost_weights)
 
         def sum_over_batch(x: Tensor) -> Tensor:
             return mean_over_processes(x.flatten(-2).sum(-1))
@@ -108,7 +113,31 @@ class SetCriterion:
             + self.weights["l1"] * terms["l1"]
             + self.weights["giou"] * terms["giou"]
         )
-        return Losses(weighted.sum(), {name: term.detach() for name, term in terms.items()}, match)
+        total = weighted.sum()
+        if not may_read(fault):
+            total = total.where(fault == NO_FAULT, torch.nan)
+        return Losses(total, {name: term.detach() for name, term in terms.items()}, match, fault)
+
+    def require_no_fault(self, outputs: Outputs, targets: Targets, losses: Losses) -> None:
+        """Raise what is wrong with a batch, where the losses themselves could not. Call it when they are read.
+
+        Args:
+            outputs: predictions of all layers.
+            targets: ground truth.
+            losses: of the same. Reading them waits for their device.
+
+        Raises:
+            NonFiniteCostError, DataError: see `__call__`.
+        """
+        if losses.fault >= NO_FAULT:
+            return
+        cpu = Outputs(outputs.logits.detach().cpu(), outputs.boxes.detach().cpu())
+        self(cpu, targets.to("cpu"))
+        _, B, Q, _ = outputs.logits.shape  # on the CPU it is finite: near the largest number, rounding decides
+        layer, place = divmod(int(losses.fault), B * Q)
+        image, query = divmod(place, Q)
+        where = f"Layer {layer}, image {image}, query {query}"
+        raise NonFiniteCostError(f"{where}: the cost of matching a target is not finite.", (layer, image, query))
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
 from setpiece.errors import DataError, NonFiniteCostError
 from setpiece.records import Form, Outputs, Targets
-from setpiece.setloss.assignment import assign_rows
+from setpiece.setloss.assignment import NO_FAULT, assign_padded, assign_rows, may_read
 from setpiece.setloss.boxes import l1, overlaps
 from setpiece.setloss.classification import ClassForm, class_form
 
@@ -78,18 +78,23 @@ def pair_costs(outputs: Outputs, targets: Targets, form: Form = "softmax") -> Pa
         return cost
 
     classes = class_form(form)
-    costs = _row_costs(classes.scores(outputs.logits), outputs.boxes, targets, classes)
+    scores = classes.scores(outputs.logits)
+    _refuse_non_finite("logits", scores)
+    _refuse_non_finite("boxes", outputs.boxes)
+    costs = _row_costs(scores, outputs.boxes, targets, classes, *present.nonzero(as_tuple=True))
     return PairCosts({name: padded(rows) for name, rows in costs.terms.items()})
 
 
 @torch.no_grad()
 def _row_costs(
-    scores: Float[Tensor, "L B Q K"], boxes: Float[Tensor, "L B Q 4"], targets: Targets, classes: ClassForm
+    scores: Float[Tensor, "L B Q K"],
+    boxes: Float[Tensor, "L B Q 4"],
+    targets: Targets,
+    classes: ClassForm,
+    images: Int64[Tensor, " N"],
+    slots: Int64[Tensor, " N"],
 ) -> PairCosts:
-    """`pair_costs` for the N real targets only, (L, N, Q). Half of a padded batch is padding: wasted work."""
-    _refuse_non_finite("logits", scores)
-    _refuse_non_finite("boxes", boxes)
-    images, slots = targets.present.nonzero(as_tuple=True)
+    """`pair_costs` for N targets only, (L, N, Q): target `slots[n]` of image `images[n]`."""
     target_boxes = targets.boxes[images, slots].to(boxes.dtype)[:, None]  # (N, 1, 4)
     # (L, N, Q, 4), each component contiguous in memory, because L1 and GIoU read one component after the other
     predicted = boxes.movedim(-1, 0).contiguous()[:, :, images].movedim(0, -1)
@@ -159,7 +164,11 @@ def match(
     refuse_other_images(outputs, targets)
     outputs, classes = outputs.at_least_float32(), class_form(form)
     scores = classes.scores(outputs.logits)
-    return match_scores(scores, outputs.boxes, targets, classes, weights or matching_weights(form))
+    weights = weights or matching_weights(form)
+    match, fault = match_scores(scores, outputs.boxes, targets, classes, weights)
+    if fault.device.type != "cpu" and fault < NO_FAULT:  # reads it, as the user will read the match
+        match_scores(scores.cpu(), outputs.boxes.cpu(), targets.to("cpu"), classes, weights)
+    return match
 
 
 @torch.no_grad()
@@ -169,12 +178,19 @@ def match_scores(
     targets: Targets,
     classes: ClassForm,
     weights: Weights,
-) -> Int64[Tensor, "L B T"]:
-    """`match`, given the scores of the class form instead of the logits."""
-    present = targets.present
-    cost = _row_costs(scores, boxes, targets, classes).total(weights)
+) -> tuple[Int64[Tensor, "L B T"], Int32[Tensor, ""]]:
+    """`match`, given the scores of the class form instead of the logits; and `Losses.fault`.
+
+    Where values are not to be read (`assignment.may_read`), what is wrong raises no error: it is the fault.
+    """
+    if not may_read(scores):
+        return _match_all_rows(scores, boxes, targets, classes, weights)
+    _refuse_non_finite("logits", scores)
+    _refuse_non_finite("boxes", boxes)
+    present = targets.present  # half of a padded batch is padding: wasted work
+    cost = _row_costs(scores, boxes, targets, classes, *present.nonzero(as_tuple=True)).total(weights)
     L, N, Q = cost.shape
-    match = torch.full((L, *present.shape), -1, device=cost.device)
+    match = torch.full((L, *present.shape), -1)
     try:
         match[:, present] = assign_rows(cost.view(L * N, Q), targets.count.tolist() * L).view(L, N)
     except NonFiniteCostError as error:  # a box is far too large, or a target's is not finite
@@ -186,7 +202,29 @@ def match_scores(
             f"{targets.boxes[image, target].tolist()}.",
             (layer, image, target, query),
         ) from error
-    return match
+    return match, torch.tensor(NO_FAULT, dtype=torch.int32)
+
+
+def _match_all_rows(
+    scores: Float[Tensor, "L B Q K"],
+    boxes: Float[Tensor, "L B Q 4"],
+    targets: Targets,
+    classes: ClassForm,
+    weights: Weights,
+) -> tuple[Int64[Tensor, "L B T"], Int32[Tensor, ""]]:
+    """`match_scores` with a row for every padded target, so that no shape depends on values."""
+    L, B, Q, K = scores.shape
+    T, device = targets.labels.shape[1], scores.device
+    known = (targets.labels >= 0) & (targets.labels < classes.num_classes(K))
+    known_targets = Targets(targets.labels.where(known, 0), targets.boxes, targets.count)
+    rows = torch.arange(B * T, device=device)
+    cost = _row_costs(scores, boxes, known_targets, classes, rows // T, rows % T).total(weights)  # (L, B·T, Q)
+    cost = cost.where(known.flatten()[:, None], torch.nan)
+    match, fault = assign_padded(cost.view(L * B, T, Q), targets.count)
+    finite = scores.isfinite().all(-1) & boxes.isfinite().all(-1)  # (L, B, Q)
+    places = torch.arange(L * B * Q, dtype=torch.int32, device=device)
+    first = places.where(~finite.flatten(), NO_FAULT).amin()
+    return match.view(L, B, T), torch.minimum(first, fault)
 
 
 def refuse_other_images(outputs: Outputs, targets: Targets) -> None:

@@ -84,7 +84,7 @@ def relation_features(distance: Float[Tensor, "B Q Q"]) -> Float[Tensor, "B Q 4"
     """
     rank = torch.arange(distance.shape[1], device=distance.device)
     nearest = distance.masked_fill(rank >= rank[:, None], torch.inf).amin(-1, keepdim=True)
-    return torch.exp(-nearest * torch.tensor(FEATURE_SLOPES, device=distance.device))
+    return torch.exp(torch.cat([-slope * nearest for slope in FEATURE_SLOPES], -1))
 
 
 def _distance(centre: Float[Tensor, "B Q"], side: Float[Tensor, "B Q"]) -> Float[Tensor, "B Q Q"]:
