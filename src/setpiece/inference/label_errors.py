@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from setpiece.setloss.boxes import cxcywh_to_xyxy
 from setpiece.setloss.classification import class_form
 from setpiece.setloss.matching import match, matching_weights, pair_costs
 
-__all__ = ["Suspect", "label_findings", "suspects"]
+__all__ = ["Opinion", "Suspect", "label_findings", "suspects"]
 
 SURE = 0.5  # probability of a class that counts as the detector's opinion
 VERY_SURE = 0.6  # of an object that nobody has labelled
@@ -48,18 +49,45 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
+class Opinion:
+    """What a detector sees.
+
+    Attributes:
+        box_xyxy: pixels of the image.
+        name: of the class.
+        confidence: in [0, 1].
+    """
+
+    box_xyxy: tuple[float, float, float, float]
+    name: str
+    confidence: float
+
+
+@dataclass(frozen=True)
 class Suspect:
     """A label that a detector contradicts, or an object that has none.
 
     Attributes:
         check: what it is, as "labels.class".
         rank: the higher, the more striking among those of its kind.
-        place: where it is, and what the detector says.
+        place: where it is, and what the detector says; its box is that of the label, if there is one.
+        image_id: of the data set.
+        label: the name of the label's class, None where an object has no label.
+        opinion: what the detector sees there, None where it sees nothing.
+        cost: of the label and its matched query, weighted, by term; empty where no query is matched.
+        doubt: the higher, the more striking among those of all kinds, in [0, 1]: how much more probable the detector
+            finds its own opinion. Where it sees nothing, that counts as much as it sees of the other labels of the
+            class: one that misses half of them says little.
     """
 
     check: str
     rank: float
     place: Place
+    image_id: int
+    label: str | None
+    opinion: Opinion | None
+    cost: Mapping[str, float]
+    doubt: float
 
 
 def suspects(predictor: Predictor, dataset: Dataset, progress: Progress | None = None) -> list[Suspect]:
@@ -93,7 +121,21 @@ def suspects(predictor: Predictor, dataset: Dataset, progress: Progress | None =
         done += len(batch.image_ids)
         if progress is not None:
             progress(done, len(examples))
-    return found
+    return _weighed(found, dataset)
+
+
+def _weighed(found: Sequence[Suspect], dataset: Dataset) -> list[Suspect]:
+    """With the doubt of what is unseen times the share of the labels of its class that are seen."""
+    labels = Counter(
+        dataset.classes[label] for example in dataset.examples for label in example.labels[~example.crowd].tolist()
+    )
+    unseen = Counter(each.label for each in found if each.check == "labels.unseen")
+    return [
+        replace(each, doubt=each.doubt * (1 - unseen[each.label] / labels[each.label]))
+        if each.check == "labels.unseen" and each.label is not None
+        else each
+        for each in found
+    ]
 
 
 def label_findings(found: Sequence[Suspect], split: str) -> list[Finding]:
@@ -131,21 +173,30 @@ def _suspects(
     iou = _iou(example.boxes_xyxy, found_xyxy)  # (N, Q)
     matched = _match(outputs, example, of_model, kept, predictor)
 
+    def opinion(query: int) -> Opinion:
+        left, top, right, bottom = map(float, found_xyxy[query])
+        return Opinion((left, top, right, bottom), names[best[query]], float(confidence[query]))
+
     for (query, cost), index in zip(matched, kept, strict=True):
         label, place = of_model[example.labels[index]], box_place(example, int(index))
-        if not ((iou[index] >= NEAR) & (confidence >= SEEN)).any():
-            text = f"{place.text}: labelled {names[label]}, and nothing is predicted there{cost}"
+        about, said = (example.image_id, names[label]), _in_words(cost)
+        near = float(confidence[iou[index] >= NEAR].max(initial=0.0))
+        if near < SEEN:
+            text = f"{place.text}: labelled {names[label]}, and nothing is predicted there{said}"
             area = (example.boxes_xyxy[index, 2:] - example.boxes_xyxy[index, :2]).prod() / (width * height)
-            yield Suspect("labels.unseen", float(area), _named(place, text))
+            yield Suspect("labels.unseen", float(area), _named(place, text), *about, None, cost, 1 - near)
         elif query < 0 or confidence[query] < SURE:
             continue
         elif best[query] != label and iou[index, query] >= SAME and probabilities[query, label] <= DOUBTED:
-            said = f"{names[best[query]]} by {confidence[query]:.2f}"
-            text = f"{place.text}: labelled {names[label]}, predicted {said}{cost}"
-            yield Suspect("labels.class", float(confidence[query]), _named(place, text))
+            predicted = f"{names[best[query]]} by {confidence[query]:.2f}"
+            text = f"{place.text}: labelled {names[label]}, predicted {predicted}{said}"
+            rank, doubt = float(confidence[query]), float(confidence[query] - probabilities[query, label])
+            yield Suspect("labels.class", rank, _named(place, text), *about, opinion(query), cost, doubt)
         elif best[query] == label and NEAR <= iou[index, query] < OFF:
-            text = f"{place.text}: {names[label]}, IoU {iou[index, query]:.2f} with its prediction{cost}"
-            yield Suspect("labels.off", -float(iou[index, query]), _named(place, text))
+            overlap = float(iou[index, query])
+            text = f"{place.text}: {names[label]}, IoU {overlap:.2f} with its prediction{said}"
+            doubt = float(confidence[query]) * (1 - overlap)
+            yield Suspect("labels.off", -overlap, _named(place, text), *about, opinion(query), cost, doubt)
 
     shown: list[int] = []
     among = _iou(found_xyxy, found_xyxy)
@@ -156,13 +207,14 @@ def _suspects(
         labelled = (iou[:, query] >= NEAR).any() or hidden[query]
         if not labelled and not any(among[query, other] >= SAME for other in shown):
             shown.append(int(query))
-            left, top, right, bottom = map(float, found_xyxy[query])
+            seen = opinion(int(query))
+            left, top, right, bottom = seen.box_xyxy
             text = (
                 f"{example.path.name}, ({left:.4g}, {top:.4g}) to ({right:.4g}, {bottom:.4g}): "
-                f"{names[best[query]]} by {confidence[query]:.2f}, and no label"
+                f"{seen.name} by {seen.confidence:.2f}, and no label"
             )
-            place = Place(text, example.path, (left, top, right, bottom), example.upright)
-            yield Suspect("labels.missing", float(confidence[query]), place)
+            place = Place(text, example.path, seen.box_xyxy, example.upright)
+            yield Suspect("labels.missing", seen.confidence, place, example.image_id, None, seen, {}, seen.confidence)
 
 
 def _match(
@@ -171,8 +223,8 @@ def _match(
     of_model: Int64[np.ndarray, " C"],
     kept: Int64[np.ndarray, " T"],
     predictor: Predictor,
-) -> list[tuple[int, str]]:
-    """The query of each annotation, or -1, and what the pair costs, in words."""
+) -> list[tuple[int, dict[str, float]]]:
+    """The query of each annotation, or -1, and what the pair costs, by term."""
     if not len(kept):
         return []
     form = predictor.checkpoint.model.form
@@ -182,14 +234,17 @@ def _match(
     queries = match(outputs, targets, form)[0, 0].tolist()
     terms, weights = pair_costs(outputs, targets, form).terms, matching_weights(form)
 
-    def cost(target: int, query: int) -> str:
+    def cost(target: int, query: int) -> dict[str, float]:
         if query < 0:
-            return ""
-        each = {name: weights[name] * terms[name][0, 0, target, query].item() for name in TERMS}
-        parts = ", ".join(f"{name} {value:.2f}" for name, value in each.items())
-        return f" (cost {sum(each.values()):.2f}: {parts})"
+            return {}
+        return {name: weights[name] * terms[name][0, 0, target, query].item() for name in TERMS}
 
     return [(query, cost(target, query)) for target, query in enumerate(queries)]
+
+
+def _in_words(cost: Mapping[str, float]) -> str:
+    parts = ", ".join(f"{name} {value:.2f}" for name, value in cost.items())
+    return f" (cost {sum(cost.values()):.2f}: {parts})" if cost else ""
 
 
 def _named(place: Place, text: str) -> Place:

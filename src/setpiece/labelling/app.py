@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -175,7 +176,7 @@ def _add_training(app: FastAPI, session: Session, trainer: Supervisor) -> None:
         final = {"state": "training", "done": 0.0, "folder": str(session.store.folder / "training" / "final")}
         session.trained.final = final | {"said": said, "ap": None}
         session.touch()
-        trainer.order({"command": "final", "minutes": sent.minutes})
+        trainer.order({"command": "final", "minutes": sent.minutes, "id": secrets.token_hex(4)})
         return _fresh(session.trained.final)
 
     @app.post("/api/export")

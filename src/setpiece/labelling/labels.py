@@ -13,6 +13,7 @@ from typing import Literal
 from setpiece.errors import UsageError
 
 __all__ = [
+    "LEAST_LABELLED",
     "Box",
     "Category",
     "Change",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 State = Literal["open", "labelled", "empty"]
+LEAST_LABELLED = 3  # images from which on is trained
 DECIMALS = 3  # of a pixel's coordinates; what is written and read again is equal
 LEAST_SIDE = 0.01  # pixels; readers of data sets drop boxes that have less
 

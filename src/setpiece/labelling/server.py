@@ -18,6 +18,7 @@ from fastapi import FastAPI
 
 from setpiece.errors import SetpieceError, UsageError
 from setpiece.labelling.app import create_app
+from setpiece.labelling.final import final_view
 from setpiece.labelling.guards import Guards
 from setpiece.labelling.session import Session, Suggestions
 from setpiece.labelling.source import open_source
@@ -174,7 +175,7 @@ class LabelServer(uvicorn.Server):
             case "second look":
                 session.second_look.tell(event)
             case "final":
-                trained.final = {name: event[name] for name in ("state", "done", "folder", "said", "ap")}
+                trained.final = final_view(dict(event))
         session.touch()
 
     def died(self, how: str, *, again: bool) -> None:

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from setpiece.labelling import labels as changes
+from setpiece.labelling.final import final_view, read_final
 from setpiece.labelling.held_out import is_held_out
-from setpiece.labelling.labels import Change, LabelledImage, State, checked_box
+from setpiece.labelling.labels import LEAST_LABELLED, Change, LabelledImage, State, checked_box
 from setpiece.labelling.second_look import SecondLook
 from setpiece.labelling.source import Source
 from setpiece.labelling.store import Store
 from setpiece.labelling.watch import Watch
 
-__all__ = ["LEAST_LABELLED", "Session", "Suggestions", "Trained"]
+__all__ = ["Session", "Suggestions", "Trained"]
 
-LEAST_LABELLED = 3  # images from which on is trained
 KEPT_SENTENCES = 50
 Mode = Literal["helpful", "files"]
 
@@ -81,7 +81,7 @@ class Session:
         self.coming: list[int] = []
         self.ranked: list[int] = []
         self.suggestions: dict[int, Suggestions] = {}
-        self.trained = Trained()
+        self.trained = Trained(final=final_view(read_final(store.folder / "training")))
         self.second_look = SecondLook(store.folder / "training" / "second_look.json")
         self.said: list[tuple[int, str]] = []
         self.on_change: Callable[[], None] = lambda: None

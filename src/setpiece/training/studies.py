@@ -24,7 +24,7 @@ from setpiece.training.display import Display
 from setpiece.training.start import starting_checkpoint
 from setpiece.training.train import train
 
-__all__ = ["Measured", "Outlook", "by_fold", "by_seed", "by_share", "join", "out_of_fold", "outlook"]
+__all__ = ["Measured", "Outlook", "by_fold", "by_seed", "by_share", "extrapolate", "join", "out_of_fold", "outlook"]
 
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the training images
 
@@ -141,19 +141,32 @@ def outlook(measured: Sequence[Measured]) -> Outlook | None:
     AP is taken to grow by the same amount with every doubling. That is true for a while: close to the best that the
     model can do it grows less.
     """
-    images = np.array([one.images for one in measured], np.float64)
-    ap = np.array([one.metrics.AP for one in measured])
+    images = [one.images for one in measured]
+    twice = 2 * max(images, default=0)
+    reached = extrapolate(images, [one.metrics.AP for one in measured], twice)
+    return None if reached is None else Outlook(twice, max(0.0, reached[0]), min(1.0, reached[1]))
+
+
+def extrapolate(images: Sequence[int], measured: Sequence[float], to: int) -> tuple[float, float] | None:
+    """Between which values AP would lie with `to` images: the 95 % prediction interval of the line through AP over
+    log2(images); None where AP cannot be measured or fewer than three points say it.
+
+    Example:
+        >>> [round(each, 3) for each in extrapolate([100, 200, 400], [0.2, 0.3, 0.4], 800)]
+        [0.5, 0.5]
+    """
+    ap = np.array(measured)
     if len(ap) < 3 or not np.isfinite(ap).all() or len(set(images)) < 3:
         return None
     x = np.log2(images)
     slope, start = np.polyfit(x, ap, 1)
-    at = x.max() + 1
+    at = np.log2(to)
     left = ap - (start + slope * x)
     spread = np.sqrt((left**2).sum() / (len(x) - 2))
     error = spread * np.sqrt(1 + 1 / len(x) + (at - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum())
     middle = start + slope * at
     reach = float(t.ppf(0.975, len(x) - 2) * error)
-    return Outlook(int(2 * images.max()), max(0.0, float(middle) - reach), min(1.0, float(middle) + reach))
+    return float(middle) - reach, float(middle) + reach
 
 
 def _photos(dataset: Dataset) -> list[str]:

@@ -1,0 +1,169 @@
+"""What the trainer does when it is asked to: the second look, the long training, and the export of what that gave."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from setpiece.atomic import write_whole
+from setpiece.data.dataset import Dataset
+from setpiece.data.images import read_image
+from setpiece.errors import DataError, SetpieceError
+from setpiece.export.export import FORMATS, Format, Pictures, describe, export
+from setpiece.inference.label_errors import Suspect, suspects
+from setpiece.inference.predictor import Predictor
+from setpiece.labelling.coco_file import LABELS, read_saved
+from setpiece.labelling.examples import labelled_parts
+from setpiece.labelling.final import FINAL, read_final
+from setpiece.labelling.labels import DECIMALS, Category
+from setpiece.labelling.rounds import LEAST_HELD_OUT, Recipe
+from setpiece.labelling.telling import Telling
+from setpiece.model.checkpoint import Checkpoint, load
+from setpiece.runs.layout import RunFolder, read_metrics
+from setpiece.training.start import starting_checkpoint
+from setpiece.training.studies import out_of_fold
+from setpiece.training.train import train
+
+__all__ = ["Longer"]
+
+HALVES = 2  # of the images, for the second look: each is judged by a detector that learned from the other
+HALF_ROUNDS = 5.0  # how much longer than a round a half is trained
+VERIFIED = 4  # photos on which an export is verified
+
+
+class Longer:
+    """The long works.
+
+    Args:
+        folder: `training` in the folder of the labels.
+        photos: the folder of photos.
+        recipe: how is trained.
+        telling: to the server.
+    """
+
+    def __init__(self, folder: Path, photos: Path, recipe: Recipe, telling: Telling) -> None:
+        self._folder, self._photos, self._recipe, self._telling = folder, photos, recipe, telling
+        self._final, self._state, self._labels = folder / "final", folder / FINAL, folder / "final.coco.json"
+
+    def second_look(self, dataset: Dataset, classes: Sequence[Category]) -> None:
+        """Judge every label by a detector that has not seen its image, and tell what is doubtful."""
+        seconds = HALF_ROUNDS * self._recipe.round_seconds(len(dataset.examples))
+        said = f"Two detectors learn from one half of {len(dataset.examples)} images each, and look at the other."
+        self._telling.state("second-look", said)
+        found: list[Suspect] = []
+
+        def say(done: float) -> None:
+            self._telling.tell("second look", state="running", done=done, said=said)
+
+        try:
+            with self._telling.by_the_clock(HALVES * seconds, say):
+                config = self._recipe.config(dataset, seconds)
+                for checkpoint, unseen, _ in out_of_fold(config, dataset, HALVES):
+                    found += suspects(Predictor(checkpoint), unseen)
+        except SetpieceError as error:
+            self._telling.tell("second look", state="failed", done=0.0, said=str(error), finished=True)
+            return
+        ids = {category.name: category.id for category in classes}
+        rows = [_row(each, ids) for each in sorted(found, key=lambda each: -each.doubt)]
+        said = f"{len(rows)} labels are doubtful." if len(rows) != 1 else "1 label is doubtful."
+        self._telling.tell("second look", state="ready", done=1.0, said=said, rows=rows, finished=True)
+
+    def train(self, command: Mapping[str, Any], start: Checkpoint | None) -> None:
+        """Train for long on the images that are labelled by now and not held out, and measure on those that are.
+
+        Args:
+            command: its "minutes", and an "id": a training of this id that is there goes on, or is done.
+            start: the weights to start from; the preset's own where None.
+        """
+        if self._about().get("id") != command["id"]:
+            shutil.rmtree(self._final, ignore_errors=True)
+            write_whole(self._labels, (self._folder.parent / LABELS).read_bytes())
+            about = {"id": command["id"], "minutes": command["minutes"], "ap": None, "folder": str(self._final)}
+            self._tell(about, "training", 0.0, "The long training begins.")
+        self.resume(start)
+
+    def resume(self, start: Checkpoint | None = None) -> None:
+        """Go on with a long training that was begun, if there is one, and tell how it ended."""
+        about = self._about()
+        if about.get("state") == "training":
+            try:
+                self._train(about, start)
+            except SetpieceError as error:
+                self._tell(about, "failed", 0.0, str(error))
+            about = self._about()
+        if about:
+            self._telling.tell("final", finished=True, **about)
+
+    def _train(self, about: dict[str, Any], start: Checkpoint | None) -> None:
+        saved = read_saved(self._labels)
+        if saved is None:
+            raise DataError(f"{self._labels} is missing: start the long training again.")
+        dataset, valid = labelled_parts(saved.labels, self._photos)
+        if all(example.crowd.all() for example in dataset.examples):
+            raise DataError("There is no object to learn from: label some images that are not held out.")
+        seconds = 60 * about["minutes"]
+        config = self._recipe.config(dataset, seconds, start)
+        start = start or starting_checkpoint(config, dataset.classes)
+        measures = sum(len(example.labels) > 0 for example in valid.examples) >= LEAST_HELD_OUT
+        said = f"Training on {len(dataset.examples)} images for {about['minutes']:g} minutes."
+        self._telling.state("long", said)
+        with self._telling.by_the_clock(seconds, lambda done: self._tell(about, "training", done, said)):
+            result = train(start, dataset, valid if measures else None, config, self._final, resume=True)
+        ap = None if result.metrics is None or math.isnan(result.metrics.AP) else round(result.metrics.AP, 4)
+        measured = f" AP {ap:.3f} on {len(valid.examples)} held-out images." if ap is not None else ""
+        self._tell(about | {"ap": ap}, "done", 1.0, f"The detector is in {self._final}.{measured}")
+
+    def _tell(self, about: Mapping[str, Any], state: str, done: float, said: str) -> None:
+        now = {**about, "state": state, "done": done, "said": said}
+        write_whole(self._state, json.dumps(now))
+        self._telling.tell("final", **now)
+
+    def _about(self) -> dict[str, Any]:
+        return read_final(self._folder) or {}
+
+    def export(self, format: Format) -> None:
+        """Write the detector of the long training for other programs, and tell where."""
+        self._telling.state("long", f"Exporting to {format}.")
+        try:
+            checkpoint = load(self._final)
+            run = RunFolder(self._final)
+            metrics = read_metrics(run.best) if run.best.is_dir() else None
+            output = self._folder / f"detector{FORMATS[format]}"
+            said = export(checkpoint, describe(checkpoint, metrics=metrics), format, output, pictures=self._pictures())
+        except SetpieceError as error:
+            self._telling.tell("export", file=None, said=None, error=str(error))
+            return
+        self._telling.tell("export", file=str(output), said=said, error=None)
+
+    def _pictures(self) -> Pictures:
+        """Labelled photos, to verify an export on."""
+        saved = read_saved(self._labels)
+        if saved is None:
+            return []
+        dataset, valid = labelled_parts(saved.labels, self._photos)
+        examples = [each for each in (*valid.examples, *dataset.examples) if len(each.labels)][:VERIFIED]
+        return [(example.path.name, read_image(example.path)) for example in examples]
+
+
+def _row(suspect: Suspect, ids: Mapping[str, int]) -> dict[str, Any]:
+    """A row of the second look, see `second_look.SecondLook`."""
+    opinion = suspect.opinion
+    suggestion = None
+    if opinion is not None:
+        box = [round(value, DECIMALS) for value in opinion.box_xyxy]
+        suggestion = {"box": box, "category": ids[opinion.name], "score": round(opinion.confidence, 4)}
+    box_xyxy = suspect.place.box_xyxy
+    assert box_xyxy is not None
+    return {
+        "kind": suspect.check.removeprefix("labels."),
+        "image": suspect.image_id,
+        "box": [round(value, DECIMALS) for value in box_xyxy],
+        "category": None if suspect.label is None else ids[suspect.label],
+        "suggestion": suggestion,
+        "cost": {name: round(value, 4) for name, value in suspect.cost.items()} or None,
+        "text": suspect.place.text,
+    }

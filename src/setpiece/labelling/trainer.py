@@ -1,0 +1,235 @@
+"""The process that trains beside the server: `python -m setpiece.labelling.trainer LABELS PHOTOS`.
+
+It reads the labels from their COCO file and takes commands as JSON lines on standard input; what it tells goes out as
+JSON lines. When standard input closes it ends, wherever it is: the server is gone, and all that it writes is whole or
+not there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import queue
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from setpiece.errors import SetpieceError
+from setpiece.labelling.coco_file import LABELS, Saved, read_saved
+from setpiece.labelling.examples import dataset_of, labelled_parts
+from setpiece.labelling.labels import LEAST_LABELLED, LabelledImage
+from setpiece.labelling.longer import Longer
+from setpiece.labelling.order import by_helpfulness, uncertainty
+from setpiece.labelling.rounds import Recipe, Rounds
+from setpiece.labelling.seeing import Seeing, Seen
+from setpiece.labelling.telling import Telling, own_output
+from setpiece.model.checkpoint import Checkpoint
+
+__all__ = ["Trainer", "main"]
+
+NICE = 10  # how much more willing than others it is to wait for a core
+TOGETHER = 4  # images that are looked at between two looks at the commands
+RANKED = 200  # images that are looked at before new labels are learned
+FEATURES = 500  # labelled images whose likeness counts
+
+
+class Trainer:
+    """Learns, looks, and does what it is told.
+
+    Args:
+        folder: of the labels.
+        photos: the folder of photos.
+        recipe: how is trained.
+        telling: to the server.
+        commands: from it.
+    """
+
+    def __init__(
+        self, folder: Path, photos: Path, recipe: Recipe, telling: Telling, commands: queue.SimpleQueue[dict[str, Any]]
+    ) -> None:
+        self._folder, self._photos, self._telling, self._commands = folder, photos, telling, commands
+        self._recipe = recipe
+        self._rounds = Rounds(folder / "training", recipe)
+        self._longer = Longer(folder / "training", photos, recipe, telling)
+        self._sequence = 0
+        self._coming: list[int] = []
+        self._unusable: set[int] = set()
+        self._looked: dict[int, int] = {}  # at each image in which round
+        self._features: dict[int, np.ndarray] = {}
+        self._to_do: list[dict[str, Any]] = []
+
+    def run(self) -> None:
+        """Work for ever."""
+        self._telling.tell(
+            "rounds", rounds=self._rounds.rows, forecast=self._rounds.forecast(), round=self._rounds.number
+        )
+        self._take(wait=True)
+        self._longer.resume()
+        while True:
+            try:
+                while self._to_do:
+                    self._do(self._to_do.pop(0))
+                busy = self._train() | self._look()
+                if not busy:
+                    self._telling.state(*self._idle())
+            except SetpieceError as error:
+                self._telling.state("failed", str(error))
+                busy = False
+            self._take(wait=not busy)
+
+    def _take(self, *, wait: bool) -> None:
+        """Take the commands that are there; wait for one where there is nothing else to do."""
+        while wait or not self._commands.empty():
+            command = self._commands.get()
+            wait = False
+            if command["command"] == "labels":
+                self._sequence, self._coming = command["sequence"], command["coming"]
+                self._unusable = set(command["unusable"])
+            else:
+                self._to_do.append(command)
+
+    def _do(self, command: Mapping[str, Any]) -> None:
+        match command["command"]:
+            case "second look":
+                saved = self._read()
+                images = [image for image in self._usable(saved) if image.marks.state != "open"]
+                self._longer.second_look(dataset_of(saved.labels, self._photos, images), saved.labels.classes)
+            case "final":
+                self._longer.train(command, self._rounds.start_for(self._read().labels.classes))
+            case "export":
+                self._longer.export(command["format"])
+
+    def _read(self) -> Saved:
+        saved = read_saved(self._folder / LABELS)
+        assert saved is not None  # the server wrote it before it started this process
+        return saved
+
+    def _usable(self, saved: Saved) -> list[LabelledImage]:
+        return [image for id, image in saved.labels.images.items() if id not in self._unusable]
+
+    def _train(self) -> bool:
+        """A round, if there are enough labels and new ones; whether there was one."""
+        if self._sequence <= self._rounds.sequence:
+            return False
+        saved = self._read()
+        dataset, valid = labelled_parts(saved.labels, self._photos, self._unusable)
+        if len(dataset.examples) < LEAST_LABELLED or all(example.crowd.all() for example in dataset.examples):
+            return False
+        number, rounds = self._rounds.number + 1, self._rounds
+        said = f"Round {number} learns from {len(dataset.examples)} images."
+        seconds = self._recipe.round_seconds(len(dataset.examples))
+        with self._telling.by_the_clock(seconds, lambda done: self._telling.state("training", said, done)):
+            rounds.train(dataset, saved.labels.classes, saved.sequence)
+        self._telling.state("predicting", f"Round {number} is measured on {len(valid.examples)} held-out images.")
+        rounds.measure(dataset, valid)
+        self._telling.tell("rounds", rounds=rounds.rows, forecast=rounds.forecast(), round=rounds.number)
+        return True
+
+    def _look(self) -> bool:
+        """Look at open images that the last round has not seen, those first that come next; whether there were some."""
+        saved, number = self._read(), self._rounds.number
+        images = self._usable(saved)
+        new = [image for image in images if self._looked.get(image.id) != number and image.marks.state == "open"]
+        checkpoint = self._rounds.start_for(saved.labels.classes)
+        if not new or checkpoint is None:
+            return False
+        seeing = Seeing(checkpoint)
+        self._features |= self._of_labelled(seeing, images)
+        unsure: dict[int, float] = {}
+        for together in self._in_order(new):
+            said = f"Looking at {len(new) - len(unsure)} open images."
+            self._telling.state("predicting", said, round(len(unsure) / len(new), 3))
+            found = seeing.look([self._photos / image.file for image in together])
+            for image, seen in zip(together, found, strict=True):
+                self._looked[image.id] = number
+                if seen is not None:
+                    self._features[image.id] = seen.features
+                    unsure[image.id] = uncertainty(_confidences(seen))
+                    self._suggest(image, seen, checkpoint, saved)
+            self._take(wait=False)
+            if self._to_do or (self._sequence > self._rounds.sequence and len(unsure) >= RANKED):
+                break
+        self._rank(unsure, images)
+        return True
+
+    def _in_order(self, images: Sequence[LabelledImage]) -> Iterator[list[LabelledImage]]:
+        """A few at a time: those that come next, as the server says meanwhile, then the others."""
+        left = {image.id: image for image in images}
+        while left:
+            first = [id for id in self._coming if id in left]
+            yield [left.pop(id) for id in [*first, *(id for id in left if id not in first)][:TOGETHER]]
+
+    def _suggest(self, image: LabelledImage, seen: Seen, checkpoint: Checkpoint, saved: Saved) -> None:
+        ids = {category.name: category.id for category in saved.labels.classes}
+        found = seen.detections
+        names = () if found.class_id is None else (checkpoint.classes[label] for label in found.class_id)
+        boxes = [
+            {"box": [round(value, 2) for value in box], "category": ids[name], "score": round(float(score), 4)}
+            for box, name, score in zip(found.xyxy.tolist(), names, _confidences(seen), strict=True)
+        ]
+        self._telling.tell("suggestions", image=image.id, round=self._rounds.number, boxes=boxes)
+
+    def _of_labelled(self, seeing: Seeing, images: Sequence[LabelledImage]) -> dict[int, np.ndarray]:
+        """Features of labelled images that were not looked at while they were open."""
+        lacking = [each for each in images if each.marks.state != "open" and each.id not in self._features][:FEATURES]
+        found: dict[int, np.ndarray] = {}
+        for start in range(0, len(lacking), TOGETHER):
+            together = lacking[start : start + TOGETHER]
+            seen = seeing.look([self._photos / image.file for image in together])
+            found |= {image.id: each.features for image, each in zip(together, seen, strict=True) if each is not None}
+        return found
+
+    def _rank(self, unsure: Mapping[int, float], images: Sequence[LabelledImage]) -> None:
+        """Tell the order of the images that were looked at."""
+        ids = list(unsure)
+        labelled = [image.id for image in images if image.marks.state != "open" and image.id in self._features]
+        if not ids:
+            return
+        features = np.stack([self._features[id] for id in ids])
+        of_labelled = np.stack([self._features[id] for id in labelled]) if labelled else features[:0]
+        order = by_helpfulness(np.array([unsure[id] for id in ids]), features, of_labelled)
+        self._telling.tell("order", next=[ids[i] for i in order])
+
+    def _idle(self) -> tuple[str, str]:
+        if self._rounds.checkpoint is None:
+            return "waiting", f"Training starts with {LEAST_LABELLED} labelled images."
+        return "idle", "All labels are learned."
+
+
+def _confidences(seen: Seen) -> np.ndarray:
+    return np.zeros(0) if seen.detections.confidence is None else seen.detections.confidence.astype(np.float64)
+
+
+def _listen(commands: queue.SimpleQueue[dict[str, Any]]) -> None:
+    for line in sys.stdin:
+        commands.put(json.loads(line))
+    os._exit(0)  # the server is gone
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the process."""
+    parser = argparse.ArgumentParser(prog="python -m setpiece.labelling.trainer")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--size", type=int)
+    parser.add_argument("--seconds", type=float)
+    given = parser.parse_args(arguments)
+    telling = Telling(own_output())
+    commands: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(commands,), daemon=True).start()
+    os.nice(NICE)
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
+    logging.basicConfig(format="%(message)s")
+    Trainer(given.folder, given.photos, Recipe(given.model, given.size, given.seconds), telling, commands).run()
+
+
+if __name__ == "__main__":
+    main()
