@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -11,11 +12,14 @@ from typing import Any, Literal
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
 from setpiece.errors import DataError, SetpieceError, UsageError
 from setpiece.labelling import labels as changes
+from setpiece.labelling.examples import labelled_parts
 from setpiece.labelling.labels import Change
+from setpiece.labelling.layouts import Layout, write_zip
 from setpiece.labelling.pictures import full_picture, thumbnail
 from setpiece.labelling.schema import ClassSent, DecisionSent, ExportSent, ImageSent, OrderSent, TrainSent
 from setpiece.labelling.session import Session
@@ -43,6 +47,7 @@ def create_app(session: Session, trainer: Supervisor, lifespan: Lifespan, *, tok
     _add_labels(app, session)
     _add_pictures(app, session)
     _add_training(app, session, trainer)
+    _add_download(app, session)
     return app
 
 
@@ -187,6 +192,19 @@ def _add_training(app: FastAPI, session: Session, trainer: Supervisor) -> None:
         if answer["error"] is not None:
             raise UsageError(answer["error"])
         return _fresh({"file": answer["file"]})
+
+
+def _add_download(app: FastAPI, session: Session) -> None:
+    @app.get("/api/download")
+    async def download(layout: Layout) -> Response:
+        labels, photos = session.store.labels, session.watch.photos.root
+        splits = labelled_parts(labels, photos, session.watch.problems)
+        if not any(split.examples for split in splits):
+            raise HTTPException(409, "There is no labelled image to download yet.")
+        file = session.store.folder / f".download-{secrets.token_hex(4)}.zip"
+        await asyncio.to_thread(write_zip, file, layout, splits)
+        name = f"{session.store.photos.name}-{layout}.zip"
+        return FileResponse(file, media_type="application/zip", filename=name, background=BackgroundTask(file.unlink))
 
 
 def _found(session: Session, id: int) -> dict[str, Any]:
