@@ -7,7 +7,7 @@ import pytest
 from setpiece.web.modules import bundle, imports, in_order
 from setpiece.web.render import page_texts
 
-PAGES = ["comparison", "detect", "doctor", "evaluation", "report", "tour", "watch"]
+PAGES = ["comparison", "detect", "doctor", "evaluation", "label", "report", "tour", "watch"]
 SOURCES = {path: text for path, text in page_texts().items() if path.endswith(".js")}
 
 

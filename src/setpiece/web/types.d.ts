@@ -234,6 +234,148 @@ type Result = Found & {
 
 type DetectState = Observable<{ threshold: number; own: boolean; hidden: Set<number> }>;
 
+/** The page of `setpiece label`: see setpiece/labelling. */
+interface LabelPayload {
+  kind: string;
+  title: string;
+  token_needed: boolean;
+}
+
+/** What its server says of everything but the boxes of one photo. */
+interface Labelling {
+  version: string;
+  name: string;
+  photos: string;
+  output: string;
+  classes: { name: string }[];
+  images: LabelEntry[];
+  order: { mode: "helpful" | "files"; next: number[] };
+  training: { state: string; round: number; labelled_needed: number; said: string; done: number | null };
+  progress: LabelProgress;
+  undo: string | null;
+  redo: string | null;
+  final: { state: string; done: number | null; folder: string; said: string; ap: number | null } | null;
+  said: { id: number; text: string }[];
+}
+
+type LabelStatus = "open" | "labelled" | "empty" | "missing" | "broken";
+
+interface LabelEntry {
+  id: number;
+  file: string;
+  width: number;
+  height: number;
+  state: LabelStatus;
+  /** What is wrong with a photo that is missing or broken. */
+  why: string | null;
+  held_out: boolean;
+  revision: number;
+  boxes: number;
+  classes: number[];
+  suggested: number;
+}
+
+interface LabelProgress {
+  labelled: number;
+  all: number;
+  boxes_per_class: number[];
+  held_out: { labelled: number; all: number };
+  seconds: number;
+  ap: LabelRound[];
+  forecast: { images: number; low: number; high: number } | null;
+}
+
+interface LabelRound {
+  round: number;
+  labelled: number;
+  boxes: number;
+  ap: number;
+  low: number;
+  high: number;
+}
+
+/** `box` is left, top, right, bottom in pixels of the photo. */
+interface LabelBox {
+  box: number[];
+  class: number;
+}
+
+type SuggestedBox = LabelBox & { score: number };
+
+/** The boxes of a photo. */
+interface LabelDocument {
+  id: number;
+  revision: number;
+  state: LabelStatus;
+  boxes: LabelBox[];
+  suggestions: SuggestedBox[];
+  round: number | null;
+}
+
+/** The box or suggestion in hand, by its place in the document. */
+interface LabelAt {
+  of: "boxes" | "suggestions";
+  index: number;
+}
+
+/** One change on its way to the server. */
+interface LabelChange {
+  id: number;
+  state: LabelStatus;
+  boxes: LabelBox[];
+  action: string;
+}
+
+interface LabelFilter {
+  state: string;
+  class: number | null;
+}
+
+type LabelState = Observable<{
+  server: Labelling | null;
+  /** Of the photo in view. */
+  image: number | null;
+  doc: LabelDocument | null;
+  at: LabelAt | null;
+  /** A box that was drawn before there is a class. */
+  nameless: number[] | null;
+  /** The class of the next box. */
+  brush: number;
+  threshold: number;
+  suggesting: boolean;
+  crosshair: boolean;
+  /** Suggestions of the photo in view that were rejected. */
+  rejected: SuggestedBox[];
+  filter: LabelFilter;
+  /** Photos in the order in which they were opened. */
+  visited: number[];
+  view: string;
+  /** Changes that the server has not answered, and why not. */
+  unsaved: { count: number; trouble: string | null };
+  busy: boolean;
+  said: string;
+}>;
+
+/** The second look: labels that a model contradicts which has not seen their photo. */
+interface SecondLook {
+  state: "none" | "running" | "ready" | "failed";
+  done: number | null;
+  said: string;
+  rows: SuspiciousLabel[];
+}
+
+interface SuspiciousLabel {
+  id: string;
+  kind: "class" | "unseen" | "missing" | "off";
+  image: number;
+  box: number[];
+  class: number | null;
+  suggestion: SuggestedBox | null;
+  cost: Terms | null;
+  text: string;
+  decision: "keep" | "apply" | null;
+}
+
 interface Payload {
   format: number;
   kind: string;

@@ -52,6 +52,14 @@ export function detecting() {
 }
 
 /**
+ * The same of the page that `setpiece label` serves.
+ * @returns {LabelPayload}
+ */
+export function labelling() {
+  return /** @type {any} */ (payload());
+}
+
+/**
  * Decode `{shape, dtype, data}`, with base64 little-endian numbers as data; each array once.
  * @param {Encoded} encoded
  * @returns {{shape: number[], values: Float32Array|Int32Array|Uint8Array}} row-major values

@@ -1,0 +1,41 @@
+/** What the server alone does to all photos: undo and redo, and changes to the classes. */
+
+import * as Api from "./api.js";
+
+/** @import { Session } from "./session.js" */
+
+/**
+ * @param {Session} session
+ * @param {"undo" | "redo"} way
+ */
+export function travel(session, way) {
+  const { state, alone, say, documents, open, refresh, reread } = session;
+  return alone(async () => {
+    if (!state.server?.[way]) return say(`Nothing is left to ${way}.`);
+    const { said, images, classes } = await Api.ask("POST", `api/${way}`);
+    if (classes) documents.known.clear();
+    for (const id of images) documents.known.delete(id);
+    await refresh();
+    const { image } = state;
+    if (image !== null && (images.includes(image) || !images.length)) await reread(image);
+    else open(images[0]);
+    state.set({ at: null, said });
+  });
+}
+
+/**
+ * Add, rename, merge or remove a class.
+ * @param {Session} session
+ * @param {object} body as the server wants it
+ * @param {string} said when it is done
+ */
+export function changeClass(session, body, said) {
+  const { state, alone, refresh, documents, reread } = session;
+  return alone(async () => {
+    await Api.ask("POST", "api/classes", body);
+    documents.known.clear();
+    await refresh();
+    if (state.image !== null) await reread(state.image);
+    state.set({ said });
+  });
+}

@@ -1,0 +1,172 @@
+"""The page of `setpiece label`: second look, progress, what comes at the end, and that everyone can use it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .label_server import Labels
+
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def row(id, kind, image, **more):
+    found = {
+        "box": [40, 40, 120, 110],
+        "class": 0,
+        "suggestion": None,
+        "cost": None,
+        "decision": None,
+        "text": f"{kind}.",
+    }
+    return {"id": id, "kind": kind, "image": image} | found | more
+
+
+SUGGESTION = {"box": [44, 42, 125, 112], "class": 1, "score": 0.93}
+ROWS = [
+    row(
+        "1",
+        "class",
+        6,
+        suggestion=SUGGESTION,
+        cost={"class": 1.6, "l1": 0.1, "giou": -0.2},
+        text="A circle, or a square?",
+    ),
+    row("2", "missing", 5, **{"class": None}, suggestion=SUGGESTION, text="A square without a label."),
+    row("3", "unseen", 4, text="A circle that the detector does not see."),
+]
+ROUNDS = [
+    {"round": i, "labelled": 10 * i, "boxes": 50 * i, "ap": ap, "low": ap - 0.1, "high": ap + 0.1}
+    for i, ap in enumerate((0.2, 0.35, 0.42, 0.47), 1)
+]
+
+
+def full():
+    """Labels of a session that is well under way."""
+    labels = Labels(12, suggest=True)
+    for id in (1, 2, 3, 5):
+        labels.images[id] |= {
+            "state": "labelled",
+            "boxes": [{"box": one["box"], "class": one["class"]} for one in labels.suggestions[id]],
+        }
+    labels.images[4]["state"] = "empty"
+    labels.images[7] |= {"state": "broken", "why": "scene_7.png cannot be read as an image."}
+    labels.ap = ROUNDS
+    labels.look |= {"state": "ready", "said": "3 labels are suspicious.", "rows": [dict(one) for one in ROWS]}
+    labels.said = [{"id": 1, "text": "The trainer ended and was started again. No label is lost."}]
+    return labels
+
+
+def test_suspicious_labels_are_kept_and_changed_with_one_key(open_label):
+    labels = full()
+    labels.look["state"] = "none"
+    label = open_label(labels)
+    label.press("l")
+    label.role("start-look").click()
+    label.role("suspicion-1").wait_for()
+    shown = label.role("suspicion")
+    assert "A circle, or a square?" in shown.inner_text()
+    assert label.role("costs").inner_text().split("\n") == ["class 1.60", "L1 0.10", "GIoU −0.20"]
+    assert shown.locator(".suggested").count() == shown.locator(".label-mark.labelled").count() == 1
+    label.page.evaluate("document.activeElement.blur()")
+    label.press("y")
+    shown.get_by_text("A square without a label.").wait_for()
+    assert (shown.locator(".suggested").count(), shown.locator(".label-mark.labelled").count()) == (1, 0)
+    label.press("k")
+    shown.get_by_text("A circle that the detector does not see.").wait_for()
+    assert [one["decision"] for one in labels.look["rows"]] == ["apply", "keep", None]
+    label.role("look-line").get_by_text("1 of 3 are not decided.").wait_for()
+    label.press("ArrowUp")
+    shown.get_by_text("A square without a label.").wait_for()
+    label.role("open-photo").click()
+    label.wait_for_image(5)
+
+
+def test_progress_shows_labels_boxes_and_the_curve_with_what_more_would_bring(open_label):
+    labels = full()
+    label = open_label(labels)
+    label.press("m")
+    numbers = label.role("numbers").inner_text()
+    assert "5 of 12" in numbers
+    assert "5 min" in numbers
+    boxes = sum(len(image["boxes"]) for image in labels.images.values())
+    assert f"\n{boxes}\n" in numbers
+    assert label.role("boxes-per-class").locator("li").count() == 3
+    assert "50 more photos would change AP by +0.03 to +0.06." in label.role("ap-line").inner_text()
+    assert label.role("curve").locator("circle").count() == 4
+    label.page.get_by_text("As a table").click()
+    cells = label.role("curve-table").locator("tbody tr").last.locator("td").all_inner_texts()
+    assert cells == ["4", "40", "200", "0.470", "0.370 to 0.570"]
+
+
+def test_before_there_is_an_ap_the_page_says_what_it_needs(open_label):
+    label = open_label()
+    label.press("m")
+    label.role("ap").get_by_text("There is no AP yet").wait_for()
+    assert label.role("export").is_disabled()
+
+
+def test_in_the_end_it_trains_longer_exports_and_gives_the_labels_away(open_label):
+    label = open_label(full())
+    label.press("m")
+    label.role("minutes").fill("3")
+    label.role("train").click()
+    label.role("final").get_by_text("AP 0.81.").wait_for()
+    label.role("format").select_option("html")
+    label.role("export").click()
+    label.role("exported").get_by_text("Exported: photos-labels/detector.html").wait_for()
+    asked = [one for one in label.labels.requests if one["path"] in ("/api/train", "/api/export")]
+    assert [one.get("minutes") or one["format"] for one in asked] == [3, "html"]
+    for layout in ("coco", "yolo", "voc"):
+        link = label.role(f"download-{layout}")
+        assert link.get_attribute("href") == f"api/download?layout={layout}"
+        assert link.get_attribute("download") is not None
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "scheme"), [(1280, 800, "light"), (1280, 800, "dark"), (390, 844, "light"), (390, 844, "dark")]
+)
+def test_nothing_serious_stands_in_the_way_of_anyone(open_label, width, height, scheme):
+    if not AXE.exists():
+        pytest.skip("There is no axe-core: npm ci gets it.")
+    label = open_label(full(), width=width, height=height, scheme=scheme)
+    label.page.evaluate(AXE.read_text(encoding="utf-8"))
+    label.press("b")
+    findings = serious(label, "label")
+    label.role("edit-class-0").click()
+    findings += serious(label, "classes")
+    label.role("cancel-class").click()
+    for key, view in (("l", "second look"), ("m", "progress")):
+        label.press(key)
+        findings += serious(label, view)
+        assert label.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    label.press("?")
+    assert [*findings, *serious(label, "keys")] == []
+
+
+def serious(label, view):
+    """Serious and critical findings of axe, with the first element of each."""
+    found = label.page.evaluate(
+        "axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations)"
+    )
+    return [(view, one["id"], one["nodes"][0]["html"][:160], one["nodes"][0]["any"][:1])
+            for one in found if one["impact"] in ("serious", "critical")]  # fmt: skip
+
+
+def test_the_focus_goes_through_the_page_and_each_stop_has_a_name(open_label):
+    label = open_label(full())
+    label.page.locator("h1").click()
+    names = []
+    for _ in range(70):
+        label.press("Tab")
+        name = label.page.evaluate(
+            "() => { const one = document.activeElement; if (one === document.body) return null;"
+            " return one.getAttribute('aria-label') || one.labels?.[0]?.textContent || one.textContent.trim(); }"
+        )
+        if name is None:
+            break
+        names.append(name)
+    assert all(names)
+    assert "Photo with its boxes" in names
+    assert names.index("Label") < names.index("Photo with its boxes") < names.index("Find or add a class")
