@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["STRIDE", "InputSize"]
+__all__ = ["STRIDE", "InputSize", "padded_size"]
 
 STRIDE = 32  # pixels of a cell of the coarsest feature map
 
@@ -41,8 +41,7 @@ class InputSize:
             >>> InputSize(256, 256).padded(480, 600)
             (224, 256)
         """
-        fitted = self.fit(height, width)
-        return -(-fitted[0] // STRIDE) * STRIDE, -(-fitted[1] // STRIDE) * STRIDE
+        return padded_size(*self.fit(height, width))
 
     def with_shortest(self, shortest: int) -> InputSize:
         """Another limit of the shorter side, and that of the longer side in proportion.
@@ -71,3 +70,14 @@ class InputSize:
             min(limit, STRIDE * max(2, round(limit * factor / STRIDE))) for limit in (self.shortest, self.longest)
         )
         return InputSize(shortest, longest)
+
+
+def padded_size(height: int, width: int, least_area: int = 1) -> tuple[int, int]:
+    """(height, width) rounded up to multiples of 32 pixels, and higher where that is less than an area.
+
+    Example:
+        >>> padded_size(48, 96), padded_size(48, 96, least_area=10_000)
+        ((64, 96), (128, 96))
+    """
+    height, width = (-(-int(side) // STRIDE) * STRIDE for side in (height, width))
+    return max(height, -(-least_area // (width * STRIDE)) * STRIDE), width

@@ -206,7 +206,8 @@ def test_a_model_that_detects_something_else_is_not_written(checkpoint, pictures
         export(checkpoint, describe(checkpoint, size=128, batch=1), "torch", tmp_path / "things.pt2", pictures=pictures)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["things.pt2", "things.pt2.disagreement.png"]
     assert (tmp_path / "things.pt2").read_text() == "of an earlier export"
-    assert Image.open(tmp_path / "things.pt2.disagreement.png").width > 1000
+    with Image.open(tmp_path / "things.pt2.disagreement.png") as picture:
+        assert picture.width > 1000
 
 
 def test_nothing_detected_is_nothing_verified(tmp_path, pictures):

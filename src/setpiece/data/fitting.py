@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 from PIL import Image
 
-from setpiece.input_size import STRIDE, InputSize
+from setpiece.input_size import InputSize, padded_size
 
 __all__ = ["alike", "fitted", "padded"]
 
@@ -44,9 +44,7 @@ def padded(
         ((2, 64, 96, 3), [[48, 96], [64, 60]])
     """
     sizes = np.array([image.shape[:2] for image in images], np.int64)
-    height, width = -(-sizes.max(0) // STRIDE) * STRIDE
-    height = max(height, -(-least_area // (width * STRIDE)) * STRIDE)
-    canvases = np.zeros((len(images), height, width, 3), np.uint8)
+    canvases = np.zeros((len(images), *padded_size(*sizes.max(0), least_area), 3), np.uint8)
     for canvas, image in zip(canvases, images, strict=True):
         canvas[: image.shape[0], : image.shape[1]] = image
     return canvases, sizes

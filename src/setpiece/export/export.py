@@ -28,7 +28,7 @@ from setpiece.inference.evaluation import evaluate
 from setpiece.inference.exported import ExportedPredictor
 from setpiece.inference.model_info import ModelInfo
 from setpiece.inference.thresholds import DEFAULT
-from setpiece.input_size import STRIDE
+from setpiece.input_size import STRIDE, padded_size
 from setpiece.model.checkpoint import Checkpoint
 
 __all__ = ["FORMATS", "Format", "Pictures", "describe", "export", "torch_backend"]
@@ -67,8 +67,8 @@ def describe(
     """What an export of a checkpoint will say of itself.
 
     Args:
-        size: the side of the only canvas that the graph takes, in pixels, rounded up to a multiple of 32; any where
-            None, with the checkpoint's own input size.
+        size: the side of the only canvas that the graph takes, in pixels, rounded up to a multiple of 32, and higher
+            where it has fewer cells than there are queries; any where None, with the checkpoint's own input size.
         batch: the only number of images that it takes at once; any where None.
         metrics: of the checkpoint.
         licence: of the weights.
@@ -79,6 +79,7 @@ def describe(
     if (size is not None and size < 1) or (batch is not None and batch < 1):
         raise UsageError("--size and --batch are at least 1.")
     side = None if size is None else -(-size // STRIDE) * STRIDE
+    least_area = math.ceil(checkpoint.model.num_queries * STRIDE**2 / CELLS)
     packages = ("setpiece", "torch", "onnx", "openvino", "nncf")
     return ModelInfo(
         preset=checkpoint.preset,
@@ -86,8 +87,8 @@ def describe(
         thresholds=checkpoint.thresholds,
         shortest=side or checkpoint.size.shortest,
         longest=side or checkpoint.size.longest,
-        canvas=None if side is None else (side, side),
-        least_area=math.ceil(checkpoint.model.num_queries * STRIDE**2 / CELLS),
+        canvas=None if side is None else padded_size(side, side, least_area),
+        least_area=least_area,
         batch=batch,
         mean=checkpoint.mean,
         std=checkpoint.std,

@@ -1,7 +1,7 @@
 """Eight-bit integers in the place of floating-point numbers, by NNCF, calibrated on the user's own images.
 
 Only the CNN is quantised: it is most of the arithmetic. The encoder behind it is not. On BCCD with `sprint-n`, AP went
-from 0.589 to 0.588 with the CNN in 8 bits, and to 0.507 with the convolutions of the hybrid encoder as well, which lead
+from 0.589 to 0.587 with the CNN in 8 bits, and to 0.507 with the convolutions of the hybrid encoder as well, which lead
 straight to the scores that queries are selected by.
 """
 
