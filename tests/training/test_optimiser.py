@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from setpiece.model.checkpoint import create
 from setpiece.training.config import resolve
 from setpiece.training.muon import ADAMS_SIZE, Muon, polar
-from setpiece.training.optimiser import make_ema, make_optimisers, scale_learning_rates, update_ema
+from setpiece.training.optimiser import Ema, make_optimisers, scale_learning_rates, update_ema
 
 
 def parameters_of(optimiser):
@@ -199,7 +199,7 @@ def test_muon_calls_the_closure_it_is_given():
 
 def test_the_average_follows_every_fourth_step_as_if_it_had_followed_all():
     model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
-    average = make_ema(model, decay=0.9)
+    average = Ema(model, decay=0.9)
     expected = None
     for step in range(200):
         for parameter in model.parameters():

@@ -62,6 +62,14 @@ def train(
             "more time. Where memory runs out, a step is divided by itself.  \\[default: 1]"
         ),
     ] = None,
+    cuda_graphs: Annotated[
+        bool,
+        typer.Option(
+            "--cuda-graphs",
+            help="Capture steps in CUDA graphs, so that a GPU need not wait for Python. More memory; for images of few "
+            "sizes, as sprint has them.",
+        ),
+    ] = False,
     learning_rate: Annotated[
         float | None,
         typer.Option(help="After warm-up. Use a lower one if the loss becomes NaN. The CNN's rate changes with it."),
@@ -160,6 +168,7 @@ def train(
         size=size,
         batch_size=None if batch_size == "auto" else batch_size,
         accumulate=accumulate,
+        cuda_graphs=cuda_graphs,
         learning_rate=learning_rate,
         backbone_learning_rate=backbone_learning_rate,
         weight_decay=weight_decay,

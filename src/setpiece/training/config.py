@@ -55,7 +55,7 @@ class Recipe(BaseModel):
         weight_decay: of matrices and convolutions only.
         clip_norm: the largest norm of the gradient; a larger gradient is scaled down to it.
         warmup_steps: over which the learning rates rise linearly; at most a twentieth of the run.
-        ema_decay: of the EMA weights, which are evaluated and saved; see `optimiser.make_ema`.
+        ema_decay: of the EMA weights, which are evaluated and saved; see `optimiser.Ema`.
         beta2: β₂ of AdamW: the decay rate of its running mean of squared gradients.
         optimiser: "adamw" for everything, or "muon" for the matrices within the network and AdamW for the rest.
         augmentation: "paper" (resize, crop, colour) or "canvas" (placement on a canvas, colour; batches of one size).
@@ -209,6 +209,8 @@ class TrainConfig(Recipe):
         accumulate: shares in which a step computes its batch, one after the other: more take less memory and a third
             more time, and the gradient stays that of the whole batch, see `shares`. Where memory runs out, one process
             takes more by itself.
+        cuda_graphs: capture steps in CUDA graphs, one for each size of images and number of targets, see `cuda_graphs`.
+            On an NVIDIA GPU, in one process.
         evaluations: how often the validation images are evaluated, evenly over the run.
         patience: evaluations with a lower AP after the best one at which the run ends; never before its end where None.
             The learning rate is then still high, so a shorter run is often the better choice.
@@ -228,6 +230,7 @@ class TrainConfig(Recipe):
     seed: NonNegativeInt = 0
     workers: NonNegativeInt | None = None
     accumulate: PositiveInt = 1
+    cuda_graphs: bool = False
     evaluations: PositiveInt = 10
     patience: PositiveInt | None = None
     precision: Precision = "auto"

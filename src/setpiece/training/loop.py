@@ -323,7 +323,8 @@ class Trainer:
         process = self.accelerator.process_index
         folder = self.folder.capture(process)
         capture = Capture(
-            settings=self.config.to_dict() | {"precision": "bf16" if self.stepper.bf16 else "fp32"},
+            settings=self.config.to_dict()
+            | {"precision": "bf16" if self.stepper.bf16 else "fp32", "cuda_graphs": False},
             batch=batch.to("cpu"),
             files=files,
             step=self.position.step,

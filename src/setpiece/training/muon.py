@@ -90,13 +90,16 @@ class Muon(torch.optim.Optimizer):
 
 
 @torch.no_grad()
-def _move(pairs: list[tuple[Tensor, Tensor]], rate: float) -> None:
-    """Move weights, given as rows, in their directions, which are matrices of one shape."""
+def _move(pairs: list[tuple[Tensor, Tensor]], rate: float | Tensor) -> None:
+    """Move weights, given as rows, in their directions, which are matrices of one shape.
+
+    The rate of a step that is captured in a CUDA graph is a tensor.
+    """
     stacked = torch.stack([direction for _, direction in pairs]).float()  # `polar` needs it
-    size = -rate * ADAMS_SIZE * stacked.shape[-1] ** 0.5
-    for (rows, _), turned in zip(pairs, polar(stacked), strict=True):
-        is_wide = len(rows) == len(turned)
-        rows.add_((turned if is_wide else turned.T).reshape(rows.shape), alpha=size)
+    moves = polar(stacked).mul_(-rate * ADAMS_SIZE * stacked.shape[-1] ** 0.5)
+    for (rows, _), move in zip(pairs, moves, strict=True):
+        is_wide = len(rows) == len(move)
+        rows.add_((move if is_wide else move.T).reshape(rows.shape))
 
 
 def polar(matrices: Float[Tensor, "N r c"]) -> Float[Tensor, "N r c"]:

@@ -13,13 +13,11 @@ from setpiece.model.base import SetModel
 from setpiece.training.config import TrainConfig
 from setpiece.training.muon import Muon
 
-__all__ = ["EMA_EVERY", "make_ema", "make_optimisers", "scale_learning_rates", "update_ema"]
+__all__ = ["EMA_EVERY", "Ema", "make_optimisers", "scale_learning_rates", "update_ema"]
 
 FEATURES = 28  # fewest rows and columns for Muon; excludes 4 (the sides of a box) and 27 (a 3×3 patch of RGB)
 
 EMA_EVERY = 4  # steps
-
-Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def make_optimisers(
@@ -79,29 +77,45 @@ def scale_learning_rates(optimisers: list[torch.optim.Optimizer], factor: float)
             group["lr"] = group["initial_lr"] * factor
 
 
-def make_ema(model: nn.Module, decay: float) -> AveragedModel:
+class Ema(AveragedModel):
     """An exponential moving average of weights and buffers, for `update_ema`.
 
     Each update is `e += (1 - d) (w - e)`, where d is `decay` to the power of the steps between two updates. After n
     steps `decay` is at most (1 + n) / (10 + n), so that a short run is not averaged with its random start.
+
+    PyTorch's own update reads its count from the device at each call.
     """
 
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        super().__init__(model, use_buffers=True)
+        self.decay = decay
+
     @torch.no_grad()
-    def average(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
-        n = int(count) * EMA_EVERY
-        if averaged[0].is_floating_point():
-            torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + n) / (10 + n)) ** EMA_EVERY)
-        else:  # counters of batch norms
-            torch._foreach_copy_(averaged, current)
+    def update_parameters(self, model: nn.Module) -> None:
+        """Average with the weights and buffers of a model; the first update copies them."""
+        n = int(self.n_averaged) * EMA_EVERY  # it stays on the CPU
+        averaged, current = ([*of.parameters(), *of.buffers()] for of in (self.module, model))
+        numbers = [(e, w) for e, w in zip(averaged, current, strict=True) if e.is_floating_point()]
+        counters = [(e, w) for e, w in zip(averaged, current, strict=True) if not e.is_floating_point()]
+        _follow(numbers, min(self.decay, (1 + n) / (10 + n)) ** EMA_EVERY if n else 0.0)
+        _follow(counters, 0.0)  # of batch norms
+        self.n_averaged += 1
 
-    return AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+
+def _follow(pairs: list[tuple[Tensor, Tensor]], decay: float) -> None:
+    """Move the first tensor of each pair towards the second."""
+    first, second = [e for e, _ in pairs], [w for _, w in pairs]
+    if decay:
+        torch._foreach_lerp_(first, second, 1 - decay)
+    elif pairs:
+        torch._foreach_copy_(first, second)
 
 
-def update_ema(ema: AveragedModel, model: nn.Module, step: int) -> None:
+def update_ema(ema: Ema, model: nn.Module, step: int) -> None:
     """Update the EMA of a model at every fourth step; between two updates the weights change little.
 
     Args:
-        ema: of `model`, by `make_ema`.
+        ema: of `model`.
         model: just trained.
         step: from 0. The EMA may miss the last one to three steps of a run, whose learning rates are the lowest.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -21,8 +21,16 @@ from setpiece.model.base import SetModel
 from setpiece.records import Batch, Losses, Outputs
 from setpiece.setloss import active_losses, auxiliary_losses, training_criterion
 from setpiece.training.config import TrainConfig
+from setpiece.training.cuda_graphs import (
+    Capture,
+    Computed,
+    GraphedGradients,
+    GraphedUpdate,
+    capture_on_gpu,
+    require_graphs,
+)
 from setpiece.training.finite import require_finite, require_finite_losses
-from setpiece.training.optimiser import make_ema, make_optimisers, scale_learning_rates, update_ema
+from setpiece.training.optimiser import Ema, make_optimisers, scale_learning_rates, update_ema
 from setpiece.training.replicas import Replicas, replica_count
 from setpiece.training.schedule import learning_rate_factor
 from setpiece.training.shares import Shares
@@ -63,7 +71,7 @@ class Stepper:
         self.auxiliary = auxiliary_losses(config.one_to_many_weight)
         trained = copy.deepcopy(model).to(accelerator.device)
         trained.to(memory_format=torch.channels_last)
-        self.ema = make_ema(trained, config.ema_decay)
+        self.ema = Ema(trained, config.ema_decay)
         self.shares = Shares(trained, config.accumulate)
         count = replica_count(trained, accelerator.device, batch_size, accelerator.num_processes)
         count = 1 if config.accumulate > 1 else count
@@ -75,6 +83,18 @@ class Stepper:
         self.shares = cast(Shares, accelerator.unwrap_model(model))
         self.trained = self.shares.module
         self.model: nn.Module = self.replicas or model
+        self.compute: Callable[[Batch, float], Computed] = self._losses_and_gradients
+        self.update: Callable[[], None] = self._update
+        self.graphed = False
+        if config.cuda_graphs:
+            require_graphs(accelerator.device, accelerator.num_processes, config.accumulate)
+            self.use_graphs(capture_on_gpu())
+
+    def use_graphs(self, capture: Capture) -> None:
+        """Compute and update by work that is captured, see `cuda_graphs`."""
+        self.graphed = True
+        self.compute = GraphedGradients(self.compute, self._active, capture)
+        self.update = GraphedUpdate(self.update, self.optimisers, capture)
 
     @property
     def ema_model(self) -> SetModel:
@@ -105,43 +125,52 @@ class Stepper:
         outputs, losses, total, auxiliary = computed
         gradients = {name: p.grad for name, p in self.trained.named_parameters() if p.grad is not None}
         norm = get_total_norm(list(gradients.values()))
-        if not (total.isfinite() & norm.isfinite()):  # before clipping, which would make all of them NaN
+        last_terms = {name: term[-1] for name, term in losses.terms.items()}
+        sound, values = self._read(
+            total.isfinite() & norm.isfinite(), {"loss": losses.total, **last_terms, **auxiliary}
+        )
+        if not sound:  # before clipping, which would make all of the gradients NaN
+            self.criterion.require_no_fault(outputs, batch.targets, losses)
             require_finite_losses(losses.terms | auxiliary)
             require_finite("gradient", gradients.items())
             raise NonFiniteError("The gradient is too large for its norm to be finite.", ())
         clip_grads_with_norm_(self.trained.parameters(), self.config.clip_norm, norm)
-        for optimiser in self.optimisers:
-            optimiser.step()
-            optimiser.zero_grad()
+        self.update()
         self.require_finite_weights()
         update_ema(self.ema, self.trained, step)
-        last_terms = {name: term[-1] for name, term in losses.terms.items()}
-        return Step(outputs, losses, self._values({"loss": losses.total, **last_terms, **auxiliary}))
+        return Step(outputs, losses, values)
 
-    def _backward(
-        self, batch: Batch, step: int, progress: float
-    ) -> tuple[Outputs, Losses, Tensor, dict[str, Tensor]] | None:
-        """Predictions, the Hungarian loss, the sum of all losses and the auxiliary ones; the parameters have gradients.
-
-        None where memory ran out.
-        """
+    def _backward(self, batch: Batch, step: int, progress: float) -> Computed | None:
+        """The losses of a batch and their gradients; None where memory ran out."""
         if self.replicas is None:  # they have no dropout, and the next batch is being drawn beside them
             torch.manual_seed(stable_seed(self.config.seed, self.process, step))
         try:
-            with autocast(self.accelerator.device, self.bf16):
-                pixels = batch.images.pixels.contiguous(memory_format=torch.channels_last)
-                outputs = self.model(pixels, batch.images.padding)
-            losses = self.criterion(outputs, batch.targets, self._mean)
-            added, auxiliary = active_losses(
-                self.auxiliary, progress, outputs, batch.targets, losses.match, self.criterion.weights, self._mean
-            )
-            total = losses.total + added
-            self.accelerator.backward(total)
+            return self.compute(batch, progress)
         except RuntimeError as error:
             if not should_reduce_batch_size(error):
                 raise
             return None
-        return outputs, losses, total, auxiliary
+
+    def _losses_and_gradients(self, batch: Batch, progress: float) -> Computed:
+        with autocast(self.accelerator.device, self.bf16):
+            pixels = batch.images.pixels.contiguous(memory_format=torch.channels_last)
+            outputs = self.model(pixels, batch.images.padding)
+        losses = self.criterion(outputs, batch.targets, self._mean)
+        added, auxiliary = active_losses(
+            self.auxiliary, progress, outputs, batch.targets, losses.match, self.criterion.weights, self._mean
+        )
+        total = losses.total + added
+        self.accelerator.backward(total)
+        return Computed(outputs, losses, total, auxiliary)
+
+    def _update(self) -> None:
+        for optimiser in self.optimisers:
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=not self.graphed)  # a graph adds to those that it was captured with
+
+    def _active(self, progress: float) -> tuple[str, ...]:
+        """The auxiliary losses that are on."""
+        return tuple(one.name for one in self.auxiliary if progress < one.until)
 
     def _divide(self, count: int) -> None:
         """Compute each step in so many shares, and not by replicas, which are shares at the same time."""
@@ -151,6 +180,10 @@ class Stepper:
 
     def _take_more_shares(self, images: int) -> None:
         """Divide each step further, so that it takes less memory."""
+        if self.graphed:
+            raise OutOfMemoryError(
+                "Memory ran out: each CUDA graph keeps its own. Train without --cuda-graphs, or take fewer images."
+            )
         if self.accelerator.num_processes > 1:  # the others wait for gradients that this one does not have
             raise OutOfMemoryError(
                 "Memory ran out: divide each step with --accumulate 2 or more, or take fewer images."
@@ -170,9 +203,11 @@ class Stepper:
         """Over processes."""
         return cast(Tensor, self.accelerator.reduce(x, "mean"))
 
-    def _values(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
-        means = self._mean(torch.stack([loss.detach() for loss in losses.values()])).tolist()
-        return dict(zip(losses, means, strict=True))
+    def _read(self, sound: Tensor, losses: Mapping[str, Tensor]) -> tuple[bool, dict[str, float]]:
+        """Whether the step is sound, and the means of losses over processes: all in one wait for the device."""
+        means = self._mean(torch.stack([loss.detach() for loss in losses.values()]))
+        first, *rest = torch.cat([sound[None].to(means.dtype), means]).tolist()
+        return bool(first), dict(zip(losses, rest, strict=True))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on."""
