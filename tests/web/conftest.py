@@ -17,8 +17,8 @@ def open_label(browser):
     contexts, servers, wrong = [], [], []
 
     def open_label(labels=None, width=1280, height=800, scheme="light", touch=False, failing=False, address=None):
-        labels = labels or Labels()
         if address is None:
+            labels = labels or Labels()
             servers.append(LabelServer(labels))
             address = servers[-1].address
 
@@ -34,7 +34,9 @@ def open_label(browser):
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda one: None if one.url.startswith((address, "data:")) else wrong.append(one.url))
         page.goto(address)
-        return LabelPage(page, labels, address)
+        label = LabelPage(page, labels, address)
+        label.wait_for_photo()
+        return label
 
     yield open_label
     for context in contexts:

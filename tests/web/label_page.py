@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 
 class LabelPage:
     """An open page with the server's labels behind it."""
@@ -9,15 +11,21 @@ class LabelPage:
     def __init__(self, page, labels, address):
         self.page, self.labels, self.address = page, labels, address
         self.keys = page.keyboard
-        self.wait_for_photo()
+
+    def until(self, condition):
+        """Wait until JavaScript is true; Playwright's own waiting needs `eval`, which the page's policy forbids."""
+        end = time.monotonic() + 10
+        while not self.page.evaluate(condition):
+            assert time.monotonic() < end, condition
+            self.page.wait_for_timeout(20)
 
     def role(self, name):
         return self.page.locator(f"[data-role={name}]")
 
     def wait_for_photo(self):
         """Until a photo and its boxes are there."""
-        self.page.wait_for_function("document.querySelector('.label-ground img')?.complete")
-        self.page.wait_for_function("!document.querySelector('[data-role=suggestion-line]').matches(':empty')")
+        self.until("document.querySelector('.label-ground img')?.complete")
+        self.until("!document.querySelector('[data-role=suggestion-line]').matches(':empty')")
 
     def at(self, x, y):
         """Where a pixel of the photo is on the screen."""
@@ -41,8 +49,8 @@ class LabelPage:
 
     def saved(self):
         """Wait until the server has all; it answers what the last change was called."""
-        self.page.wait_for_function("document.querySelector('[data-role=saved]').textContent === 'Saved'")
-        return self.labels.past[-1]["action"] if self.labels.past else None
+        self.until("document.querySelector('[data-role=saved]').textContent === 'Saved'")
+        return self.labels.past[-1]["action"] if self.labels and self.labels.past else None
 
     def boxes(self, id=None):
         """The boxes that the server has: class, left, top, right, bottom in whole pixels."""

@@ -98,7 +98,7 @@ def test_the_first_box_of_all_asks_for_a_class(open_label):
     label.keys.type("red cell")
     label.press("Enter")
     label.role("class-0").wait_for()
-    label.page.wait_for_function("document.querySelectorAll('[data-role=labelled].label-mark').length === 1")
+    label.until("document.querySelectorAll('[data-role=labelled].label-mark').length === 1")
     assert label.boxes() == [(0, 20, 30, 120, 110)]
     assert label.labels.classes == ["red cell"]
     label.drag((130, 30), (200, 110))

@@ -96,7 +96,7 @@ def test_classes_are_found_and_added_renamed_and_merged_with_keys(open_label):
     label.keys.type("blob")
     label.press("Enter")
     label.role("class-3").wait_for()
-    label.page.wait_for_function("document.querySelector('.label-mark').dataset.class === '3'")
+    label.until("document.querySelector('.label-mark').dataset.class === '3'")
     assert label.boxes()[0][0] == 3
     assert label.labels.classes == ["circle", "square", "star", "blob"]
     label.role("edit-class-3").focus()

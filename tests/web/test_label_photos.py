@@ -35,9 +35,7 @@ def test_photos_are_offered_in_the_helpful_order_or_as_they_come(open_label):
 
 def test_the_server_hears_what_comes_and_pictures_are_loaded_ahead(open_label):
     label = open_label()
-    label.page.wait_for_function(
-        "performance.getEntriesByType('resource').some((one) => one.name.endsWith('/photos/4'))"
-    )
+    label.until("performance.getEntriesByType('resource').some((one) => one.name.endsWith('/photos/4'))")
     coming = [one for one in label.labels.requests if one["path"] == "/api/order"]
     assert coming[-1]["coming"] == [5, 4, 3, 2, 1]
     assert coming[-1]["mode"] == "helpful"

@@ -25,7 +25,7 @@ def test_what_a_lost_server_does_not_answer_is_kept_said_and_sent_again(open_lab
     label.says("The server cannot be reached. Try again when it is there.")
     label.labels.down = False
     assert label.boxes(6) == [(0, 20, 20, 60, 60)]
-    label.page.wait_for_function("document.querySelector('[data-role=unsaved]').hidden")
+    label.until("document.querySelector('[data-role=unsaved]').hidden")
     label.press("z")
     label.says("Undid: draw box in scene_6.png")
 
@@ -49,7 +49,7 @@ def test_what_another_tab_changed_is_shown_and_not_overwritten(open_label):
     first.labels.images[6] |= {"revision": 9, "boxes": [{"box": [100, 100, 150, 150], "class": 2}]}
     second.drag((20, 100), (60, 140))
     second.says("Another tab changed this photo.")
-    second.page.wait_for_function("document.querySelector('.label-mark').dataset.class === '2'")
+    second.until("document.querySelector('.label-mark').dataset.class === '2'")
     assert second.boxes() == [(2, 100, 100, 150, 150)]
     assert second.shown() == 1
 
@@ -59,7 +59,7 @@ def test_a_change_that_the_server_refuses_is_said_and_taken_back(open_label):
     label.labels.classes = ["circle"]  # as a tab did of which this page has not heard
     label.press("3", "b")
     label.says("is not within the photo")
-    label.page.wait_for_function("!document.querySelector('.label-mark')")
+    label.until("!document.querySelector('.label-mark')")
     assert label.boxes() == []
 
 

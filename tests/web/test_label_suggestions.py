@@ -120,4 +120,4 @@ def test_suggestions_come_while_the_photo_is_in_view_and_do_not_change_under_the
     label.saved()
     assert label.shown("suggested") == 1
     label.press("Escape", "d", "a")
-    label.page.wait_for_function("document.querySelectorAll('[data-role=drawing] [data-role=suggested]').length === 2")
+    label.until("document.querySelectorAll('[data-role=drawing] [data-role=suggested]').length === 2")

@@ -73,6 +73,7 @@ export const OTHERS = [
   ["← → ↑ ↓", "Move the box in hand by 1 pixel; with Shift by 10"],
   ["Alt or Ctrl + ← → ↑ ↓", "Move its right or lower side; with Shift by 10 pixels"],
   ["Shift + drag", "Draw a box, also where another one lies"],
+  ["K, Y", "In the second look: keep the label, or apply what is suggested"],
   ["Space + drag", "Move the photo (also the middle button, or two fingers)"],
 ];
 

@@ -143,7 +143,8 @@ export function create(session, done) {
       const found = exact() >= 0 ? exact() : places()[0];
       if (found === undefined || event.shiftKey) add();
       else choose(found);
-    } else if (event.key === "ArrowDown") /** @type {HTMLElement | null} */ (list.querySelector("button"))?.focus();
+    } else if (event.key === "/" && !typed()) query.select(); // the key that leads here
+    else if (event.key === "ArrowDown") /** @type {HTMLElement | null} */ (list.querySelector("button"))?.focus();
     else return;
     event.preventDefault();
   });

@@ -69,8 +69,6 @@ export function create(session) {
     return [
       html("h3", `${at + 1} of ${rows().length}: ${KINDS[row.kind][0].toLowerCase()}`),
       html("p", row.text),
-      Look.create(state, row),
-      row.cost && costs(row.cost),
       html(
         "div.controls",
         button("Keep the label (K)", "keep", () => decide("keep"), { "aria-keyshortcuts": "k", "aria-pressed": String(row.decision === "keep") }),
@@ -83,6 +81,8 @@ export function create(session) {
           open(row.image);
         }),
       ),
+      Look.create(state, row),
+      row.cost && costs(row.cost),
     ];
   }
 

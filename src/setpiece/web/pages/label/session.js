@@ -14,6 +14,14 @@ const COMING = 12; // whose suggestions the server is asked to have ready
 
 const words = (error) => (error instanceof Error ? error.message : `${error}`);
 
+/**
+ * A photo in words.
+ * @param {LabelEntry | null} entry
+ */
+function titleOf(entry) {
+  return entry ? `${entry.file}${entry.held_out ? ", held out for testing" : ""}` : "";
+}
+
 /** Nothing is asked before `open` or `refresh`. */
 export function create() {
   const state = /** @type {LabelState} */ (
@@ -80,7 +88,8 @@ export function create() {
     if (state.image !== null) rejected.set(state.image, state.rejected);
     const visited = state.visited.includes(id) ? state.visited : [...state.visited, id];
     const doc = documents.known.get(id) ?? null;
-    state.set({ image: id, visited, doc, at: null, nameless: null, rejected: rejected.get(id) ?? [], said: "" });
+    state.set({ image: id, visited, doc, at: null, nameless: null, rejected: rejected.get(id) ?? [] });
+    say(titleOf(Sequence.entry(state.server, id)));
     if (!Sequence.entry(state.server, id)?.why) reread(id, true).then(ahead);
   }
 
