@@ -112,8 +112,8 @@ def _voc_text(example: Example, name: str, classes: Sequence[str]) -> str:
     SubElement(root, "folder").text = "JPEGImages"
     SubElement(root, "filename").text = name
     size = SubElement(root, "size")
-    for side, value in (("width", example.width), ("height", example.height), ("depth", 3)):
-        SubElement(size, side).text = str(value)
+    for side, pixels in (("width", example.width), ("height", example.height), ("depth", 3)):
+        SubElement(size, side).text = str(pixels)
     for corners, label, crowd in _objects(example):
         one = SubElement(root, "object")
         SubElement(one, "name").text = classes[label]
