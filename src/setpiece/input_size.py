@@ -79,5 +79,5 @@ def padded_size(height: int, width: int, least_area: int = 1) -> tuple[int, int]
         >>> padded_size(48, 96), padded_size(48, 96, least_area=10_000)
         ((64, 96), (128, 96))
     """
-    height, width = (-(-int(side) // STRIDE) * STRIDE for side in (height, width))
+    height, width = (-(-side // STRIDE) * STRIDE for side in (height, width))
     return max(height, -(-least_area // (width * STRIDE)) * STRIDE), width
