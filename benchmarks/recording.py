@@ -34,7 +34,7 @@ from setpiece.records import Batch, Images, Losses, Outputs, Targets
 from setpiece.setloss import training_criterion
 from setpiece.training.allocator import keep_freed_memory
 from setpiece.training.config import resolve
-from setpiece.training.optimiser import EMA_EVERY, make_ema, make_optimisers, update_ema
+from setpiece.training.optimiser import EMA_EVERY, Ema, make_optimisers, update_ema
 from setpiece.training.recorder import JOINED, PER_PROBE, Recorder
 
 
@@ -47,7 +47,7 @@ class Run:
         config = resolve("random", model, batch_size=batch_size)
         checkpoint = create(model, ["a", "b", "c"])
         self.model = checkpoint.model.to(self.device).to(memory_format=torch.channels_last).train()
-        self.ema, self.steps = make_ema(self.model, config.ema_decay), itertools.count()
+        self.ema, self.steps = Ema(self.model, config.ema_decay), itertools.count()
         self.criterion = training_criterion(self.model.form)
         self.bf16 = uses_bf16("auto", self.device)
         self.optimisers = make_optimisers(self.model, config)

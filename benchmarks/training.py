@@ -30,7 +30,7 @@ from setpiece.records import Targets
 from setpiece.setloss import active_losses, auxiliary_losses, training_criterion
 from setpiece.training.allocator import keep_freed_memory
 from setpiece.training.config import resolve
-from setpiece.training.optimiser import make_ema, make_optimisers, update_ema
+from setpiece.training.optimiser import Ema, make_optimisers, update_ema
 
 CLASSES = ("platelets", "red", "white")
 CPU = torch.device("cpu")
@@ -89,7 +89,7 @@ def ours(images: Tensor, targets: list[dict[str, Tensor]]) -> tuple[nn.Module, S
     config = resolve("-", "sprint-n", minutes=1.0)
     criterion, auxiliary = training_criterion(model.form), auxiliary_losses(config.one_to_many_weight)
     bf16 = uses_bf16("auto", CPU)
-    optimisers, average = make_optimisers(model, config), make_ema(model, config.ema_decay)
+    optimisers, average = make_optimisers(model, config), Ema(model, config.ema_decay)
     images = images.contiguous(memory_format=torch.channels_last)
     padding = torch.zeros(len(images), *images.shape[2:], dtype=torch.bool)
     padded = Targets.from_list(targets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from hypothesis import settings
 from PIL import Image
 
 from . import skips
+
+# Where tests compute, "cpu" or "cuda". A GPU that is not asked for is hidden, as training takes one where it is.
+DEVICE = os.environ.setdefault("SETPIECE_DEVICE", "cpu")
+if DEVICE == "cpu":
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 settings.register_profile("setpiece", deadline=None)  # no test asserts a duration
 settings.load_profile("setpiece")
@@ -28,6 +34,12 @@ def threads_per_operation():
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def device():
+    """SETPIECE_DEVICE."""
+    return torch.device(DEVICE)
 
 
 @pytest.fixture(scope="session")

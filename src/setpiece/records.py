@@ -88,9 +88,9 @@ class Targets:
         """True where a target is real, False where it is padding."""
         return torch.arange(self.labels.shape[1], device=self.count.device) < self.count[:, None]
 
-    def to(self, device: torch.device | str) -> Targets:
-        """The same targets on another device."""
-        return Targets(self.labels.to(device), self.boxes.to(device), self.count.to(device))
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Targets:
+        """The same targets on another device, see `Batch.to`."""
+        return Targets(*(x.to(device, non_blocking=non_blocking) for x in (self.labels, self.boxes, self.count)))
 
 
 def _read_targets(b: int, image: Mapping[str, Any]) -> tuple[Int64[Tensor, " T"], Float[Tensor, "T 4"]]:
@@ -135,9 +135,10 @@ class Images:
     padding: Bool[Tensor, "B H W"]
     original_sizes: Int64[Tensor, "B 2"]
 
-    def to(self, device: torch.device | str) -> Images:
-        """The same images on another device."""
-        return Images(self.pixels.to(device), self.padding.to(device), self.original_sizes.to(device))
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Images:
+        """The same images on another device, see `Batch.to`."""
+        fields = (self.pixels, self.padding, self.original_sizes)
+        return Images(*(x.to(device, non_blocking=non_blocking) for x in fields))
 
 
 @dataclass(frozen=True)
@@ -154,9 +155,25 @@ class Batch:
     targets: Targets
     image_ids: Int64[Tensor, " B"]
 
-    def to(self, device: torch.device | str) -> Batch:
-        """The same batch on another device."""
-        return Batch(self.images.to(device), self.targets.to(device), self.image_ids.to(device))
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Batch:
+        """The same batch on another device.
+
+        Args:
+            non_blocking: do not wait for the copy of a batch whose memory is pinned. Only for copies to a device: what
+                is copied from one could be read too early.
+        """
+        images = self.images.to(device, non_blocking=non_blocking)
+        targets = self.targets.to(device, non_blocking=non_blocking)
+        return Batch(images, targets, self.image_ids.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Batch:
+        """The same batch in memory that a GPU copies by itself. Loaders of PyTorch call it."""
+        images, targets = self.images, self.targets
+        return Batch(
+            Images(*(x.pin_memory() for x in (images.pixels, images.padding, images.original_sizes))),
+            Targets(*(x.pin_memory() for x in (targets.labels, targets.boxes, targets.count))),
+            self.image_ids.pin_memory(),
+        )
 
 
 @dataclass(frozen=True)

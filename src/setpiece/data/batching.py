@@ -92,6 +92,7 @@ def train_loader(
     std: Colour,
     *,
     workers: int = 0,
+    pinned: bool = False,
 ) -> DataLoader[Item]:
     """Batches of augmented images, in the order of the sampler; the same for any number of workers.
 
@@ -100,6 +101,7 @@ def train_loader(
     Args:
         images: call its `prepare()` first, so that workers share what it keeps.
         workers: processes that load ahead; 0 loads in this one.
+        pinned: put batches into memory that a GPU copies by itself, while Python goes on.
     """
     return DataLoader(
         images,
@@ -107,6 +109,7 @@ def train_loader(
         collate_fn=partial(collate, mean=mean, std=std),
         num_workers=workers,
         persistent_workers=workers > 0,
+        pin_memory=pinned,
         worker_init_fn=_leave_interrupts_to_the_parent,
         generator=torch.Generator(),  # or each epoch would draw a number from the global one
     )

@@ -5,6 +5,8 @@ run.json         the settings of the run, what its data held, and what it was ma
 metrics.jsonl    one line per epoch: losses, learning rate, images per second, and COCO metrics where evaluated
 tensorboard/     the same as events
 tracker.json     which run of another tracker belongs to this one, where there is one
+ended            how the run ended, in words; not there while it trains, or after a kill
+evaluation.html  the page of the best checkpoint on the validation images, with its pictures and numbers beside it
 capture/         the step at which training diverged, if it did: see `setpiece.runs.capture`
 pictures/        validation images: ground truth beside the predictions of the latest evaluation
 recording/       how the matching moved, for the report: see `setpiece.runs.recording_files`
@@ -36,7 +38,7 @@ __all__ = ["RunFolder", "read_metrics", "write_metrics"]
 CONTENTS, MADE_WITH = "contents", "made_with"  # of the data, and `provenance`: in run.json beside the settings
 LOCK = ".lock"
 # Settings that a resumed run may change: where the data lies, and what leaves the result as it is or nearly so.
-FREE = {"data", "workers", "accumulate", "patience", "tracker"}
+FREE = {"data", "workers", "accumulate", "cuda_graphs", "patience", "tracker"}
 RENAMED = {"near_weight": "one_to_many_weight"}  # settings in run.json by their former names
 
 
@@ -53,6 +55,7 @@ class RunFolder:
         pictures: folder of pictures.
         tensorboard: folder of TensorBoard's events.
         recording: folder of the recording.
+        evaluation: file of the page of its evaluation.
         is_new: whether this object began the run, and did not find it there.
 
     Example:
@@ -65,7 +68,8 @@ class RunFolder:
         self.best, self.last = path / "best", path / "last"
         self.state = self.last / "training.pt"
         self.metrics, self.settings = path / "metrics.jsonl", path / "run.json"
-        self._trackers = path / "tracker.json"
+        self._trackers, self._ended = path / "tracker.json", path / "ended"
+        self.evaluation = path / "evaluation.html"
         self.pictures, self.tensorboard, self.recording = path / "pictures", path / "tensorboard", path / "recording"
         self.is_new = self._made_folder = False
 
@@ -194,6 +198,18 @@ class RunFolder:
         """Whether there is a state to resume from."""
         return self.state.is_file()
 
+    def begin(self) -> None:
+        """Forget how the run ended: it goes on."""
+        self._ended.unlink(missing_ok=True)
+
+    def end(self, how: str) -> None:
+        """Say how the run ended."""
+        write_whole(self._ended, how + "\n")
+
+    def ended(self) -> str | None:
+        """What `end` was told; None of a run that trains, or was killed."""
+        return self._ended.read_text(encoding="utf-8").strip() if self._ended.is_file() else None
+
     def capture(self, process: int) -> Path:
         """The folder of the step at which training diverged, as one of several processes keeps it."""
         return self.path / (f"capture-{process}" if process else "capture")
@@ -211,7 +227,7 @@ class RunFolder:
             return
         for folder in (self.tensorboard, self.recording):
             shutil.rmtree(folder, ignore_errors=True)
-        for file in (self.settings, self.metrics, self._trackers, self.path / LOCK):
+        for file in (self.settings, self.metrics, self._trackers, self._ended, self.path / LOCK):
             file.unlink(missing_ok=True)
         with suppress(OSError):  # not there, or it holds something else
             self.last.rmdir()

@@ -8,7 +8,6 @@ uninterrupted one. (A run of a given number of minutes depends on the clock.)
 from __future__ import annotations
 
 import copy
-import math
 import signal
 import time
 from collections.abc import Iterator
@@ -139,6 +138,7 @@ class Trainer:
         recorded = self._load_state()
         if self.accelerator.is_main_process:
             self.folder.cut_metrics(self._recorded_step())
+            self.folder.begin()
             self.display.resumed(self.folder.metrics_rows())
             if (tracker := self.config.tracker) is not None:
                 self.tracker = Tracker(tracker, self.folder, self.config.to_dict(), self.display.say)
@@ -153,9 +153,11 @@ class Trainer:
                     self._stop_if_asked()
             except StopNow:
                 raise self._stopped(int(self.signals.received or 0)) from None
+        ended = "done"
         if self.progress < 1:
             count = self.position.stale
-            self.display.say(f"Ended at {self.progress:.0%}: {count} evaluations in a row brought no higher AP.")
+            ended = f"Ended at {self.progress:.0%}: {count} evaluations in a row brought no higher AP."
+            self.display.say(ended)
         if broken := self._broken():
             self.display.say(
                 f"{len(broken)} of the images could not be read any more when their turn came; a grey one without "
@@ -163,6 +165,8 @@ class Trainer:
             )
         if self.neighbours is not None and (sentence := self.neighbours.sentence()):
             self.display.say(sentence)
+        if self.accelerator.is_main_process:
+            self.folder.end(ended)
         self.accelerator.wait_for_everyone()  # what the main process writes is there for all
         return self.best or TrainingResult(self.folder.last, self._copy(), None)
 
@@ -209,10 +213,12 @@ class Trainer:
     def _measure_progress(self) -> float:
         if self.config.minutes is None:
             return self.position.step / ((self.config.epochs or 1) * self.sampler.batches_per_epoch)
-        seconds = torch.tensor(self.watch.elapsed, device=self.accelerator.device)
+        elapsed = self.watch.elapsed
         if self.accelerator.num_processes > 1:
+            seconds = torch.tensor(elapsed, device=self.accelerator.device)
             torch.distributed.broadcast(seconds, src=0)
-        return min(1.0, seconds.item() / (60 * self.config.minutes))
+            elapsed = seconds.item()
+        return min(1.0, elapsed / (60 * self.config.minutes))
 
     def _image_scale(self, batch: int) -> float:
         """The image scale of a batch: from its number if the run's length is in epochs, else from the clock."""
@@ -223,7 +229,8 @@ class Trainer:
 
     def _new_loader(self) -> DataLoader[Item]:
         mean, std = self.checkpoint.mean, self.checkpoint.std
-        return train_loader(self.images, self.sampler, mean, std, workers=self.workers)
+        pinned = self.accelerator.device.type == "cuda"
+        return train_loader(self.images, self.sampler, mean, std, workers=self.workers, pinned=pinned)
 
     def _batches(self) -> Iterator[Batch]:
         """The batches that are left of this epoch. Loading processes that were killed are replaced."""
@@ -253,7 +260,7 @@ class Trainer:
         self.watch.start()
         with one_thread_per_operation() if replicas else nullcontext():
             for batch in self._batches() if self.progress < 1 else ():
-                self._step(batch.to(self.accelerator.device))
+                self._step(batch.to(self.accelerator.device, non_blocking=True))
                 if self.progress >= 1:
                     break
                 self._stop_if_asked()
@@ -307,6 +314,8 @@ class Trainer:
 
     def _stopped(self, received: int) -> StoppedError:
         name = "Ctrl-C" if received == signal.SIGINT else signal.Signals(received).name
+        if self.accelerator.is_main_process:
+            self.folder.end(f"stopped by {name}")
         return StoppedError(
             f"{name} stopped this run after {self.position.step} steps, which are saved. To go on, give the same "
             f"command with --resume --output {self.folder.path}",
@@ -422,9 +431,8 @@ class Trainer:
 
     def _thresholds(self, truth: dict[str, Any], results: list[dict[str, Any]]) -> tuple[float, ...]:
         """The threshold with the best F1 of each class; where nothing of a class is found, the usual one."""
-        best = {of.name: curve(of).best for of in class_matches(truth, results, THRESHOLDS[:1])}
-        names = self.checkpoint.classes
-        return tuple(DEFAULT if math.isnan(best.get(name, math.nan)) else best[name] for name in names)
+        best = {of.name: curve(of).threshold for of in class_matches(truth, results, THRESHOLDS[:1])}
+        return tuple(best.get(name, DEFAULT) for name in self.checkpoint.classes)
 
     def _copy(self) -> Checkpoint:
         """A copy of the EMA checkpoint on the CPU, laid out in memory as one that is loaded."""
