@@ -102,6 +102,18 @@ def test_enter_goes_to_the_next_open_photo_and_says_when_none_is_left(open_label
     assert label.role("labelled-count").inner_text() == "3 of 3"
 
 
+def test_photos_that_are_all_labelled_are_gone_through_as_they_come(open_label):
+    labels = Labels(3)
+    for image in labels.images.values():
+        image |= {"state": "labelled", "boxes": [{"box": [1, 1, 50, 50], "class": 2}]}
+    label = open_label(labels)
+    assert label.image() == 1
+    label.press("d", "d")
+    label.wait_for_image(3)
+    label.press("d")
+    label.says("This is the last photo.")
+
+
 def test_a_photo_that_vanishes_is_named_and_what_the_server_says_is_shown_until_it_is_read(open_label):
     label = open_label()
     label.labels.images[6] |= {"state": "missing", "why": "scene_6.png is not there any more."}

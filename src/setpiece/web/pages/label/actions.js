@@ -1,6 +1,5 @@
 /** Everything that can be done with a key: the keys, the words, and what it does. */
 
-import * as Api from "./api.js";
 import * as Edits from "./edits.js";
 import * as History from "./history.js";
 import * as Sequence from "./sequence.js";
@@ -104,15 +103,15 @@ function unlabelled(session) {
 }
 
 /** @param {Session} session */
-export function switchOrder({ state, alone, refresh, ahead, say }) {
-  return alone(async () => {
+export async function switchOrder({ state, alone, refresh, ahead, order, say }) {
+  await alone(async () => {
     if (!state.server) return;
     const mode = state.server.order.mode === "files" ? "helpful" : "files";
-    await Api.ask("POST", "api/order", { mode, coming: [] });
+    await order(mode, []);
     await refresh();
-    ahead();
     say(mode === "files" ? "Photos are offered as they come." : "Photos are offered that help the detector most.");
   });
+  ahead();
 }
 
 /**

@@ -16,13 +16,14 @@ export function entry(server, id) {
 
 /**
  * All photos in their order. As they come, that of the files. In the helpful order: those that were done before, those
- * that were opened since, as they were opened, and then the open ones, most helpful first.
+ * that were opened since, as they were opened, and then the open ones, most helpful first; where none is open, that of
+ * the files again.
  * @param {LabelState} state
  * @returns {number[]}
  */
 export function all({ server, visited }) {
   if (!server) return [];
-  if (server.order.mode === "files") return server.images.map(({ id }) => id);
+  if (server.order.mode === "files" || !server.order.next.length) return server.images.map(({ id }) => id);
   const seen = new Set(visited.filter((id) => entry(server, id)));
   const next = server.order.next.filter((id) => !seen.has(id));
   const later = new Set([...seen, ...next]);

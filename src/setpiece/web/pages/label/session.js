@@ -22,6 +22,15 @@ function titleOf(entry) {
   return entry ? `${entry.file}${entry.held_out ? ", held out for testing" : ""}` : "";
 }
 
+/**
+ * What a photo is in the strip while the server has not heard of its last change.
+ * @param {LabelEntry | null} entry
+ * @param {LabelDocument | undefined} doc
+ */
+function showsAs(entry, doc) {
+  if (entry && doc) Object.assign(entry, { state: doc.state, boxes: doc.boxes.length });
+}
+
 /** Nothing is asked before `open` or `refresh`. */
 export function create() {
   const state = /** @type {LabelState} */ (
@@ -53,6 +62,7 @@ export function create() {
   let asking = null;
   /** @type {Promise<void> | null} */
   let following = null;
+  let ordered = Promise.resolve();
   let last = Promise.resolve(); // of what the server does alone
 
   const changes = Changes.create({
@@ -117,7 +127,14 @@ export function create() {
     const following = Sequence.beside(Sequence.filtered(state), state.image, 1);
     documents.ahead([...next.slice(0, AHEAD), ...(following === null ? [] : [following])]).catch(() => {});
     const mode = state.server?.order.mode;
-    if (mode) Api.ask("POST", "api/order", { mode, coming: next.slice(0, COMING) }).catch(() => {});
+    if (mode && !state.busy) order(mode, next.slice(0, COMING)).catch(() => {});
+  }
+
+  /** Tell the server what comes next, one after the other: the last one counts. */
+  function order(mode, coming) {
+    const sent = ordered.then(() => Api.ask("POST", "api/order", { mode, coming }));
+    ordered = sent.catch(() => {});
+    return sent;
   }
 
   /**
@@ -145,6 +162,7 @@ export function create() {
 
   /** @param {Labelling} server */
   function take(server) {
+    for (const id of changes.ids()) showsAs(Sequence.entry(server, id), documents.known.get(id));
     const names = (of) => of?.classes.map(({ name }) => name).join("\n") ?? "";
     const renumbered = state.server !== null && !names(server).startsWith(names(state.server));
     const brush = server.classes.findIndex(({ name }) => name === state.server?.classes[state.brush]?.name);
@@ -175,8 +193,7 @@ export function create() {
     if (!parts.state && next.state === "labelled" && !next.boxes.length) next.state = "open";
     keep(next);
     state.set({ at });
-    const here = entry(); // until the server says so itself
-    if (here) Object.assign(here, { state: next.state, boxes: next.boxes.length });
+    showsAs(entry(), next);
     changes.put({ id: next.id, state: next.state, boxes: next.boxes, action });
   }
 
@@ -225,5 +242,5 @@ export function create() {
   }
 
   const offered = () => Suggestions.offered(state);
-  return { state, say, entry, open, reread, refresh, ahead, change, preview, settle, alone, offered, documents };
+  return { state, say, entry, open, reread, refresh, ahead, order, change, preview, settle, alone, offered, documents };
 }

@@ -85,6 +85,7 @@ export function create(session) {
     marks = [...dashed, ...solid];
     suggestions.replaceChildren(...dashed.map((one) => one.element));
     labels.replaceChildren(...solid.map((one) => one.element));
+    labels.append(...labels.querySelectorAll(".chosen")); // on top
     drawing.setAttribute("aria-label", inWords(solid.length, dashed.length));
     place();
   }
