@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -48,6 +49,15 @@ def write_photos(folder: Path, count: int = 6, size=(80, 60)) -> Path:
         pixels = np.full((size[1], size[0], 3), 20 * number + 10, np.uint8)
         Image.fromarray(pixels).save(folder / f"{chr(97 + number)}.png")
     return folder
+
+
+def until(true, seconds=30):
+    """Wait until something is true, and return it."""
+    end = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return found
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import random
 import signal
 import socket
 import threading
-import time
 import zipfile
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from setpiece.errors import UsageError
 from setpiece.labelling.coco_file import LABELS, read_saved
 from setpiece.labelling.server import Settings, serve
 
-from .conftest import FROM_PAGE, TO_TRAIN, launching, started, write_photos
+from .conftest import FROM_PAGE, TO_TRAIN, launching, started, until, write_photos
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +33,6 @@ def server(tmp_path_factory):
     settings = {"classes": ["cat", "dog"], "trains": False}
     with launching(TO_TRAIN) as launcher, started(launcher, folder / "photos", folder / "labels", **settings) as served:
         yield served
-
-
-def until(true, seconds=30):
-    end = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return found
 
 
 def test_a_change_is_answered_with_the_new_revision_and_seen_by_another_tab(server):

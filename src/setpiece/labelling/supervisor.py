@@ -18,6 +18,7 @@ __all__ = ["Plan", "Supervisor"]
 
 LONGEST_LINE = 2**26  # bytes of an event
 MOST_DEATHS = 3  # in a row, without an event in between that says that work was done
+WORKED = ("predicting", "idle", "ready", "done")  # what a trainer tells that has got something done
 LAST_SECONDS = 3.0  # that a trainer has to end by itself
 
 
@@ -155,7 +156,7 @@ class Supervisor:
                 continue
             if not isinstance(event, dict) or "event" not in event:
                 continue
-            if event["event"] in ("suggestions", "round"):
+            if event.get("state") in WORKED:
                 self._deaths = 0
             if event.get("finished") and event["event"] in self._orders:
                 del self._orders[event["event"]]
