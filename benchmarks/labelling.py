@@ -136,11 +136,8 @@ def annotate(
     counts["class chosen"] += len(pairs) - right
     counts["rejected"] += len(shown) - len(pairs)
     counts["drawn"] += len(wanted) - len(pairs)
-    fitting = {t: shown[s]["box"] for s, t in pairs}
-    return [
-        {"box": fitting.get(t, [float(value) for value in box]), "class": label}
-        for t, (box, label) in enumerate(wanted)
-    ]
+    fitting = {int(t): shown[s]["box"] for s, t in pairs}
+    return [{"box": fitting.get(t, box.tolist()), "class": label} for t, (box, label) in enumerate(wanted)]
 
 
 def seconds(counts: Counter[str], several: bool, draw: float = DRAW) -> float:
