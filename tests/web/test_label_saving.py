@@ -22,7 +22,7 @@ def test_what_a_lost_server_does_not_answer_is_kept_said_and_sent_again(open_lab
     assert label.role("saved").inner_text() == "Not saved"
     label.press("Escape", "d")
     label.press("z")
-    label.says("The server cannot be reached. Try again when it is there.")
+    label.says("The server cannot be reached.")
     label.labels.down = False
     assert label.boxes(6) == [(0, 20, 20, 60, 60)]
     label.until("document.querySelector('[data-role=unsaved]').hidden")
