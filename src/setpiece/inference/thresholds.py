@@ -11,7 +11,7 @@ from jaxtyping import Float
 from setpiece.errors import UsageError
 from setpiece.evaluation.thresholds import DEFAULT
 
-__all__ = ["DEFAULT", "Threshold", "class_thresholds", "parse_threshold"]
+__all__ = ["DEFAULT", "HasThresholds", "Threshold", "class_thresholds", "parse_threshold"]
 
 # One for all classes; by the names of some classes, with DEFAULT for the others; or "auto": the checkpoint's own.
 Threshold = float | Mapping[str, float | int] | str

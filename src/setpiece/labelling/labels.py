@@ -13,6 +13,7 @@ from typing import Literal
 from setpiece.errors import UsageError
 
 __all__ = [
+    "DECIMALS",
     "LEAST_LABELLED",
     "Box",
     "Category",
