@@ -7,7 +7,7 @@ demo: .venv/ready  ## train, evaluate and predict on scenes drawn on the spot
 	.venv/bin/setpiece demo
 
 test: .venv/ready  ## the whole suite
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n 2 --dist loadfile  # files in two processes
 
 lint: .venv/ready lint-pages docs  ## ruff, mypy, the documentation, and eslint and tsc where there is node
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
