@@ -609,11 +609,20 @@ def test_an_evaluation_says_how_sure_it_is_and_writes_a_page(setpiece, small_sce
         numbers = json.load(file)
     assert numbers["errors"].keys() == {"classification", "localisation", "both", "duplicate", "background", "missed"}
     assert os.path.getsize("page.html") > 10_000
-    beside = ("page-precision-recall.png", "page-f1.png", "page-confusion.png", "page.json")
+    pictures = ("precision-recall", "f1", "confusion", "calibration", "errors")
+    beside = (*(f"page-{name}.png" for name in pictures), "page-numbers.json")
     assert f"Beside it are {', '.join(beside)}." in done.out
     assert all(os.path.isfile(name) for name in beside)
-    with open("page.json", encoding="utf-8") as file:
+    with open("page-numbers.json", encoding="utf-8") as file:
         assert json.load(file) == numbers
+
+
+def test_a_page_takes_the_place_of_no_other_file(setpiece, small_scenes, checkpoint, tmp_path):
+    (tmp_path / "run-f1.png").mkdir()
+    for name, said in (("r.json", "give it a name that ends in .html"), ("run.html", "cannot be written")):
+        done = setpiece("eval", checkpoint, small_scenes, "--report", name)
+        assert (done.code, said in done.err) == (2, True)
+        assert not (tmp_path / name).exists()
 
 
 def test_thresholds_are_a_number_auto_or_those_of_classes(setpiece, small_scenes, checkpoint):
@@ -626,19 +635,32 @@ def test_thresholds_are_a_number_auto_or_those_of_classes(setpiece, small_scenes
 
 
 def test_a_preset_is_trained_several_times_to_say_how_much_is_chance(setpiece, small_scenes):
-    done = setpiece("eval", "detr-tiny", small_scenes, "--folds", "2", "--minutes", "0.01")
+    done = setpiece("eval", "detr-tiny", small_scenes, "--folds", "2", "--minutes", "0.01", "--json", "folds.json")
     assert done.code == 0, done.err
     assert re.search(r"fold 2: AP 0\.\d+, AP50 0\.\d+, trained on 6 images", done.out)
-    assert re.search(r"AP: 0\.\d+ on average, 0\.\d+ to 0\.\d+, standard deviation 0\.\d+", done.out)
+    assert re.search(r"all classes.*0\.\d+ ± 0\.\d+", done.out)
+    with open("folds.json", encoding="utf-8") as file:
+        assert [one["name"] for one in json.load(file)["trainings"]] == ["fold 1", "fold 2"]
     assert setpiece("eval", "detr-tiny", small_scenes, "--folds", "2", "--seeds", "2").code == 2
+    for option in (("--split", "train"), ("--report", "page.html"), ("--curve", "curve.json")):
+        done = setpiece("eval", "detr-tiny", small_scenes, "--seeds", "2", *option)
+        assert (done.code, f"{option[0]} is of one detector" in done.err) == (2, True)
+    for option in ("--minutes", "--size"):
+        done = setpiece("eval", "detr-tiny", small_scenes, option, "64")
+        assert (done.code, f"{option} is of the trainings" in done.err) == (2, True)
     assert setpiece("eval", "nothing", small_scenes, "--seeds", "2").code == 2
 
 
 def test_a_curve_says_what_more_images_would_bring(setpiece, small_scenes):
-    done = setpiece("curve", small_scenes, "--model", "detr-tiny", "--minutes", "0.01")
+    settings = ("--model", "detr-tiny", "--minutes", "0.01", "--size", "64")
+    done = setpiece("curve", small_scenes, *settings, "--json", "c.json")
     assert done.code == 0, done.err
     assert "25%: AP" in done.out
     assert "With 16 images AP would be" in done.out
+    with open("c.json", encoding="utf-8") as file:
+        written = json.load(file)
+    assert [one["images"] for one in written["trainings"]] == [2, 4, 6, 8]
+    assert written["outlook"]["more"] == 8
 
 
 def test_models_are_compared_on_the_same_images(setpiece, small_scenes, checkpoint, tmp_path):

@@ -60,6 +60,16 @@ def test_confusions_are_those_of_supervision_where_the_pairs_are_clear(scene):
     np.testing.assert_array_equal(matrix, theirs)
 
 
+def test_what_lies_on_a_crowd_is_confused_with_nothing():
+    crowd = {"image_id": 0, "category_id": 1, "bbox": [40, 40, 50, 50], "iscrowd": 1}
+    truth = truth_of(1) | {"categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]}
+    truth["annotations"].append(crowd)
+    on_crowd = [one | {"bbox": [50, 50, 20, 20]} for one in found_in([0])]
+    assert confusion_matrix(truth, found_in([0]) + on_crowd).tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
+    of_another_class = [one | {"category_id": 2} for one in on_crowd]
+    assert confusion_matrix(truth, of_another_class).tolist() == [[0, 0, 1], [0, 0, 0], [0, 1, 0]]
+
+
 def test_confidences_that_mean_what_they_say_have_no_calibration_error():
     scores = np.repeat([0.85, 0.25], 20)
     found = np.concatenate([np.arange(20) < 17, np.arange(20) < 5])[None].repeat(10, 0)
@@ -86,6 +96,13 @@ def test_an_analysis_says_all_of_it_and_is_ready_for_json():
     assert numbers["errors"]["missed"] == {"count": 5, "AP50": pytest.approx(0.25, abs=0.01)}
     assert numbers["confusion"] == [[15, 5], [0, 0]]
     assert "95 % confidence interval" in analysis.sentence()
+    assert analysis.sentence().endswith("20 images are few: in truth they are wider.")
+
+
+def test_how_sure_one_image_is_cannot_be_said():
+    analysis = analyse(truth_of(1), found_in([0]))
+    assert analysis.sentence() == "AP 1.000, AP50 1.000. How sure that is cannot be said from one image."
+    assert analysis.to_dict()["intervals"] == {"AP": [None, None], "AP50": [None, None]}
 
 
 def test_without_objects_an_analysis_has_nothing_to_measure():

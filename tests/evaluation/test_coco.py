@@ -48,9 +48,13 @@ def oracle(ground_truth: dict[str, Any], results: list[dict[str, Any]]) -> dict[
         return float(precision[precision > -1].mean()) if (precision > -1).any() else None
 
     precision = evaluation.eval["precision"][..., 0, -1]  # (IoU thresholds, recalls, classes)
+    recall = evaluation.eval["recall"][..., 0, -1]  # (IoU thresholds, classes)
     names = [truth.cats[c]["name"] for c in evaluation.params.catIds]
     stats = {n: None if s == -1 else float(s) for n, s in zip(NAMES, evaluation.stats, strict=True)}
-    per_class = {n: {"AP": mean(precision[..., k]), "AP50": mean(precision[0, :, k])} for k, n in enumerate(names)}
+    per_class = {
+        n: {"AP": mean(precision[..., k]), "AP50": mean(precision[0, :, k]), "AR100": mean(recall[:, k])}
+        for k, n in enumerate(names)
+    }
     return {**stats, "per_class": per_class}
 
 
@@ -204,4 +208,4 @@ def test_what_cannot_be_measured_is_nan_none_in_json_and_a_dash_in_the_table() -
     console = Console(width=120, file=io.StringIO(), record=True)
     console.print(metrics.table())
     text = console.export_text()
-    assert all(name in text for name in (*NAMES, "class 1", "class 2", "100.0", "–"))
+    assert all(name in text for name in (*NAMES, "1.000", "–"))

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 from setpiece.evaluation import evaluate_coco
 from setpiece.evaluation.errors import KINDS, error_breakdown
+
+from .test_matches import scenes
 
 CAT, DOG = 1, 2
 CATEGORIES = [{"id": CAT, "name": "cat"}, {"id": DOG, "name": "dog"}]
@@ -81,6 +84,14 @@ def test_a_missed_object_costs_what_ap_is_without_it():
 def test_what_lies_on_a_crowd_is_no_error():
     breakdown = broken_down([(1, CAT, OBJECT), (1, CAT, [40, 40, 50, 50], True)], [(1, CAT, [50, 50, 9, 9], 0.9)])
     assert breakdown.counts()["background"] == 0
+
+
+@settings(max_examples=100)
+@given(scenes(ties=True))
+def test_ap50_is_that_of_the_reference_where_scores_are_alike(scene):
+    truth, results = scene
+    expected = evaluate_coco(truth, results).AP50
+    assert error_breakdown(truth, results).ap50 == pytest.approx(expected, nan_ok=True)
 
 
 def test_right_detections_are_no_errors():

@@ -30,8 +30,11 @@ def analysis():
 
 def test_pictures_and_numbers_are_written_beside_the_page(analysis, tmp_path):
     files = figures.write_beside(analysis, tmp_path / "cells.html")
-    names = ["cells-precision-recall.png", "cells-f1.png", "cells-confusion.png", "cells.json"]
-    assert [file.name for file in files] == names
+    assert files == figures.beside(tmp_path / "cells.html")
+    pictures = ["precision-recall", "f1", "confusion", "calibration", "errors"]
+    assert [file.name for file in files] == [
+        f"cells-{name}" for name in (*(f"{p}.png" for p in pictures), "numbers.json")
+    ]
     assert sorted(tmp_path.iterdir()) == sorted(files)
     for file in files[:-1]:
         with Image.open(file) as picture:
@@ -60,4 +63,23 @@ def test_the_matrix_has_its_counts(analysis):
 
 @pytest.mark.parametrize("classes", [0, 30])
 def test_no_classes_and_many_classes_are_pictures_too(classes, tmp_path):
-    assert len(figures.write_beside(analyse(truth(classes), []), tmp_path / "page.html")) == 4
+    assert len(figures.write_beside(analyse(truth(classes), []), tmp_path / "page.html")) == 6
+
+
+def test_class_names_are_shown_as_they_are_written(tmp_path):
+    names = [r"$\bad$", "\u732b", "_name"]
+    of = truth(3)
+    of["categories"] = [{"id": c, "name": name} for c, name in enumerate(names, 1)]
+    analysis = analyse(of, [detection(1, 1, 0.75)])
+    assert len(figures.write_beside(analysis, tmp_path / "page.html")) == 6
+    (axes,) = figures.f1_over_threshold(analysis).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == names
+
+
+def test_calibration_and_costs_are_those_of_the_analysis(analysis):
+    (axes,) = figures.calibrated(analysis).axes
+    shown = np.ma.filled(axes.collections[0].get_offsets(), np.nan)
+    expected = np.stack([analysis.calibration.confidence, analysis.calibration.precision], 1)
+    np.testing.assert_array_equal(shown[~np.isnan(shown[:, 0])], expected[~np.isnan(expected[:, 0])])
+    (axes,) = figures.costs(analysis).axes
+    assert [bar.get_width() for bar in axes.patches] == list(analysis.breakdown.costs.values())

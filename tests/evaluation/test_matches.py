@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from setpiece.evaluation import evaluate_coco
 from setpiece.evaluation.matches import class_matches
-from setpiece.evaluation.precision import average_precision, bootstrap, paired_bootstrap
+from setpiece.evaluation.precision import average_precision, bootstrap, paired_bootstrap, right_per_image
 from setpiece.evaluation.thresholds import curve
 
 box = st.tuples(*[st.integers(0, 30)] * 2, *[st.integers(4, 20)] * 2).map(list)
 
 
 @st.composite
-def scenes(draw):
-    """Some images with objects and crowds, and detections that are often near an object; no two scores are alike."""
+def scenes(draw, *, ties=False):
+    """Some images with objects and crowds, and detections that are often near an object; scores differ but for ties."""
     images = [{"id": i} for i in range(1, draw(st.integers(1, 4)) + 1)]
     annotations = [
         {
@@ -38,7 +38,7 @@ def scenes(draw):
                 "image_id": near["image_id"],
                 "category_id": draw(st.integers(1, 2)),
                 "bbox": [a + b for a, b in zip(near["bbox"], [*shift, 0, 0], strict=True)],
-                "score": (draw(st.integers(1, 99)) + number / 100) / 100,
+                "score": draw(st.integers(1, 3)) / 4 if ties else (draw(st.integers(1, 99)) + number / 100) / 100,
             }
         )
     categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
@@ -104,6 +104,23 @@ def test_the_interval_of_a_difference_is_that_of_the_same_images():
     assert 0.2 < difference.low < difference.high < 0.6
     same = paired_bootstrap(half, half)
     assert (same.low, same.high) == (0, 0)
+
+
+def test_of_one_image_there_is_no_interval():
+    one = class_matches(truth_of(1), found_in([0]))
+    assert all(math.isnan(interval.low) for interval in (*bootstrap(one), paired_bootstrap(one, one)))
+    assert str(bootstrap(one)[0]) == "–"
+
+
+def test_more_right_detections_make_an_image_better_and_wrong_ones_worse():
+    truth = truth_of(3)
+    wrong = [{"image_id": 2, "category_id": 1, "bbox": [60, 60, 5, 5], "score": 0.95}]
+    assert right_per_image(class_matches(truth, found_in([0, 1]) + wrong)).tolist() == [1, 1, -1]
+
+
+def test_confident_detections_count_as_wrong_where_nothing_of_the_class_is_right():
+    wrong = [{"image_id": 1, "category_id": 1, "bbox": [60, 60, 5, 5], "score": score} for score in (0.95, 0.9, 0.1)]
+    assert right_per_image(class_matches(truth_of(2), wrong)).tolist() == [0, -2]
 
 
 def test_without_objects_there_is_nothing_to_measure():

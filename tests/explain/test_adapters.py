@@ -3,15 +3,26 @@
 import pytest
 import torch
 from transformers import (
+    ConditionalDetrConfig,
+    ConditionalDetrForObjectDetection,
+    DabDetrConfig,
+    DabDetrForObjectDetection,
+    DeformableDetrConfig,
+    DeformableDetrForObjectDetection,
     DetrConfig,
     DetrForObjectDetection,
     DFineConfig,
     DFineForObjectDetection,
     HGNetV2Config,
+    LwDetrConfig,
+    LwDetrForObjectDetection,
+    LwDetrViTConfig,
     ResNetConfig,
     RTDetrConfig,
     RTDetrForObjectDetection,
     RTDetrResNetConfig,
+    RTDetrV2Config,
+    RTDetrV2ForObjectDetection,
 )
 
 from setpiece.errors import UsageError
@@ -61,6 +72,41 @@ def d_fine():
     return DFineForObjectDetection(DFineConfig(backbone_config=backbone, **SHALLOW, **PYRAMID))
 
 
+def rt_detr_v2():
+    backbone = RTDetrResNetConfig(**RESNET, out_features=STAGES)
+    return RTDetrV2ForObjectDetection(RTDetrV2Config(backbone_config=backbone, **SHALLOW, **PYRAMID))
+
+
+def of_the_paper(config, model, **settings):
+    """A relative of DETR in `transformers`, whose layers come in training."""
+    backbone = ResNetConfig(**RESNET, out_features=settings.pop("out_features", ["stage4"]))
+    return model(config(backbone_config=backbone, **(SHALLOW | settings), encoder_layers=1, auxiliary_loss=True))
+
+
+def deformable():
+    levels = {"num_feature_levels": 3, "out_features": STAGES, "d_model": 32}
+    return of_the_paper(DeformableDetrConfig, DeformableDetrForObjectDetection, **levels)
+
+
+def conditional():
+    return of_the_paper(ConditionalDetrConfig, ConditionalDetrForObjectDetection)
+
+
+def dab():
+    return of_the_paper(DabDetrConfig, DabDetrForObjectDetection, hidden_size=16)
+
+
+def lw_detr():
+    windows = {"num_windows": 4, "window_block_indices": [0], "out_features": ["stage2"], "num_hidden_layers": 2}
+    backbone = LwDetrViTConfig(hidden_size=16, num_attention_heads=2, image_size=64, pretrain_image_size=64, **windows)
+    settings = {"num_queries": 7, "group_detr": 3, "decoder_layers": 3, "d_model": 16, "decoder_ffn_dim": 16}
+    heads = {"decoder_self_attention_heads": 2, "decoder_cross_attention_heads": 2, "projector_out_channels": 16}
+    config = LwDetrConfig(
+        backbone_config=backbone, projector_scale_factors=[1.0], num_labels=3, **settings, **heads, num_feature_levels=1
+    )
+    return LwDetrForObjectDetection(config)
+
+
 @pytest.fixture
 def images():
     torch.manual_seed(0)
@@ -92,7 +138,34 @@ def test_detr_of_transformers_has_its_layers_in_training_and_the_last_one_elsewh
     assert (last.outputs.boxes.shape, last.layers) == ((1, 2, 7, 4), ["last layer"])
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("make", [deformable, conditional, dab])
+def test_relatives_of_detr_have_their_layers_in_training(images, make):
+    torch.manual_seed(0)
+    predicted = make().train()(images, labels=LABELS)
+    adapted = adapt_outputs(predicted)
+    assert adapted.layers == ["layer 1", "layer 2", "layer 3"]
+    torch.testing.assert_close(adapted.outputs.logits[-1], predicted.logits)
+    assert_explained(adapted, "sigmoid")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_of_the_groups_of_lw_detr_the_first_is_explained(images):
+    torch.manual_seed(0)
+    predicted = lw_detr().train()(images, labels=LABELS)
+    assert predicted.logits.shape[1] == 3 * 7
+    with pytest.raises(UsageError, match=r"say how many queries one has, adapt_outputs\(predicted, queries="):
+        adapt_outputs(predicted)
+    adapted = adapt_outputs(predicted, queries=7)
+    assert adapted.layers == ["proposals", "layer 1", "layer 2", "layer 3"]
+    torch.testing.assert_close(adapted.outputs.logits[-1], predicted.logits[:, :7])
+    torch.testing.assert_close(adapted.outputs.logits[0], predicted.enc_outputs_class[:, :7])
+    torch.testing.assert_close(adapted.outputs.boxes[0], predicted.enc_outputs_coord_logits[:, :7].clamp(0, 1))
+    assert_explained(adapted, "sigmoid")
+
+
 LAYERS = {
+    (rt_detr_v2, True): ["proposals", "layer 1", "layer 2", "layer 3"],
     (rt_detr, True): ["proposals", "layer 1", "layer 2", "layer 3"],
     (rt_detr, False): ["proposals", "layer 1", "layer 2", "layer 3"],
     (d_fine, True): ["proposals", "layer 1, not refined", "layer 1", "layer 2", "layer 3"],

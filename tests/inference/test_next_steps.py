@@ -1,8 +1,12 @@
+import json
+import re
+
 import pytest
 
 from setpiece.data.sources import open_dataset
+from setpiece.errors import UsageError
 from setpiece.evaluation.analysis import analyse
-from setpiece.inference.next_steps import next_steps
+from setpiece.inference.next_steps import Outlook, next_steps
 from setpiece.records import InputSize
 
 from ..data.checks.planted import clean
@@ -23,8 +27,57 @@ def steps(dataset, change, size=640):
     return next_steps(analyse(dataset.to_coco(), results), dataset, InputSize(size, size))
 
 
-def test_where_all_is_right_nothing_is_said(dataset):
-    assert steps(dataset, lambda one: one) == []
+def test_where_all_is_right_nothing_stands_out(dataset):
+    assert steps(dataset, lambda one: one) == ["Nothing stands out: more images and longer training help most."]
+
+
+def test_without_objects_there_is_nothing_to_measure(dataset):
+    empty = analyse(dataset.to_coco() | {"annotations": []}, [])
+    said = ["There is nothing to measure: label objects in these images."]
+    assert next_steps(empty, dataset, InputSize(64, 64)) == said
+
+
+@pytest.mark.parametrize(("score", "said"), [(0.95, "20 with a confidence of 0.5 or more"), (0.4, "all below")])
+def test_detections_of_nothing_are_named_by_their_confidence(dataset, score, said):
+    found = [
+        {name: one[name] for name in ("image_id", "category_id", "bbox")} | {"score": 0.3}
+        for one in dataset.to_coco()["annotations"]
+    ]
+    category = dataset.category_ids[0]
+    found += [
+        {"image_id": e.image_id, "category_id": category, "bbox": [1, 70, 8, 8], "score": score}
+        for e in dataset.examples
+    ]
+    (first, *_) = next_steps(analyse(dataset.to_coco(), found), dataset, InputSize(640, 640))
+    assert first.startswith("Detections of nothing cost")
+    assert said in first
+
+
+def test_duplicates_are_named_and_what_costs_most_comes_first(dataset):
+    found = []
+    for number, one in enumerate(dataset.to_coco()["annotations"]):
+        detection = {name: one[name] for name in ("image_id", "category_id", "bbox")}
+        found += [detection | {"score": 0.9}, detection | {"score": 0.8}] if number % 4 < 2 else []
+        found += [] if number % 4 < 2 or number % 8 == 2 else [detection | {"score": 0.5}]
+    said = next_steps(analyse(dataset.to_coco(), found), dataset, InputSize(640, 640))
+    costs = [float(re.search(r"costs? ([\d.]+) of AP50", text)[1]) for text in said if "of AP50" in text]
+    assert any(text.startswith("Objects that are found twice") for text in said)
+    assert costs == sorted(costs, reverse=True)
+
+
+def test_what_more_images_would_bring_is_said_where_it_is_known(dataset, tmp_path):
+    file = tmp_path / "curve.json"
+    file.write_text(json.dumps({"outlook": {"images": 100, "more": 100, "ap": 0.5, "low": 0.53, "high": 0.56}}))
+    truth = dataset.to_coco()
+    (said,) = (
+        text
+        for text in next_steps(analyse(truth, []), dataset, InputSize(64, 64), Outlook.read(file))
+        if "more images" in text
+    )
+    assert said == "The curve still rises: 100 more images should bring 0.03 to 0.06 of AP."
+    file.write_text("{}")
+    with pytest.raises(UsageError, match="is not a file that setpiece curve --json has written"):
+        Outlook.read(file)
 
 
 def test_small_objects_that_are_missed_ask_for_more_pixels(dataset):

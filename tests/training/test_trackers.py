@@ -29,7 +29,7 @@ class Server:
     """What a stand-in was told, by the ids of its runs."""
 
     def __init__(self):
-        self.runs, self.calls, self.open = {}, [], None
+        self.runs, self.calls, self.ends, self.open = {}, [], [], None
 
     def begin(self, known, **given):
         run = known or f"run-{len(self.runs) + 1}"
@@ -44,8 +44,9 @@ class Server:
     def configure(self, values, **_):
         self.runs[self.open].settings.update(values)
 
-    def end(self):
+    def end(self, **how):
         self.open = None
+        self.ends.append(how)
 
 
 def wandb_of(server):
@@ -102,7 +103,7 @@ def test_settings_and_metrics_come_to_the_tracker(tracker, scenes, tmp_path):
     assert told.settings == config.to_dict() | {"orientations": told.settings["orientations"]}
     assert server.calls[0]["name"] == "cells"
     assert server.calls[0]["project"] == "setpiece"
-    assert server.open is None  # it was finished
+    assert server.ends == [{}]  # it was finished
     assert RunFolder(tmp_path / "cells").tracked(name) == (run, 4)
     assert list((tmp_path / "cells" / "tensorboard").glob("events*"))
 
@@ -142,6 +143,14 @@ def test_a_tracker_that_fails_is_said_once_and_does_not_end_the_run(tracker, tmp
         tracked.write({"step": 1, "loss": 1.0})
         tracked.write({"step": 2, "loss": 1.0})
     assert said == [f"{name} failed (no route to host): the run goes on without it."]
+    assert RunFolder(tmp_path).tracked(name)[1] == 0  # a resumed run tells it these lines
+
+
+def test_a_run_that_fails_ends_as_failed_in_the_tracker(tracker, tmp_path):
+    name, server = tracker
+    with pytest.raises(OSError, match="no space left"), Tracker(name, RunFolder(tmp_path), {"seed": 0}, print):
+        raise OSError("no space left")
+    assert server.ends == [{"wandb": {"exit_code": 1}, "mlflow": {"status": "FAILED"}}[name]]
 
 
 def test_a_tracker_that_cannot_be_started_says_what_to_do(tracker, tmp_path, monkeypatch):

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
 from setpiece.data.scenes import CLASSES
 from setpiece.data.sources import open_dataset
-from setpiece.explain.comparison import Changed, Compared, comparison_payload
+from setpiece.evaluation import evaluate_coco
+from setpiece.evaluation.comparison import Changed, Compared
+from setpiece.evaluation.matches import ClassMatches
+from setpiece.evaluation.precision import Interval
+from setpiece.explain.comparison import comparison_payload
 from setpiece.explain.sample import read_sample
 from setpiece.inference.predictor import Predictor
 from setpiece.model.checkpoint import create
@@ -31,11 +38,21 @@ def predictors():
 
 @pytest.fixture(scope="module")
 def payload(dataset, predictors):
-    models = [
-        Compared("old", predictors[0], {}, AP=0.25, AP50=0.5),
-        Compared("new", predictors[1], dict.fromkeys(CLASSES, 0.0), 0.375, 0.5, 0.125, (-0.0625, 0.25)),
+    nothing = evaluate_coco({"images": [], "annotations": [], "categories": []}, [])
+    ap = Interval(0.125, 0.375)
+    old = Compared("old", replace(nothing, AP=0.25, AP50=0.5), ap, None, None, [])
+    new = Compared("new", replace(nothing, AP=0.375, AP50=0.5), ap, 0.125, Interval(-0.0625, 0.25), sure(0.0))
+    changed = [Changed(1, 2, 3), Changed(1, 0, -1)]
+    return comparison_payload([old, new], predictors, changed, dataset, "Two models on scenes")
+
+
+def sure(score):
+    """Matches whose best threshold is near a score: one object of each class, which is found."""
+    one = np.ones((10, 1), np.bool_)
+    return [
+        ClassMatches(name, np.array([score]), np.zeros(1, np.int64), one, ~one, np.ones(1, np.int64))
+        for name in CLASSES
     ]
-    return comparison_payload(models, [Changed(1, 2, 3), Changed(1, 0, -1)], dataset, "Two models on scenes")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
@@ -60,6 +77,7 @@ def test_the_table_says_how_sure_the_difference_is(payload, open_page):
     values = page.locator("[data-role=difference]").evaluate_all("all => all.map((one) => one.dataset.value)")
     assert values == ["", "0.125"]
     assert page.locator("[data-role=interval]").all_inner_texts() == ["", "−0.063 to 0.250"]
+    assert page.locator("[data-role=AP-interval]").all_inner_texts() == ["0.125 to 0.375"] * 2
 
 
 def test_better_and_worse_images_are_shown_apart(payload, dataset, open_page):

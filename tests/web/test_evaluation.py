@@ -152,6 +152,41 @@ def test_the_report_of_a_run_has_the_evaluation_as_a_chapter(evaluated, make_pay
     assert open_page(make_payload([2])[0]).locator("#tab-evaluation").count() == 0
 
 
+def test_errors_of_a_class_with_a_low_threshold_have_pictures_at_first(tmp_path, open_page):
+    """The more confident errors of another class do not count, since the threshold of that one is higher still."""
+    dataset = open_dataset(clean().write(tmp_path, "coco"), "valid")
+    truth, (high, low) = dataset.to_coco(), dataset.category_ids
+    results = [
+        {"image_id": one["image_id"], "category_id": one["category_id"], "bbox": one["bbox"], "score": score}
+        for one in truth["annotations"]
+        for score in [0.95 if one["category_id"] == high else 0.2]
+    ]
+    images = [example.image_id for example in dataset.examples]
+    nowhere = [1, 70, 8, 8]
+    results += [{"image_id": i, "category_id": high, "bbox": nowhere, "score": 0.8} for i in images[:15]]
+    results += [{"image_id": i, "category_id": low, "bbox": nowhere, "score": 0.4} for i in images[:2]]
+    analysis = analyse(truth, results)
+    page = open_page(analysis_payload(analysis, dataset, "Two thresholds", []))
+    page.locator('[data-kind="background"]').click()
+    assert counts_on(page)["background"] == 2
+    assert page.locator("[data-role=pictures] figure").count() == 2
+    page.locator("input[type=range]").fill("0.5")
+    assert page.locator("[data-role=pictures] figure").count() == 12
+
+
+def test_the_charts_are_drawn_from_the_curves_of_the_analysis(evaluated, open_page):
+    analysis, payload = evaluated
+    page = open_page(payload)
+    for number, of in enumerate(analysis.curves):
+        corners = payload["classes"][number]["f1"]
+        assert corners[::2] == np.stack([of.thresholds, of.f1], 1).tolist()
+    lines = page.locator("svg.chart").first.locator("path.chart-line").count()
+    assert lines == len(analysis.curves)
+    assert page.locator("[data-role=axis-y]").all_text_contents() == ["F1", "precision", "precision"]
+    marks = page.locator("svg.chart").nth(2).locator("circle")
+    assert marks.count() == (analysis.calibration.count > 0).sum()
+
+
 def test_an_evaluation_without_objects_is_a_page_too(tmp_path, open_page):
     root = clean().write(tmp_path, "coco")
     dataset = open_dataset(root, "valid")

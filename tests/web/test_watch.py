@@ -100,7 +100,17 @@ def test_the_state_says_how_far_a_run_is_and_when_there_is_something_new(run):
     (run / "metrics.jsonl").write_text(json.dumps({"epoch": 2, "seconds": 45.0, "step": 3}) + "\n")
     assert live.state()["done"] == pytest.approx(0.75)
     assert 0 <= live.state()["age"] < 600
+    assert live.state()["left"] == pytest.approx(15.0)
     os.utime(run / "run.json", (0, 0))
+
+
+def test_a_run_that_has_ended_says_how(run):
+    live = LiveRun(run)
+    assert live.state()["ended"] is None
+    live.folder.end("stopped by Ctrl-C")
+    assert live.state()["ended"] == "stopped by Ctrl-C"
+    live.folder.begin()
+    assert live.state()["ended"] is None
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path, run):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -187,6 +187,7 @@ def train(
     folder = output or unused(Path("runs") / f"{data.resolve().name}-{Path(model).name}")
     result = start_training(config, folder, checkpoint, resume=resume, display=Display(console))
     if os.environ.get("RANK", "0") == "0":
+        _evaluate(result, folder, config.data)
         _summarise(result, folder)
 
 
@@ -233,7 +234,10 @@ def demo(
     files = find_images([str(scenes / "valid")])[:24]
     detector = Detector(result.folder, result.checkpoint)
     predict_files(detector.predictor(), files, folder / "predictions", threshold=0.5)
-    detector.explain_dataset(open_dataset(scenes, "valid")).to_html(folder / "report.html")
+    explanation = detector.explain_dataset(open_dataset(scenes, "valid"))
+    if (evaluated := _evaluate(result, folder, scenes)) is not None:
+        explanation = explanation.evaluated(evaluated)
+    explanation.to_html(folder / "report.html")
     _summarise(result, folder)
     console.print(
         f"  data set     {scenes}/\n  predictions  {folder / 'predictions'}/ (of held-out scenes)\n"
@@ -243,12 +247,33 @@ def demo(
     )
 
 
+def _evaluate(result: TrainingResult, folder: Path, data: Path) -> dict[str, Any] | None:
+    """Evaluate the best checkpoint: write its page into the run, print it in a few lines, and return the payload.
+
+    None where there are no validation images.
+    """
+    from setpiece.cli.results import write_page
+    from setpiece.detector import Detector
+    from setpiece.inference.next_steps import next_steps
+    from setpiece.runs.layout import RunFolder
+    from setpiece.training.start import open_data
+
+    _, valid = open_data(data)
+    if result.metrics is None or valid is None:
+        return None
+    detector = Detector(result.folder, result.checkpoint)
+    found = detector.analyse(valid)
+    steps = next_steps(found, valid, detector.detecting().size)
+    console.print(found.metrics.table())
+    for line in [*found.lines(), *(f"- {step}" for step in steps)]:
+        console.print(line, soft_wrap=True, highlight=False)
+    return write_page(RunFolder(folder).evaluation, found, valid, f"{folder.name} on {valid.root.name} (valid)", steps)
+
+
 def _summarise(result: TrainingResult, folder: Path) -> None:
     from setpiece.runs.layout import RunFolder
 
     run = RunFolder(folder)
-    if result.metrics is not None:
-        console.print(result.metrics.table())
     pictures = f"\n  pictures     {run.pictures}/ (ground truth beside predictions)" if run.pictures.is_dir() else ""
     console.print(
         f"Results:\n  checkpoint   {result.folder}/\n  metrics      {run.metrics}, and: tensorboard --logdir "

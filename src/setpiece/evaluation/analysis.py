@@ -15,13 +15,15 @@ from rich.table import Table
 from setpiece.evaluation.calibration import Calibration, calibration
 from setpiece.evaluation.coco import CocoMetrics, evaluate_coco, numbered
 from setpiece.evaluation.errors import KINDS, Breakdown, error_breakdown
-from setpiece.evaluation.matches import class_matches, iou_with, xyxy
+from setpiece.evaluation.matches import SAME, class_matches, iou_with, on_crowds, xyxy
+from setpiece.evaluation.numbers import in_words, or_none
 from setpiece.evaluation.precision import Interval, bootstrap
-from setpiece.evaluation.thresholds import DEFAULT, Curve, curve
+from setpiece.evaluation.thresholds import Curve, curve
 
 __all__ = ["Analysis", "analyse", "confusion_matrix"]
 
-SAME = 0.5  # IoU of a detection and its object
+NAMED = 8  # classes in a line
+FEW = 30  # images: with fewer the intervals are too narrow
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Analysis:
 
     Attributes:
         metrics: COCO's.
+        images: how many were evaluated.
         ap: the interval of AP, see `precision.bootstrap`.
         ap50: likewise.
         curves: of every class.
@@ -39,6 +42,7 @@ class Analysis:
     """
 
     metrics: CocoMetrics
+    images: int
     ap: Interval
     ap50: Interval
     curves: tuple[Curve, ...]
@@ -48,48 +52,58 @@ class Analysis:
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON; COCO's numbers under their own names, and None for what cannot be measured."""
-        at_best = {of.name: of.at(of.best) if not math.isnan(of.best) else (math.nan,) * 3 for of in self.curves}
         return self.metrics.to_dict() | {
-            "intervals": {
-                name: [_or_none(of.low), _or_none(of.high)] for name, of in (("AP", self.ap), ("AP50", self.ap50))
-            },
-            "thresholds": {of.name: _or_none(of.best) for of in self.curves},
+            "images": self.images,
+            "intervals": {"AP": self.ap.to_list(), "AP50": self.ap50.to_list()},
+            "thresholds": {of.name: or_none(of.best) for of in self.curves},
             "at_best_threshold": {
-                name: {part: _or_none(value) for part, value in zip(("precision", "recall", "F1"), of, strict=True)}
-                for name, of in at_best.items()
+                of.name: dict(zip(("precision", "recall", "F1"), map(or_none, of.at(of.best)), strict=True))
+                for of in self.curves
             },
             "errors": {
-                kind: {"count": count, "AP50": _or_none(self.breakdown.costs[kind])}
+                kind: {"count": count, "AP50": or_none(self.breakdown.costs[kind])}
                 for kind, count in self.breakdown.counts().items()
             },
             "confusion": self.confusion.tolist(),
-            "calibration_error": _or_none(self.calibration.error),
+            "calibration_error": or_none(self.calibration.error),
         }
 
     def tables(self) -> list[Table]:
-        """For a terminal: classes with their best thresholds, and the kinds of errors."""
+        """For a terminal: COCO's numbers, classes with their best thresholds, and the kinds of errors."""
         classes = Table("class", title="per class, with the threshold of the best F1")
-        for column in ("objects", "AP", "threshold", "precision", "recall", "F1"):
+        for column in ("objects", "AP", "AP50", "AR100", "threshold", "precision", "recall", "F1"):
             classes.add_column(column, justify="right")
-        for of in self.curves:
-            found = of.at(of.best) if not math.isnan(of.best) else (math.nan,) * 3
-            ap = self.metrics.per_class.get(of.name, {}).get("AP", math.nan)
-            classes.add_row(of.name, str(of.objects), *map(_number, (ap, of.best, *found)))
+        for of, numbers in zip(self.curves, self.metrics.per_class.values(), strict=True):
+            classes.add_row(of.name, str(of.objects), *map(in_words, (*numbers.values(), of.best, *of.at(of.best))))
         errors = Table("error", "is", title="what is wrong, and what AP50 would gain without it")
         for column in ("count", "AP50"):
             errors.add_column(column, justify="right")
         for kind, count in self.breakdown.counts().items():
-            errors.add_row(kind, KINDS[kind], str(count), f"+{_number(self.breakdown.costs[kind])}")
-        return [classes, errors]
+            errors.add_row(kind, KINDS[kind], str(count), in_words(self.breakdown.costs[kind], "+.3f"))
+        return [self.metrics.table(), classes, errors]
+
+    def lines(self) -> list[str]:
+        """In a few lines: how sure AP is, the threshold of each class, and the kinds of errors by what they cost."""
+        shown = [f"{of.name} {of.threshold:.2f}" for of in self.curves[:NAMED]]
+        more = [f"{len(self.curves) - NAMED} more"] if len(self.curves) > NAMED else []
+        counts = self.breakdown.counts()
+        costs = sorted(self.breakdown.costs.items(), key=lambda each: -each[1])
+        errors = ", ".join(f"{kind} {counts[kind]} ({in_words(cost, '+.2f')})" for kind, cost in costs)
+        return [
+            self.sentence(),
+            f"Thresholds of the best F1: {', '.join([*shown, *more])}.",
+            f"Errors, and what AP50 would gain without them: {errors}.",
+        ]
 
     def sentence(self) -> str:
         """How sure AP is."""
-        if math.isnan(self.ap.low):
+        if math.isnan(self.metrics.AP):
             return "There are no objects to measure AP on."
-        return (
-            f"AP {self.metrics.AP:.3f} with a 95 % confidence interval from {self.ap}, AP50 {self.metrics.AP50:.3f} "
-            f"from {self.ap50} (bootstrap over these images)."
-        )
+        ap, ap50 = f"AP {self.metrics.AP:.3f}", f"AP50 {self.metrics.AP50:.3f}"
+        if math.isnan(self.ap.low):
+            return f"{ap}, {ap50}. How sure that is cannot be said from one image."
+        said = f"{ap} with a 95 % confidence interval from {self.ap}, {ap50} from {self.ap50} (bootstrap over images)."
+        return f"{said} {self.images} images are few: in truth they are wider." if self.images < FEW else said
 
 
 def analyse(ground_truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> Analysis:
@@ -106,11 +120,11 @@ def analyse(ground_truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]
     curves = tuple(map(curve, matches))
     ap, ap50 = bootstrap(matches)
     categories = [category["id"] for category in ground_truth["categories"]]
-    best = (DEFAULT if math.isnan(of.best) else of.best for of in curves)
-    thresholds = dict(zip(categories, best, strict=True))
+    thresholds = dict(zip(categories, (of.threshold for of in curves), strict=True))
     above = [one for one in results if one["score"] >= thresholds.get(one["category_id"], math.inf)]
     return Analysis(
         evaluate_coco(ground_truth, results),
+        len(ground_truth["images"]),
         ap,
         ap50,
         curves,
@@ -126,7 +140,8 @@ def confusion_matrix(
     """What objects of each class are taken for: rows are classes, columns what is detected; the last is nothing.
 
     In each image detections and objects are paired whatever their classes, the pair with the largest IoU first, down to
-    0.5. What is left over is a detection of nothing, or an object that is taken for nothing. Crowds are left out.
+    0.5. What is left over is a detection of nothing, or an object that is taken for nothing. Crowds are left out, and
+    so is a detection that is left over and lies on a crowd of its class.
 
     Args:
         ground_truth: a COCO dictionary, see `evaluate_coco`.
@@ -137,9 +152,9 @@ def confusion_matrix(
     matrix = np.zeros((nothing + 1, nothing + 1), np.int64)
     objects: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
     detections: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    crowds: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for annotation in numbered(ground_truth.get("annotations", [])):
-        if not annotation["iscrowd"]:
-            objects[annotation["image_id"]].append(annotation)
+        (crowds if annotation["iscrowd"] else objects)[annotation["image_id"]].append(annotation)
     for result in results:
         detections[result["image_id"]].append(result)
     for image in ground_truth["images"]:
@@ -153,16 +168,9 @@ def confusion_matrix(
             if ("found", d) not in paired and ("object", m) not in paired:
                 paired |= {("found", d), ("object", m)}
                 matrix[index[there[m]["category_id"]], index[found[d]["category_id"]]] += 1
+        hidden = on_crowds(found, crowds[image["id"]])
         for d, each in enumerate(found):
-            matrix[nothing, index[each["category_id"]]] += ("found", d) not in paired
+            matrix[nothing, index[each["category_id"]]] += ("found", d) not in paired and not hidden[d]
         for m, each in enumerate(there):
             matrix[index[each["category_id"]], nothing] += ("object", m) not in paired
     return matrix
-
-
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
-
-
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.2f}"

@@ -13,6 +13,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 from rich.table import Table
 
 from setpiece.errors import DataError
+from setpiece.evaluation.numbers import in_words, or_none
 
 __all__ = ["MEANINGS", "CocoMetrics", "check_images", "evaluate_coco", "numbered"]
 
@@ -44,7 +45,7 @@ class CocoMetrics:
         APs, APm, APl: average precision of small (area < 32² pixels), medium and large (> 96²) objects.
         AR1, AR10, AR100: average recall with at most 1, 10, 100 detections per image and class.
         ARs, ARm, ARl: AR100 of small, medium and large objects.
-        per_class: class name -> `{"AP": ..., "AP50": ...}`.
+        per_class: class name -> `{"AP": ..., "AP50": ..., "AR100": ...}`.
     """
 
     AP: float
@@ -81,19 +82,12 @@ class CocoMetrics:
         return cls(**_nan_where_none({name: numbers[name] for name in MEANINGS}), per_class=per_class)
 
     def table(self) -> Table:
-        """The twelve numbers beside the AP of every class, in percent, for a terminal."""
-        summary = Table("metric", "meaning", title="COCO metrics (%)")
-        summary.add_column("value", justify="right")
+        """The twelve numbers, for a terminal."""
+        table = Table("metric", "meaning", title="COCO metrics")
+        table.add_column("value", justify="right")
         for name, meaning in MEANINGS.items():
-            summary.add_row(name, meaning, _percent(getattr(self, name)), end_section=name == "APl")
-        classes = Table("class", title="per class (%)")
-        for column in ("AP", "AP50"):
-            classes.add_column(column, justify="right")
-        for name, values in self.per_class.items():
-            classes.add_row(name, _percent(values["AP"]), _percent(values["AP50"]))
-        both = Table.grid(padding=(0, 2))
-        both.add_row(summary, classes)
-        return both
+            table.add_row(name, meaning, in_words(getattr(self, name)), end_section=name == "APl")
+        return table
 
 
 def evaluate_coco(ground_truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> CocoMetrics:
@@ -108,7 +102,7 @@ def evaluate_coco(ground_truth: Mapping[str, Any], results: Sequence[Mapping[str
         results: COCO results, `{"image_id", "category_id", "bbox", "score"}` each.
 
     Returns:
-        The twelve numbers, and AP and AP50 of every category.
+        The twelve numbers, and AP, AP50 and AR100 of every category.
 
     Raises:
         DataError: a result belongs to an image that the ground truth does not have.
@@ -161,19 +155,21 @@ def numbered(annotations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _per_class(evaluation: COCOeval_faster) -> dict[str, dict[str, float]]:
     precision = evaluation.eval["precision"]  # (IoU thresholds, recalls, classes, areas, detection limits)
+    recall = evaluation.eval["recall"]  # (IoU thresholds, classes, areas, detection limits)
     categories = evaluation.cocoGt.loadCats(evaluation.params.catIds)
     shared = {name for name, count in Counter(c["name"] for c in categories).items() if count > 1}
     return {
         f"{c['name']} ({c['id']})" if c["name"] in shared else c["name"]: {
             "AP": _mean_where_measured(precision[:, :, k, 0, -1]),
             "AP50": _mean_where_measured(precision[0, :, k, 0, -1]),
+            "AR100": _mean_where_measured(recall[:, k, 0, -1]),
         }
         for k, c in enumerate(categories)
     }
 
 
-def _mean_where_measured(precision: np.ndarray) -> float:
-    measured = precision[precision > -1]
+def _mean_where_measured(values: np.ndarray) -> float:
+    measured = values[values > -1]
     return float(measured.mean()) if measured.size else math.nan
 
 
@@ -183,12 +179,8 @@ def _nan_for_none(stat: float) -> float:
 
 
 def _none_for_nan(numbers: dict[str, float]) -> dict[str, float | None]:
-    return {name: None if math.isnan(value) else value for name, value in numbers.items()}
+    return {name: or_none(value) for name, value in numbers.items()}
 
 
 def _nan_where_none(numbers: Mapping[str, float | None]) -> dict[str, float]:
     return {name: math.nan if value is None else value for name, value in numbers.items()}
-
-
-def _percent(value: float) -> str:
-    return "–" if math.isnan(value) else f"{100 * value:.1f}"

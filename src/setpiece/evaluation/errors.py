@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from setpiece.evaluation.coco import check_images, numbered
-from setpiece.evaluation.matches import LIMIT, THRESHOLDS, ClassMatches, iou_with, xyxy
+from setpiece.evaluation.matches import LIMIT, SAME, ClassMatches, iou_with, on_crowds, take, xyxy
 from setpiece.evaluation.precision import average_precision
 
 __all__ = ["KINDS", "Breakdown", "DetectionError", "Shown", "error_breakdown"]
@@ -26,7 +26,8 @@ KINDS: dict[Kind, str] = {
     "missed": "an object that no detection is on, not even as one of the first two errors",
 }
 
-FOREGROUND, BACKGROUND = 0.5, 0.1  # IoU
+ON_OBJECT = ("classification", "localisation")  # errors of which the object is not missed
+BACKGROUND = 0.1  # IoU below which a detection is on nothing
 Annotation = Mapping[str, Any]
 
 
@@ -114,14 +115,26 @@ def _scored(detections: Sequence[Annotation]) -> tuple[Float[np.ndarray, " N"], 
 
 @dataclass
 class _Image:
-    """The detections and objects of an image, matched class by class at an IoU of 0.5."""
+    """The detections and objects of an image, matched class by class at an IoU of 0.5.
+
+    What is neither taken nor wrong lies on a crowd.
+    """
 
     image_id: int
     detections: list[Annotation]  # the most confident first
     objects: list[Annotation]  # no crowds
-    crowds: list[Annotation]
-    iou: Float[np.ndarray, "N M"]
-    taken: dict[int, int] = field(default_factory=dict)  # object -> detection
+    taken: dict[int, int]  # right detection -> object
+    wrong: dict[int, tuple[Kind, int]]  # wrong detection -> kind, and the object that it is about or -1
+
+    def shown(self) -> dict[int, list[int]]:
+        """Of each object the detections that are on it: the right one, and classification or localisation errors."""
+        on: dict[int, list[int]] = {m: [] for m in range(len(self.objects))}
+        for d, m in self.taken.items():
+            on[m].append(d)
+        for d, (kind, m) in self.wrong.items():
+            if kind in ON_OBJECT:
+                on[m].append(d)
+        return on
 
 
 def error_breakdown(ground_truth: Mapping[str, Any], results: Sequence[Annotation]) -> Breakdown:
@@ -156,23 +169,22 @@ def error_breakdown(ground_truth: Mapping[str, Any], results: Sequence[Annotatio
     """
     check_images(ground_truth, results)
     images = _images(ground_truth, results)
-    by_image = [list(_errors(image)) for image in images]
-    objects = tuple(shown for image, errors in zip(images, by_image, strict=True) for shown in _shown(image, errors))
-    ap50 = _ap50(ground_truth, images, by_image, None)
-    costs = {kind: _ap50(ground_truth, images, by_image, kind) - ap50 for kind in KINDS}
-    every = [error for errors in by_image for error in errors]
-    every.sort(key=lambda error: -error.detection["score"] if error.detection is not None else np.inf)
-    return Breakdown(ap50, tuple(every), costs, objects)
-
-
-def _shown(image: _Image, errors: Sequence[DetectionError]) -> Iterator[Shown]:
-    on = {m: [image.detections[d]] for m, d in image.taken.items()}
-    place = {each["id"]: m for m, each in enumerate(image.objects)}
-    for error in errors:
-        if error.kind in ("classification", "localisation") and error.object is not None:
-            on.setdefault(place[error.object["id"]], []).append(error.detection or {})
-    for m, each in enumerate(image.objects):
-        yield Shown(image.image_id, each, tuple(on.get(m, ())))
+    ap50 = _ap50(ground_truth, images, None)
+    costs = {kind: _ap50(ground_truth, images, kind) - ap50 for kind in KINDS}
+    objects = [
+        Shown(image.image_id, image.objects[m], tuple(image.detections[d] for d in on))
+        for image in images
+        for m, on in image.shown().items()
+    ]
+    wrong = [
+        (image.detections[d]["score"], DetectionError(kind, image.image_id, image.detections[d], about))
+        for image in images
+        for d, (kind, m) in image.wrong.items()
+        for about in [image.objects[m] if m >= 0 else None]
+    ]
+    wrong.sort(key=lambda each: -each[0])
+    missed = [DetectionError("missed", of.image_id, None, of.object) for of in objects if not of.detections]
+    return Breakdown(ap50, (*(error for _, error in wrong), *missed), costs, tuple(objects))
 
 
 def _images(ground_truth: Mapping[str, Any], results: Sequence[Annotation]) -> list[_Image]:
@@ -192,89 +204,58 @@ def _images(ground_truth: Mapping[str, Any], results: Sequence[Annotation]) -> l
         single = [each for each in there if not each["iscrowd"]]
         crowds = [each for each in there if each["iscrowd"]]
         found = detections[image["id"]]
-        images.append(_Image(image["id"], found, single, crowds, iou_with(xyxy(found), xyxy(single))))
-        _match(images[-1])
+        images.append(_image(image["id"], found, single, crowds))
     return images
 
 
-def _match(image: _Image) -> None:
-    for d, detection in enumerate(image.detections):
-        free = [
-            m
-            for m, each in enumerate(image.objects)
-            if m not in image.taken and each["category_id"] == detection["category_id"]
-        ]
-        if free:
-            best = max(free, key=lambda m: (image.iou[d, m], m))  # of equal ones COCO takes the last
-            if image.iou[d, best] >= THRESHOLDS[0]:
-                image.taken[best] = d
+def _image(
+    image_id: int, detections: list[Annotation], objects: list[Annotation], crowds: Sequence[Annotation]
+) -> _Image:
+    iou = iou_with(xyxy(detections), xyxy(objects))
+    classes, of_objects = (np.array([each["category_id"] for each in of], np.int64) for of in (detections, objects))
+    same = classes[:, None] == of_objects[None]
+    taken = {d: int(m) for d, m in enumerate(take(np.where(same, iou, -1.0), SAME)) if m >= 0}
+    hidden = on_crowds(detections, crowds)
+    wrong = {d: _kind(iou[d], same[d]) for d in range(len(detections)) if d not in taken and not hidden[d]}
+    return _Image(image_id, detections, objects, taken, wrong)
 
 
-def _errors(image: _Image) -> Iterator[DetectionError]:
-    right = set(image.taken.values())
-    shown = set(image.taken)  # objects that a detection is on, if only by mistake
-    classes = np.array([each["category_id"] for each in image.objects])
-    hidden = iou_with(xyxy(image.detections), xyxy(image.crowds), of_first=True)
-    for d, detection in enumerate(image.detections):
-        on_crowd = any(
-            hidden[d, k] >= FOREGROUND and crowd["category_id"] == detection["category_id"]
-            for k, crowd in enumerate(image.crowds)
-        )
-        if d in right or on_crowd:
-            continue
-        kind, m = _kind(image, d, classes == detection["category_id"])
-        if kind in ("classification", "localisation"):
-            shown.add(m)
-        about = None if kind == "background" else image.objects[m]
-        yield DetectionError(kind, image.image_id, detection, about)
-    for m, each in enumerate(image.objects):
-        if m not in shown:
-            yield DetectionError("missed", image.image_id, None, each)
+def _kind(iou: Float[np.ndarray, " M"], same: Bool[np.ndarray, " M"]) -> tuple[Kind, int]:
+    """The kind of a wrong detection, and the object that it is about.
 
-
-def _kind(image: _Image, d: int, same: np.ndarray) -> tuple[Kind, int]:
-    """The kind of a wrong detection, and the object that it is about."""
-    if not len(image.objects):
+    Args:
+        iou: with each object of the image.
+        same: whether that is of the same class.
+    """
+    if iou.max(initial=0.0) < BACKGROUND:
         return "background", -1
-    own = np.where(same, image.iou[d], 0)
-    others = np.where(same, 0, image.iou[d])
-    if BACKGROUND <= own.max() < FOREGROUND:
+    own, others = np.where(same, iou, 0), np.where(same, 0, iou)
+    if BACKGROUND <= own.max() < SAME:
         return "localisation", int(own.argmax())
-    if others.max() >= FOREGROUND:
+    if others.max() >= SAME:
         return "classification", int(others.argmax())
-    if own.max() >= FOREGROUND:
+    if own.max() >= SAME:
         return "duplicate", int(own.argmax())
-    if image.iou[d].max() < BACKGROUND:
-        return "background", -1
-    return "both", int(image.iou[d].argmax())
+    return "both", int(iou.argmax())
 
 
-def _ap50(
-    ground_truth: Mapping[str, Any],
-    images: Sequence[_Image],
-    by_image: Sequence[Sequence[DetectionError]],
-    right: Kind | None,
-) -> float:
+def _ap50(ground_truth: Mapping[str, Any], images: Sequence[_Image], right: Kind | None) -> float:
     """The mean AP50 of the classes that have objects, with the errors of one kind put right."""
     rows: dict[int, list[tuple[float, bool]]] = defaultdict(list)
     objects: dict[int, int] = defaultdict(int)
-    for image, errors in zip(images, by_image, strict=True):
-        for each in image.objects:
-            objects[each["category_id"]] += 1
-        for d in image.taken.values():
-            rows[image.detections[d]["category_id"]].append((image.detections[d]["score"], True))
-        found = {image.objects[m]["id"] for m in image.taken}
-        for error in errors:
-            if error.kind != right:
-                if error.detection is not None:
-                    rows[error.detection["category_id"]].append((error.detection["score"], False))
-            elif error.kind == "missed" and error.object is not None:
-                objects[error.object["category_id"]] -= 1
-            elif right in ("classification", "localisation") and error.detection is not None:
-                about = error.object or {}
-                if about["id"] not in found:  # the errors of an image are the most confident first
-                    found.add(about["id"])
-                    rows[about["category_id"]].append((error.detection["score"], True))
+    for image in images:
+        for m, on in image.shown().items():
+            objects[image.objects[m]["category_id"]] += bool(on) or right != "missed"
+        found = set(image.taken.values())
+        for d, detection in enumerate(image.detections):  # in this order, on which AP depends where scores are alike
+            kind, m = image.wrong.get(d, (None, -1))
+            if d in image.taken:
+                rows[detection["category_id"]].append((detection["score"], True))
+            elif kind is not None and kind != right:
+                rows[detection["category_id"]].append((detection["score"], False))
+            elif kind in ON_OBJECT and m not in found:
+                found.add(m)
+                rows[image.objects[m]["category_id"]].append((detection["score"], True))
     had = {each["category_id"] for image in images for each in image.objects}
     values = []
     for category in ground_truth["categories"]:

@@ -3,67 +3,72 @@
 from __future__ import annotations
 
 import json
+import warnings
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.text import Text
 
 from setpiece.atomic import write_whole
 from setpiece.evaluation.analysis import Analysis
+from setpiece.evaluation.fonts import font_for
 
-__all__ = ["confusion", "f1_over_threshold", "precision_over_recall", "write_beside"]
+__all__ = ["beside", "calibrated", "confusion", "costs", "f1_over_threshold", "precision_over_recall", "write_beside"]
 
 NAMED = 10  # classes: of more the names would not fit
 NUMBERED = 20  # classes whose counts are written into the matrix
 DPI = 120
 
 
+def beside(page: Path) -> list[Path]:
+    """The files that `write_beside` writes next to a page, the numbers last.
+
+    Example:
+        >>> [file.name for file in beside(Path("runs/cells.html"))][-2:]
+        ['cells-errors.png', 'cells-numbers.json']
+    """
+    return [page.with_name(f"{page.stem}-{name}") for name in (*(f"{each}.png" for each in FIGURES), NUMBERS)]
+
+
 def write_beside(analysis: Analysis, page: Path) -> list[Path]:
     """Write pictures and numbers next to a page.
 
-    Args:
-        page: such as `eval.html`; then `eval-precision-recall.png`, `eval-f1.png`, `eval-confusion.png` and `eval.json`
-            are written.
-
     Returns:
-        These files.
+        These files, see `beside`.
 
     Raises:
         OutputError: one cannot be written.
     """
-    figures = {
-        "-precision-recall.png": precision_over_recall(analysis),
-        "-f1.png": f1_over_threshold(analysis),
-        "-confusion.png": confusion(analysis),
-    }
-    files = []
-    for suffix, figure in figures.items():
-        files.append(page.with_name(f"{page.stem}{suffix}"))
-        write_whole(files[-1], partial(figure.savefig, format="png", dpi=DPI))
-    files.append(page.with_suffix(".json"))
-    write_whole(files[-1], json.dumps(analysis.to_dict(), indent=2) + "\n")
-    return files
+    *pictures, numbers = beside(page)
+    for file, draw in zip(pictures, FIGURES.values(), strict=True):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph", UserWarning)  # where no font has a letter, it is a box
+            write_whole(file, partial(draw(analysis).savefig, format="png", dpi=DPI))
+    write_whole(numbers, json.dumps(analysis.to_dict(), indent=2) + "\n")
+    return [*pictures, numbers]
 
 
 def precision_over_recall(analysis: Analysis) -> Figure:
     """A line for each class, at an IoU of 0.5, with a mark at its best threshold."""
     figure, axes = _square("recall", "precision", "Precision over recall (IoU 0.5)")
     for of in analysis.curves:
-        (line,) = axes.plot(of.recall, of.precision, label=of.name)
+        (line,) = axes.plot(of.recall, of.precision)
         precision, recall, _ = of.at(of.best)
         axes.plot([recall], [precision], "o", color=line.get_color())
-    return _named(figure, axes, len(analysis.curves))
+    return _named(figure, axes, analysis)
 
 
 def f1_over_threshold(analysis: Analysis) -> Figure:
     """A line for each class, with a mark at its best threshold."""
     figure, axes = _square("threshold", "F1", "F1 over the threshold (IoU 0.5)")
     for of in analysis.curves:
-        (line,) = axes.step(of.thresholds, of.f1, where="post", label=of.name)
+        (line,) = axes.step(of.thresholds, of.f1, where="post")
         axes.plot([of.best], [of.at(of.best)[2]], "o", color=line.get_color())
-    return _named(figure, axes, len(analysis.curves))
+    return _named(figure, axes, analysis)
 
 
 def confusion(analysis: Analysis) -> Figure:
@@ -76,12 +81,37 @@ def confusion(analysis: Analysis) -> Figure:
     axes.imshow(counts / counts.sum(1, keepdims=True).clip(1), cmap="Blues", vmin=0, vmax=1)
     axes.set(xlabel="detected", ylabel="labelled", title="Confusion, best threshold of each class")
     if len(names) <= NUMBERED:
-        axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-        axes.set_yticks(range(len(names)), names)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_ticks(range(len(names)), names)
+            for text in axis.get_ticklabels():
+                _as_written(text)
+        axes.tick_params(axis="x", labelrotation=45)
         for (row, column), count in np.ndenumerate(counts):
             share = count / max(1, counts[row].sum())
             if (row, column) != (len(names) - 1, len(names) - 1):
                 axes.text(column, row, str(count), ha="center", va="center", color="white" if share > 0.5 else "black")
+    return figure
+
+
+def calibrated(analysis: Analysis) -> Figure:
+    """The share of right detections in each bin of confidence; on the diagonal they are equal."""
+    of = analysis.calibration
+    figure, axes = _square("confidence", "precision", "Precision over confidence (IoU 0.5)")
+    axes.plot([0, 1], [0, 1], color="gray", linewidth=1)
+    axes.scatter(of.confidence, of.precision, 20 + 180 * of.count / max(1, of.count.max()))
+    return figure
+
+
+def costs(analysis: Analysis) -> Figure:
+    """What AP50 would gain without the errors of each kind, with their number."""
+    kinds, counts = list(analysis.breakdown.costs), analysis.breakdown.counts()
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    bars = axes.barh([f"{kind} ({counts[kind]})" for kind in kinds], [analysis.breakdown.costs[kind] for kind in kinds])
+    axes.bar_label(bars, fmt="%+.3f", padding=3)
+    axes.invert_yaxis()
+    axes.set(xlabel="AP50 that would be gained", title="Kinds of errors")
+    axes.margins(x=0.15)
     return figure
 
 
@@ -93,7 +123,28 @@ def _square(x: str, y: str, title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _named(figure: Figure, axes: Axes, lines: int) -> Figure:
-    if 0 < lines <= NAMED:
-        axes.legend(loc="lower left")
+def _named(figure: Figure, axes: Axes, analysis: Analysis) -> Figure:
+    """Name the lines, which are every other one: those between are marks."""
+    names = [of.name for of in analysis.curves]
+    if 0 < len(names) <= NAMED:
+        legend = axes.legend(axes.lines[::2], ["-"] * len(names), loc="lower left")  # it leaves out names like "_a"
+        for text, name in zip(legend.get_texts(), names, strict=True):
+            text.set_text(name)
+            _as_written(text)
     return figure
+
+
+def _as_written(text: Text) -> None:
+    """Show a class name in a font that has its letters, and "$" as a letter."""
+    text.set_parse_math(False)
+    text.set_fontproperties(FontProperties(fname=font_for(text.get_text()), size=text.get_fontsize()))
+
+
+FIGURES = {
+    "precision-recall": precision_over_recall,
+    "f1": f1_over_threshold,
+    "confusion": confusion,
+    "calibration": calibrated,
+    "errors": costs,
+}
+NUMBERS = "numbers.json"

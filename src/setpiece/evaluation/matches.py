@@ -12,9 +12,10 @@ from jaxtyping import Bool, Float, Int64
 
 from setpiece.evaluation.coco import check_images, numbered
 
-__all__ = ["LIMIT", "THRESHOLDS", "ClassMatches", "class_matches", "iou_with", "xyxy"]
+__all__ = ["LIMIT", "SAME", "THRESHOLDS", "ClassMatches", "class_matches", "iou_with", "on_crowds", "take", "xyxy"]
 
-THRESHOLDS = np.linspace(0.5, 0.95, 10)  # of IoU, COCO's
+SAME = 0.5  # IoU from which on a detection is of an object
+THRESHOLDS = np.linspace(SAME, 0.95, 10)  # of IoU, COCO's
 LIMIT = 100  # detections of a class in an image, COCO's
 
 
@@ -132,16 +133,34 @@ def _match(
     least = np.minimum(thresholds, 1 - 1e-10)  # as COCO compares with them
     found = np.zeros((len(least), len(detections)), np.bool_)
     single = iou_with(detections, objects[~crowd])
-    near = np.flatnonzero(single.max(1, initial=0.0) >= least[0])  # the others, most of all, find nothing
     for t, threshold in enumerate(least):
-        free = np.ones(single.shape[1], np.bool_)
-        for d in near:
-            open_ious = np.where(free, single[d], -1.0)
-            best = len(open_ious) - 1 - int(open_ious[::-1].argmax())  # of equal ones COCO takes the last
-            if open_ious[best] >= threshold:
-                free[best], found[t, d] = False, True
+        found[t] = take(single, threshold) >= 0
     on_crowd = iou_with(detections, objects[crowd], of_first=True).max(1, initial=0.0)
     return found, ~found & (on_crowd >= least[:, None])
+
+
+def take(iou: Float[np.ndarray, "N M"], threshold: float) -> Int64[np.ndarray, " N"]:
+    """The object that each detection takes, the most confident first; -1 where none is free with enough IoU.
+
+    Example:
+        >>> take(np.array([[0.6, 0.7], [0.1, 0.9], [0.8, 0.0]]), 0.5).tolist()
+        [1, -1, 0]
+    """
+    taken = np.full(len(iou), -1)
+    free = np.ones(iou.shape[1], np.bool_)
+    for d in np.flatnonzero(iou.max(1, initial=0.0) >= threshold):  # the others, most of all, find nothing
+        open_ious = np.where(free, iou[d], -1.0)
+        best = len(open_ious) - 1 - int(open_ious[::-1].argmax())  # of equal ones COCO takes the last
+        if open_ious[best] >= threshold:
+            free[best], taken[d] = False, best
+    return taken
+
+
+def on_crowds(detections: Sequence[Mapping[str, Any]], crowds: Sequence[Mapping[str, Any]]) -> Bool[np.ndarray, " N"]:
+    """Which results lie on a crowd of their class in the same image, with half of their area or more."""
+    share = iou_with(xyxy(detections), xyxy(crowds), of_first=True)
+    classes, of_crowds = (np.array([each["category_id"] for each in of], np.int64) for of in (detections, crowds))
+    return ((share >= SAME) & (classes[:, None] == of_crowds[None])).any(1)
 
 
 def iou_with(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int64
+from scipy.stats import norm
 
 from setpiece.evaluation.matches import ClassMatches
+from setpiece.evaluation.numbers import or_none
 from setpiece.evaluation.thresholds import curve
 
 __all__ = ["Interval", "average_precision", "bootstrap", "paired_bootstrap", "right_per_image"]
@@ -21,18 +24,22 @@ COVERED = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """Between which values a number lies in 95 of 100 resamples.
+    """Between which values a number lies in 95 of 100 resamples; NaN where that cannot be said.
 
     Attributes:
-        low: the 2.5th percentile.
-        high: the 97.5th.
+        low: the 2.5th percentile, corrected for bias.
+        high: the 97.5th, likewise.
     """
 
     low: float
     high: float
 
+    def to_list(self) -> list[float | None]:
+        """Both ends, ready for JSON."""
+        return [or_none(self.low), or_none(self.high)]
+
     def __str__(self) -> str:
-        return f"{self.low:.3f} to {self.high:.3f}"
+        return "–" if math.isnan(self.low) else f"{self.low:.3f} to {self.high:.3f}"
 
 
 def average_precision(matches: ClassMatches, weights: Float[np.ndarray, "I"] | None = None) -> Float[np.ndarray, " T"]:
@@ -74,9 +81,12 @@ def _resampled(
 
 
 def _draws(matches: Sequence[ClassMatches], seed: int) -> list[Float[np.ndarray, " I"]]:
-    """How often each image is drawn, with replacement, in some resamples of as many images; fewer of large data."""
+    """How often each image is drawn, with replacement, in some resamples of as many images; fewer of large data.
+
+    None of one image, which says nothing of others.
+    """
     images = len(matches[0].objects) if matches else 0
-    if not images:
+    if images < 2:
         return []
     detections = sum(len(of.scores) for of in matches)
     count = max(FEWEST, min(RESAMPLES, WORK // max(1, detections)))
@@ -85,38 +95,49 @@ def _draws(matches: Sequence[ClassMatches], seed: int) -> list[Float[np.ndarray,
 
 
 def bootstrap(matches: Sequence[ClassMatches], seed: int = 0) -> tuple[Interval, Interval]:
-    """The intervals of AP and AP50 by resampling the images (percentile bootstrap).
+    """The intervals of AP and AP50 by resampling the images (bias-corrected percentile bootstrap).
 
     It says how much the number depends on which images the validation split happens to hold; not on the seed of a
-    training.
+    training. On few images it is too narrow: AP itself is too high there, since rare classes are often missing.
 
     References:
-        Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
+        Efron & Tibshirani, An Introduction to the Bootstrap, 1993, section 14.3, without acceleration.
     """
+    of_all, of_all50 = _resampled(matches, [_once(matches)])
     ap, ap50 = _resampled(matches, _draws(matches, seed))
-    return _interval(ap), _interval(ap50)
+    return _interval(ap, of_all[0]), _interval(ap50, of_all50[0])
 
 
 def paired_bootstrap(first: Sequence[ClassMatches], second: Sequence[ClassMatches], seed: int = 0) -> Interval:
     """The interval of the difference of two APs, second less first, each time on the same resample of the images."""
-    weights = _draws(first, seed)
-    return _interval(_resampled(second, weights)[0] - _resampled(first, weights)[0])
+    weights = [_once(first), *_draws(first, seed)]
+    change, *changes = _resampled(second, weights)[0] - _resampled(first, weights)[0]
+    return _interval(np.array(changes), change)
 
 
 def right_per_image(matches: Sequence[ClassMatches]) -> Int64[np.ndarray, " I"]:
     """Right detections less wrong ones in each image, at an IoU of 0.5 and with the best threshold of each class."""
     total = np.zeros(len(matches[0].objects) if matches else 0, np.int64)
     for of in matches:
-        kept = ~of.ignored[0] & (of.scores >= curve(of).best)
+        kept = ~of.ignored[0] & (of.scores >= curve(of).threshold)
         np.add.at(total, of.images[kept], np.where(of.found[0][kept], 1, -1))
     return total
 
 
-def _interval(values: Float[np.ndarray, "R"]) -> Interval:
+def _once(matches: Sequence[ClassMatches]) -> Float[np.ndarray, " I"]:
+    return np.ones(len(matches[0].objects) if matches else 0)
+
+
+def _interval(values: Float[np.ndarray, "R"], of_all: float) -> Interval:
+    """The percentiles of resampled values, moved by how far `of_all`, that of the images themselves, is off their
+    median."""
     measured = values[~np.isnan(values)]
     if not len(measured):
         return Interval(np.nan, np.nan)
-    low, high = np.quantile(measured, [(1 - COVERED) / 2, (1 + COVERED) / 2])
+    below = ((measured < of_all).mean() + (measured <= of_all).mean()) / 2
+    off = 2 * norm.ppf(np.clip(below, 1 / len(measured), 1 - 1 / len(measured)))
+    reach = norm.ppf((1 + COVERED) / 2)
+    low, high = np.quantile(measured, norm.cdf([off - reach, off + reach]))
     return Interval(float(low), float(high))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,11 @@ class Curve:
     recall: Float[np.ndarray, "K"]
     f1: Float[np.ndarray, "K"]
     best: float
+
+    @property
+    def threshold(self) -> float:
+        """The best one; the usual one where nothing is found."""
+        return DEFAULT if math.isnan(self.best) else self.best
 
     def at(self, threshold: float) -> tuple[float, float, float]:
         """Precision, recall and F1 of the detections at or above a threshold; precision is NaN where there are none."""

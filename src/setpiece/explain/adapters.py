@@ -6,6 +6,8 @@
   D-FINE gives all layers in training mode, and there a set more: the boxes of its first layer before they are refined.
 - The dictionary of DETR, and of rf-detr and others after it: "aux_outputs", and "enc_outputs" for the proposals.
 
+- LW-DETR and RF-DETR of `transformers`: as DETR, with the proposals in `enc_outputs_class`.
+
 Denoising queries, whose pairs are known beforehand, are left out. Boxes are clipped to the image, as in D-FINE's loss.
 """
 
@@ -24,6 +26,7 @@ from setpiece.records import Outputs, Targets
 
 __all__ = ["Adapted", "adapt_outputs", "adapt_targets"]
 
+GROUPED = ("LwDetr", "RfDetr")  # the outputs of `transformers` that may hold several groups of queries
 Pair = tuple[Tensor, Tensor]  # logits (B, Q, K), boxes (B, Q, 4)
 
 
@@ -40,15 +43,17 @@ class Adapted:
     layers: list[str]
 
 
-def adapt_outputs(predicted: Any) -> Adapted:
+def adapt_outputs(predicted: Any, queries: int | None = None) -> Adapted:
     """What a DETR of `transformers`, or one that returns the dictionary of DETR or rf-detr, has predicted.
 
     Args:
         predicted: with `logits` and `pred_boxes`, or a dictionary with "pred_logits" and "pred_boxes". Boxes are cxcywh
             in [0, 1].
+        queries: of one group. In training LW-DETR and rf-detr have several groups of queries, each matched by itself;
+            with this the first group is taken, which is the one that predicts.
 
     Raises:
-        UsageError: it is neither, or its prediction sets have different shapes.
+        UsageError: it is neither, or its prediction sets have different shapes; or `queries` has to be given.
 
     Example:
         >>> one = {"pred_logits": torch.zeros(2, 5, 3), "pred_boxes": torch.full((2, 5, 4), 0.5)}
@@ -67,7 +72,12 @@ def adapt_outputs(predicted: Any) -> Adapted:
             f"{type(predicted).__name__} has no predictions of a DETR: give what a model of transformers returns "
             '(logits, pred_boxes), or a dictionary with "pred_logits" and "pred_boxes".'
         )
-    sets = [*proposals, *layers]
+    if queries is None and type(predicted).__name__.startswith(GROUPED):
+        raise UsageError(
+            f"{type(predicted).__name__} may hold several groups of queries, each matched by itself: say how many "
+            "queries one has, adapt_outputs(predicted, queries=model.config.num_queries)."
+        )
+    sets = [(logits[:, :queries], boxes[:, :queries]) for logits, boxes in (*proposals, *layers)]
     shapes = {(tuple(logits.shape), tuple(boxes.shape)) for logits, boxes in sets}
     if len(shapes) > 1:
         raise UsageError(
@@ -111,13 +121,16 @@ def _of_transformers(predicted: Any) -> tuple[list[Pair], list[Pair]]:
     boxes = getattr(predicted, "intermediate_reference_points", None)
     first, first_boxes = getattr(predicted, "enc_topk_logits", None), getattr(predicted, "enc_topk_bboxes", None)
     proposals = [] if first is None or first_boxes is None else [(first, first_boxes)]
+    denoising = bool(proposals)
+    if type(predicted).__name__.startswith(GROUPED):
+        proposals = [(predicted.enc_outputs_class, predicted.enc_outputs_coord_logits)]
     last = predicted.logits, predicted.pred_boxes
     if logits is not None and boxes is not None and logits.dim() == 4 and logits.shape[:3] == boxes.shape[:3]:
         layers = list(zip(logits.unbind(1), boxes.unbind(1), strict=True))  # (B, L, Q, ...) -> L of (B, Q, ...)
     else:
         layers = [(each["logits"], each["pred_boxes"]) for each in getattr(predicted, "auxiliary_outputs", None) or ()]
         layers = [*layers, last]
-    if proposals:  # in training, denoising queries come before those that are matched
+    if denoising:  # in training, denoising queries come before those that are matched
         count = proposals[0][0].shape[1]
         layers = [(of[:, -count:], of_boxes[:, -count:]) for of, of_boxes in layers]
     return layers, proposals

@@ -2,7 +2,8 @@
 
 ```
 { "models": [str],                   # the first is the old one
-  "rows": [{"model", "AP", "AP50": number|null, "difference": number|null, "interval": [low, high]|null}],
+  "rows": [{"model", "AP", "AP50": number|null, "AP_interval": [low, high],
+      "difference": number|null, "interval": [low, high]|null}],
   "images": [{"model": int, "change": int, "name", "width", "height", "src",
       "targets": [{"class": str, "box": [cx, cy, w, h]}],
       "sides": [{"model": int,
@@ -14,10 +15,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from setpiece.data.dataset import Dataset
+from setpiece.evaluation.comparison import Changed, Compared
 from setpiece.evaluation.thresholds import DEFAULT
 from setpiece.explain.arrays import rounded
 from setpiece.explain.facts import ImageFacts
@@ -26,54 +27,21 @@ from setpiece.explain.sample import read_sample
 from setpiece.inference.predictor import Predictor
 from setpiece.setloss import training_criterion
 
-__all__ = ["Changed", "Compared", "comparison_payload"]
-
-
-@dataclass(frozen=True)
-class Compared:
-    """A model of a comparison.
-
-    Attributes:
-        name: what the user calls it.
-        predictor: predicts the images.
-        thresholds: by class, what a query without a target has to reach to be shown.
-        AP: on the data set; NaN where there is nothing to measure.
-        AP50: likewise.
-        difference: of AP, less the first model's; None for the first.
-        interval: of that difference.
-    """
-
-    name: str
-    predictor: Predictor
-    thresholds: Mapping[str, float]
-    AP: float
-    AP50: float
-    difference: float | None = None
-    interval: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True)
-class Changed:
-    """An image on which a model is better or worse than the first.
-
-    Attributes:
-        model: its index, from 1.
-        image: index in the data set.
-        change: right detections less wrong ones, less the same of the first model.
-    """
-
-    model: int
-    image: int
-    change: int
+__all__ = ["comparison_payload"]
 
 
 def comparison_payload(
-    models: Sequence[Compared], changed: Sequence[Changed], dataset: Dataset, title: str
+    models: Sequence[Compared],
+    predictors: Sequence[Predictor],
+    changed: Sequence[Changed],
+    dataset: Dataset,
+    title: str,
 ) -> dict[str, Any]:
     """For `web.render`.
 
     Args:
         models: the first is the old one.
+        predictors: of each model.
         changed: the images to show, each beside the first model.
         dataset: that holds them.
         title: of the page.
@@ -85,32 +53,36 @@ def comparison_payload(
     rows = [
         {
             "model": of.name,
-            "AP": of.AP,
-            "AP50": of.AP50,
+            "AP": of.metrics.AP,
+            "AP_interval": of.ap.to_list(),
+            "AP50": of.metrics.AP50,
             "difference": of.difference,
-            "interval": None if of.interval is None else list(of.interval),
+            "interval": None if of.interval is None else of.interval.to_list(),
         }
         for of in models
     ]
+    thresholds = [of.thresholds() for of in models]
     return {
         "kind": "comparison",
         "title": title,
         "models": [of.name for of in models],
         "rows": rounded(rows),
-        "images": [rounded(_image(one, models, dataset)) for one in changed],
+        "images": [rounded(_image(one, predictors, thresholds, dataset)) for one in changed],
     }
 
 
-def _image(one: Changed, models: Sequence[Compared], dataset: Dataset) -> dict[str, Any]:
+def _image(
+    one: Changed, predictors: Sequence[Predictor], thresholds: Sequence[Mapping[str, float]], dataset: Dataset
+) -> dict[str, Any]:
     example = dataset.examples[one.image]
     sides = []
     for number in (0, one.model):
-        predictor = models[number].predictor
+        predictor = predictors[number]
         classes, model = predictor.checkpoint.classes, predictor.checkpoint.model
         of = read_sample(example, dataset.classes, classes)
         outputs = predictor.outputs(predictor.preprocess([of.pixels]))
         shown = make_report_image(of.name, of.image_id, of.pixels, outputs, of.targets, training_criterion(model.form))
-        sides.append({"model": number, **_side(shown.facts, classes, models[number].thresholds)})
+        sides.append({"model": number, **_side(shown.facts, classes, thresholds[number])})
     facts = shown.facts
     targets = [
         {"class": classes[label], "box": box}

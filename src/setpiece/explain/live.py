@@ -17,7 +17,9 @@ __all__ = ["LiveRun"]
 
 
 class LiveRun:
-    """A run's folder, read again and again. Training replaces its files whole, so nothing is read half.
+    """A run's folder, read again and again.
+
+    Training replaces its files whole, but for `metrics.jsonl`, of which a line that is half written is not read.
 
     Args:
         path: the folder of a run, or a checkpoint in it.
@@ -37,12 +39,16 @@ class LiveRun:
         rows = [row for row in self.folder.metrics_rows() if "epoch" in row]
         last: Mapping[str, Any] = rows[-1] if rows else {}
         written = self._written()
+        done, seconds = _share_done(self.folder.read_settings(), last), last.get("seconds")
         return {
             "version": "-".join(str(when) for when in written),
             "epoch": last.get("epoch", 0),
             "step": last.get("step", 0),
-            "done": _share_done(self.folder.read_settings(), last),
+            "done": done,
+            "left": None if not done or seconds is None else seconds / done * (1 - done),
+            "ended": self.folder.ended(),
             "images_per_second": last.get("images_per_second"),
+            "learning_rate": last.get("lr"),
             "age": max(0.0, time.time() - max(written) / 1e9),
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,8 +14,9 @@ from setpiece.data.checks.page import small_jpeg
 from setpiece.data.dataset import Dataset, Example
 from setpiece.data.items import read_example
 from setpiece.evaluation.analysis import Analysis
-from setpiece.evaluation.errors import KINDS, Shown
-from setpiece.evaluation.thresholds import DEFAULT, Curve
+from setpiece.evaluation.errors import KINDS, DetectionError, Shown
+from setpiece.evaluation.numbers import or_none
+from setpiece.evaluation.thresholds import Curve
 
 __all__ = ["analysis_payload"]
 
@@ -33,7 +35,7 @@ def analysis_payload(analysis: Analysis, dataset: Dataset, title: str, steps: Se
         steps: what to do next, see `next_steps`.
     """
     numbers = analysis.to_dict()
-    least = dict(zip(dataset.category_ids, (_least(of) for of in analysis.curves), strict=True))
+    least = dict(zip(dataset.category_ids, (of.threshold for of in analysis.curves), strict=True))
     steps_of = [dict.fromkeys(least, step / STEPS) for step in range(STEPS + 1)]
     *at, at_best = analysis.breakdown.counts_at([*steps_of, least])
     return {
@@ -54,12 +56,12 @@ def analysis_payload(analysis: Analysis, dataset: Dataset, title: str, steps: Se
             }
             for kind, what in KINDS.items()
         ],
-        "pictures": list(_pictures(analysis, dataset)),
+        "pictures": list(_pictures(analysis, dataset, least)),
         "confusion": numbers["confusion"],
         "calibration": {
             "error": numbers["calibration_error"],
-            "confidence": [_finite(value) for value in analysis.calibration.confidence],
-            "precision": [_finite(value) for value in analysis.calibration.precision],
+            "confidence": [or_none(value) for value in analysis.calibration.confidence],
+            "precision": [or_none(value) for value in analysis.calibration.precision],
             "count": analysis.calibration.count.tolist(),
         },
     }
@@ -73,40 +75,67 @@ def _of_class(of: Curve, numbers: dict[str, Any]) -> dict[str, Any]:
         "name": of.name,
         "objects": of.objects,
         "AP": numbers["per_class"].get(of.name, {}).get("AP"),
-        "best": _finite(of.best),
+        "AR100": numbers["per_class"].get(of.name, {}).get("AR100"),
+        "best": or_none(of.best),
+        "threshold": of.threshold,
         "at_best": numbers["at_best_threshold"][of.name],
-        "at": [[_finite(value) for value in of.at(step / STEPS)] for step in range(STEPS + 1)],
-        "recall": [_finite(of.recall[i]) for i in kept],
-        "precision": [_finite(of.precision[i]) for i in kept],
+        "at": [[or_none(value) for value in of.at(step / STEPS)] for step in range(STEPS + 1)],
+        "f1": _steps_of_f1(of),
+        "recall": [or_none(of.recall[i]) for i in kept],
+        "precision": [or_none(of.precision[i]) for i in kept],
     }
 
 
-def _least(of: Curve) -> float:
-    """The threshold of a class at which its errors are counted at first."""
-    return DEFAULT if math.isnan(of.best) else of.best
+def _steps_of_f1(of: Curve) -> list[list[float]]:
+    """The corners of F1 over the threshold, [threshold, F1] each: it stays the same down to the next confidence."""
+    last = len(of.thresholds) - 1
+    if last < 0:
+        return []
+    best = int(of.f1.argmax())
+    kept = np.unique([*np.linspace(0, last, POINTS).astype(np.int64), best, min(best + 1, last)])
+    ends = np.repeat(np.append(of.thresholds[kept], 0.0), 2)[1:-1]
+    return np.stack([ends, np.repeat(of.f1[kept], 2)], 1).tolist()
 
 
-def _pictures(analysis: Analysis, dataset: Dataset) -> Iterator[dict[str, Any]]:
-    """Images of wrong detections, the most confident ones of each kind, and of objects that are missed.
+def _pictures(analysis: Analysis, dataset: Dataset, least: Mapping[int, float]) -> Iterator[dict[str, Any]]:
+    """Images of wrong detections, and of objects that are missed: enough of each kind for any threshold of the slider,
+    and for the least confidence of each category with which the page begins.
 
-    An object is missed at any threshold, or from some on: of the latter, the last that are missed as a threshold falls.
+    At one threshold for all these are the most confident detections, and the objects that are the last to be found as
+    the threshold falls. Of those that count at first, different objects come before one object again.
     """
     breakdown = analysis.breakdown
     examples = {example.image_id: example for example in dataset.examples}
     index = {category: number for number, category in enumerate(dataset.category_ids)}
     on = {of.object["id"]: of for of in breakdown.objects}
-    wrong = [
-        error
-        for kind in KINDS
-        for error in [each for each in breakdown.errors if each.kind == kind and kind != "missed"][:EXAMPLES]
-    ]
-    for error in wrong:
-        yield _picture(error.kind, examples[error.image_id], error.detection, error.object, on, index)
-    shown = {error.object["id"] for error in wrong if error.object is not None}
+    shown = set()
+    for kind in KINDS:
+        wrong = [each for each in breakdown.errors if each.kind == kind and each.detection is not None]
+        at_first = _different([each for each in wrong if _counts(each.detection, least)])[:EXAMPLES]
+        for error in [*at_first, *(each for each in wrong[:EXAMPLES] if each not in at_first)]:
+            shown.add(error.object["id"] if error.object is not None else None)
+            yield _picture(error.kind, examples[error.image_id], error.detection, error.object, on, index)
     left = sorted((of for of in breakdown.objects if of.object["id"] not in shown), key=_seen)
-    never = [of for of in left if not of.detections]
-    for of in [*never[:EXAMPLES], *[of for of in left if of.detections][:EXAMPLES]]:
+    missed = [of for of in left if not any(_counts(each, least) for each in of.detections)]
+    seen = [of for of in left if of.detections]
+    chosen = {of.object["id"]: of for of in [*missed[:EXAMPLES], *seen[:EXAMPLES]]}
+    for of in chosen.values():
         yield _picture("missed", examples[of.image_id], None, of.object, on, index)
+
+
+def _counts(detection: Mapping[str, Any] | None, least: Mapping[int, float]) -> bool:
+    return detection is not None and detection["score"] >= least.get(detection["category_id"], math.inf)
+
+
+def _different(errors: Sequence[DetectionError]) -> list[DetectionError]:
+    """The first error on each object, then the second ones, and so on; otherwise in the same order."""
+    times: Counter[int] = Counter()
+    rounds = []
+    for error in errors:
+        if error.object is not None:
+            times[error.object["id"]] += 1
+        rounds.append(times[error.object["id"]] if error.object is not None else 1)
+    return [errors[i] for i in np.argsort(rounds, kind="stable")]
 
 
 def _seen(of: Shown) -> float:
@@ -149,7 +178,3 @@ def _picture(
             ],
         },
     }
-
-
-def _finite(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from setpiece.data.dataset import Dataset
+from setpiece.errors import UsageError
 from setpiece.evaluation.analysis import Analysis
 from setpiece.evaluation.errors import DetectionError
+from setpiece.evaluation.thresholds import DEFAULT
 from setpiece.records import InputSize
 
-__all__ = ["next_steps"]
+__all__ = ["Outlook", "next_steps"]
 
 SMALL = 12  # pixels of the shorter side at the input size
 WORTH = 0.02  # of AP50, from which on a kind of error is spoken of
@@ -22,15 +28,60 @@ MUCH = 0.5  # share of the missed objects that are small
 WIDE = 0.1  # of AP, between the ends of its interval
 
 
-def next_steps(analysis: Analysis, dataset: Dataset, size: InputSize) -> list[str]:
-    """Sentences, those that promise most first; none where nothing stands out.
+@dataclass(frozen=True)
+class Outlook:
+    """What AP would be with more images, if it goes on as it went: see `setpiece curve`.
+
+    Attributes:
+        images: those that there are.
+        more: so many more.
+        ap: with those that there are.
+        low, high: between which AP would lie with more.
+    """
+
+    images: int
+    more: int
+    ap: float
+    low: float
+    high: float
+
+    @classmethod
+    def read(cls, file: Path) -> Outlook | None:
+        """What `setpiece curve --json` wrote; None where that says nothing of more images.
+
+        Raises:
+            UsageError: it is no such file.
+        """
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))["outlook"]
+            return None if content is None else cls(**content)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{file} is not a file that setpiece curve --json has written.") from error
+
+    def sentence(self) -> str:
+        """The gain of more images, in words."""
+        low, high = self.low - self.ap, self.high - self.ap
+        if low <= 0:
+            return f"It is not sure that {self.more} more images raise AP: it may change by {low:+.2f} to {high:+.2f}."
+        return f"The curve still rises: {self.more} more images should bring {low:.2f} to {high:.2f} of AP."
+
+
+def next_steps(analysis: Analysis, dataset: Dataset, size: InputSize, outlook: Outlook | None = None) -> list[str]:
+    """Sentences, those that promise most first.
 
     Args:
         analysis: of the results on `dataset`.
         dataset: the images that were evaluated.
         size: the input size of the model.
+        outlook: what more images would bring, where that is known.
     """
-    return [text for _, text in sorted(_steps(analysis, dataset, size), key=lambda step: -step[0]) if text is not None]
+    if math.isnan(analysis.metrics.AP):
+        return ["There is nothing to measure: label objects in these images."]
+    steps = list(_steps(analysis, dataset, size))
+    if outlook is not None:
+        steps.append(((outlook.low + outlook.high) / 2 - outlook.ap, outlook.sentence()))
+    said = [text for _, text in sorted(steps, key=lambda step: -step[0])]
+    return said or ["Nothing stands out: more images and longer training help most."]
 
 
 def _steps(analysis: Analysis, dataset: Dataset, size: InputSize) -> Iterator[tuple[float, str]]:
@@ -42,11 +93,11 @@ def _steps(analysis: Analysis, dataset: Dataset, size: InputSize) -> Iterator[tu
             text = f"{first} is taken for {second} in {count} of {of} cases: look whether the labels of both are right"
             yield costs["classification"] * count / of, f"{text}, and add images that show the difference."
     if costs["background"] >= WORTH:
-        sure = sum(1 for error in analysis.breakdown.errors if error.kind == "background" and _score(error) >= 0.5)
+        sure = sum(1 for error in analysis.breakdown.errors if error.kind == "background" and _score(error) >= DEFAULT)
         text = f"Detections of nothing cost {costs['background']:.2f} of AP50"
         if sure:
-            text += f"; {sure} of them have a confidence of 0.5 or more: are these objects that nobody has labelled?"
-            yield costs["background"], f"{text} (setpiece doctor DATA --model)"
+            text += f"; {sure} with a confidence of 0.5 or more: are these objects that nobody has labelled?"
+            yield costs["background"], f"{text} (setpiece doctor DATA --model RUN)"
         else:
             yield costs["background"], f"{text}, all below a confidence of 0.5, which predict does not show by itself."
     if costs["localisation"] >= WORTH:
@@ -79,7 +130,8 @@ def _missed(analysis: Analysis, dataset: Dataset, size: InputSize) -> str:
     )
     small = float((sides < SMALL).mean())
     cost = analysis.breakdown.costs["missed"]
-    text = f"{len(sides)} objects are missed at every threshold, which costs {cost:.2f} of AP50"
+    missed = "1 object is" if len(sides) == 1 else f"{len(sides)} objects are"
+    text = f"{missed} missed at every threshold, which costs {cost:.2f} of AP50"
     if small < MUCH:
         return f"{text}: train longer, or add images like those below."
     larger = -(-int(size.shortest * 1.5) // 32) * 32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 from collections.abc import Callable, Mapping
@@ -67,9 +68,9 @@ class Tracker:
         if step <= self._told:
             return
         numbers = {name: value for name, value in row.items() if isinstance(value, float)}
-        self._try(lambda: self._run.log(numbers, step=step))
-        self._told = step
-        self._folder.track(self.name, self._id, step)
+        if self._try(lambda: self._run.log(numbers, step=step)):
+            self._told = step
+            self._folder.track(self.name, self._id, step)
 
     def __enter__(self) -> Tracker:
         return self
@@ -77,16 +78,25 @@ class Tracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._try(self._run.finish)
+        self._try(self._run.finish if error is None else self._finish_failed)
 
-    def _try(self, action: Callable[[], object]) -> None:
+    def _finish_failed(self) -> None:
+        """End the tracker's run as one that did not come to its end; Accelerate's trackers know successes alone."""
+        if self.name == "wandb":
+            self._run.tracker.finish(exit_code=1)
+        else:
+            importlib.import_module("mlflow").end_run(status="FAILED")
+
+    def _try(self, action: Callable[[], object]) -> bool:
+        """Whether it worked, now and before."""
         if self._failed:
-            return
+            return False
         try:
             action()
         except Exception as error:  # of whatever package it is
             self._failed = True
             self._say(f"{self.name} failed ({_in_words(error)}): the run goes on without it.")
+        return not self._failed
 
 
 def _wandb(folder: RunFolder, known: str | None) -> Any:

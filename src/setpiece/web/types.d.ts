@@ -87,10 +87,15 @@ interface EvaluatedClass {
   name: string;
   objects: number;
   AP: number | null;
+  AR100: number | null;
   best: number | null;
+  /** The best one, or the usual one where there is none. */
+  threshold: number;
   at_best: { precision: number | null; recall: number | null; F1: number | null };
   /** Precision, recall and F1 at each step of the slider. */
   at: (number | null)[][];
+  /** The corners of F1 over the threshold. */
+  f1: number[][];
   recall: (number | null)[];
   precision: (number | null)[];
 }
@@ -103,6 +108,7 @@ interface ComparedPayload {
   rows: {
     model: string;
     AP: number | null;
+    AP_interval: (number | null)[];
     AP50: number | null;
     difference: number | null;
     interval: (number | null)[] | null;
@@ -151,7 +157,12 @@ interface Watched {
   step: number;
   /** Share of the run, null where it is not known. */
   done: number | null;
+  /** Seconds to its end, as it goes on. */
+  left: number | null;
+  /** How it ended, null while it trains. */
+  ended: string | null;
   images_per_second: number | null;
+  learning_rate: number | null;
   /** Seconds since the run wrote something. */
   age: number;
 }

@@ -7,7 +7,7 @@ let count = 0;
 
 /**
  * A labelled slider with its value beside it.
- * @returns {{element: HTMLElement, show: function(number)}} `show` sets it from outside
+ * @returns {{element: HTMLElement, show: function(number | null)}} `show` sets it from outside
  */
 export function slider({ label, role, min, max, step, value, write = (x) => format(x, 2), oninput }) {
   const id = `slider-${(count += 1)}`;

@@ -20,16 +20,18 @@ function start() {
 
 /** @param {ComparedPayload} payload */
 function metrics({ rows }) {
-  const row = ({ model, AP, AP50, difference, interval }) =>
+  const ends = (interval) => (interval && interval[0] !== null ? interval.map((end) => format(end)).join(" to ") : "–");
+  const row = ({ model, AP, AP_interval, AP50, difference, interval }) =>
     html(
       "tr",
       html("th.text", { scope: "row" }, model),
       number(AP, "AP", 3, "td"),
+      html("td.number", { "data-role": "AP-interval" }, ends(AP_interval)),
       number(AP50, "AP50", 3, "td"),
       number(difference, "difference", 3, "td"),
-      html("td.number", { "data-role": "interval" }, interval ? interval.map((end) => format(end)).join(" to ") : ""),
+      html("td.number", { "data-role": "interval" }, interval ? ends(interval) : ""),
     );
-  const names = ["<model", "AP", "AP50", "AP less the first", "95 % interval"];
+  const names = ["<model", "AP", "its 95 % interval", "AP50", "AP less the first", "95 % interval"];
   return html(
     "section.panel",
     html("h2", "How good"),

@@ -74,10 +74,13 @@ function missing(sentences) {
  * Where the run stands.
  * @param {Watched} state
  */
-function words({ epoch, step, done, images_per_second: rate, age }) {
+function words({ epoch, step, done, left, ended, images_per_second: rate, learning_rate: lr, age }) {
   const parts = [`epoch ${epoch}`, `${step} steps`];
   if (done !== null) parts.push(done < 1 ? `${Math.round(100 * done)} % done` : "done");
   if (rate !== null) parts.push(`${Math.round(rate)} images/s`);
+  if (lr !== null) parts.push(`learning rate ${lr.toPrecision(2)}`);
+  if (ended !== null) return [...parts, ...(ended === "done" ? [] : [ended])].join(" · ");
+  if (left) parts.push(`${Math.ceil(left / 60)} min left`);
   if (done !== 1 && age > QUIET) parts.push(`nothing new for ${Math.round(age / 60)} min`);
   return parts.join(" · ");
 }

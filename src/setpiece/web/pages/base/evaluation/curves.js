@@ -5,7 +5,9 @@ import { html, svg } from "../dom.js";
 const WIDTH = 420;
 const HEIGHT = 300;
 const NAMED = 8; // lines: of more the names would lie on each other
-const EDGE = { left: 40, right: 12, top: 12, bottom: 36 };
+const EDGE = { left: 52, right: 12, top: 12, bottom: 36 };
+
+const AXIS = 14; // where the name of the vertical axis stands
 
 const across = (x) => EDGE.left + x * (WIDTH - EDGE.left - EDGE.right);
 const up = (y) => HEIGHT - EDGE.bottom - y * (HEIGHT - EDGE.top - EDGE.bottom);
@@ -31,7 +33,7 @@ export function charts(classes, threshold) {
     return x === null ? null : { x, ...(threshold === null ? of.at_best : at(of, threshold)) };
   });
   const f1 = classes.map((of, c) => ({
-    points: of.at.map((values, step) => ({ x: step / (of.at.length - 1), y: values[2] })),
+    points: of.f1.map(([x, y]) => ({ x, y })),
     mark: marks[c] && { x: marks[c].x, y: marks[c].F1 },
     name: of.name,
   }));
@@ -91,7 +93,11 @@ function frame(x, y, content) {
   ]);
   const names = [
     svg("text.chart-text", { x: across(0.5), y: HEIGHT - 4, "text-anchor": "middle" }, x),
-    svg("text.chart-text", { x: 4, y: EDGE.top + 4, "text-anchor": "start" }, ""),
+    svg(
+      "text.chart-text",
+      { "text-anchor": "middle", transform: `translate(${AXIS} ${up(0.5)}) rotate(-90)`, "data-role": "axis-y" },
+      y,
+    ),
   ];
   const area = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${y} over ${x}` };
   return svg("svg.chart", area, grid, names, content);

@@ -2,7 +2,6 @@
 
 import { format, html, svg } from "../dom.js";
 
-const USUAL = 0.5; // the threshold of a class that has no best one
 const MISSED = "missed";
 const SHOWN = 12; // pictures of a kind
 
@@ -69,7 +68,7 @@ function countOf(kind, threshold) {
 
 /** Whether a detection is confident enough to count. */
 function counts({ classes }, { class: index, score }, threshold) {
-  return score >= (threshold ?? classes[index].best ?? USUAL);
+  return score >= (threshold ?? classes[index].threshold);
 }
 
 /**

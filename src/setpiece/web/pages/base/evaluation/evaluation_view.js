@@ -33,9 +33,7 @@ function tiles({ metrics, images }) {
 
 /** @param {Evaluated} evaluated */
 function steps({ steps: sentences }) {
-  const said = sentences.length
-    ? html("ol", { "data-role": "steps" }, sentences.map((text) => html("li", text)))
-    : html("p", { "data-role": "steps" }, "Nothing stands out: more images and longer training help most.");
+  const said = html("ol", { "data-role": "steps" }, sentences.map((text) => html("li", text)));
   return html("section.panel", html("h2", "What to do next"), said);
 }
 
@@ -61,6 +59,7 @@ function thresholds({ classes }, view) {
         html("th.text", { scope: "row" }, of.name),
         html("td.number", String(of.objects)),
         html("td.number", format(of.AP)),
+        html("td.number", { "data-role": "AR100" }, format(of.AR100)),
         threshold,
         precision,
         recall,
@@ -71,13 +70,14 @@ function thresholds({ classes }, view) {
   const chart = html("div.columns");
   const show = () => {
     const value = view.threshold;
+    if (value === null) control.show(null);
     for (const { of, threshold, precision, recall, f1 } of cells) {
       const chosen = value === null ? of.best : value;
-      const at = chosen === null ? null : value === null ? of.at_best : Curves.at(of, chosen);
+      const at = value === null ? of.at_best : Curves.at(of, value);
       write(threshold, "threshold", chosen);
-      write(precision, "precision", at?.precision);
-      write(recall, "recall", at?.recall);
-      write(f1, "F1", at?.F1);
+      write(precision, "precision", at.precision);
+      write(recall, "recall", at.recall);
+      write(f1, "F1", at.F1);
     }
     chart.replaceChildren(...Curves.charts(classes, value));
   };
@@ -88,12 +88,13 @@ function thresholds({ classes }, view) {
     min: 0,
     max: 1,
     step: 0.01,
-    value: 0.5,
+    value: null,
+    write: (threshold) => (threshold === null ? "best of each" : format(threshold, 2)),
     oninput: (threshold) => view.set({ threshold }),
   });
   view.on(show);
   show();
-  const names = ["<class", "objects", "AP", "threshold", "precision", "recall", "F1"];
+  const names = ["<class", "objects", "AP", "AR100", "threshold", "precision", "recall", "F1"];
   return html(
     "section.panel",
     html("h2", "Which threshold"),
