@@ -12,12 +12,9 @@ import pytest
 
 # A test, as in "tests/model/test_parity.py::test_on_a_gpu", and why CI may skip it.
 ON_DEVICE = "tests/setloss/test_on_device.py"
-OF_TRACKERS = "tests/training/test_trackers.py"
 ALLOWED: dict[str, str] = {
-    f"{OF_TRACKERS}::test_wandb_itself_keeps_both_parts_of_a_run_offline": "Weights & Biases is not installed there.",
     f"{ON_DEVICE}::test_a_captured_loss_is_that_of_the_targets_it_is_replayed_with": "No GPU is there.",
     "tests/test_device.py::test_captured_steps_have_the_losses_of_the_others": "No GPU is there.",
-    f"{OF_TRACKERS}::test_mlflow_itself_keeps_a_run_in_a_folder": "MLflow is not installed there.",
 }
 
 
