@@ -75,6 +75,11 @@ def test_train_then_eval_then_predict(setpiece, small_scenes, tmp_path):
     assert (trained.code, trained.err) == (0, "")
     assert "COCO metrics" in trained.out
     assert "run/best" in trained.out
+    assert "Thresholds of the best F1: " in trained.out
+    assert payload_of(tmp_path / "run" / "evaluation.html")["kind"] == "evaluation"
+    assert (tmp_path / "run" / "evaluation-numbers.json").is_file()
+    photo = next(small_scenes.glob("valid/*.png"))
+    assert setpiece("predict", "run", photo, "--threshold", "auto", "--output", "auto").code == 0
 
     measured = setpiece("eval", "run", small_scenes, "--split", "train", "--json", "metrics.json")
     assert (measured.code, measured.err) == (0, "")
