@@ -44,7 +44,8 @@ def padded(
         ((2, 64, 96, 3), [[48, 96], [64, 60]])
     """
     sizes = np.array([image.shape[:2] for image in images], np.int64)
-    canvases = np.zeros((len(images), *padded_size(*sizes.max(0).tolist(), least_area), 3), np.uint8)
+    highest, widest = sizes.max(0).tolist()
+    canvases = np.zeros((len(images), *padded_size(highest, widest, least_area), 3), np.uint8)
     for canvas, image in zip(canvases, images, strict=True):
         canvas[: image.shape[0], : image.shape[1]] = image
     return canvases, sizes
