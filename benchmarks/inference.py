@@ -103,7 +103,7 @@ def sprint(size: int, seconds: float, folder: Path) -> None:
     except ImportError:
         print("YOLO11n is not measured: ultralytics is not installed.")
     else:
-        yolo = YOLO("yolo11n.yaml").model.eval().fuse()
+        yolo = FirstOutput(YOLO("yolo11n.yaml").model.eval().fuse())
         for side in dict.fromkeys((640, size)):
             calls |= {f"YOLO11n at {side}, {name}": call for name, call in peer_calls(yolo, side, file, folder)}
     report(timed(calls, seconds), f"sprint-n at {size}, PyTorch")
@@ -126,6 +126,17 @@ def d_fine() -> torch.nn.Module:
             return outputs.logits, outputs.pred_boxes
 
     return Reading()
+
+
+class FirstOutput(torch.nn.Module):
+    """YOLO's detections, without the maps that it returns beside them."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor]:
+        return (self.model(pixels)[0],)
 
 
 def peer_calls(model: torch.nn.Module, side: int, file: Path, folder: Path) -> list[tuple[str, Call]]:
