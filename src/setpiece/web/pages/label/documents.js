@@ -29,7 +29,7 @@ export function create() {
   /** Have photos ready that are shown next. */
   async function ahead(ids) {
     for (const id of ids) {
-      picture(id);
+      picture(id).decode().catch(() => {}); // now, and not when it is to be shown; what is broken is named then
       if (!known.has(id)) known.set(id, await read(id));
     }
   }
