@@ -18,6 +18,9 @@ from transformers import (
     LwDetrForObjectDetection,
     LwDetrViTConfig,
     ResNetConfig,
+    RfDetrConfig,
+    RfDetrDinov2Config,
+    RfDetrForObjectDetection,
     RTDetrConfig,
     RTDetrForObjectDetection,
     RTDetrResNetConfig,
@@ -96,15 +99,26 @@ def dab():
     return of_the_paper(DabDetrConfig, DabDetrForObjectDetection, hidden_size=16)
 
 
-def lw_detr():
-    windows = {"num_windows": 4, "window_block_indices": [0], "out_features": ["stage2"], "num_hidden_layers": 2}
-    backbone = LwDetrViTConfig(hidden_size=16, num_attention_heads=2, image_size=64, pretrain_image_size=64, **windows)
+def of_groups(config, model, backbone):
+    """LW-DETR or RF-DETR, with three groups of seven queries."""
     settings = {"num_queries": 7, "group_detr": 3, "decoder_layers": 3, "d_model": 16, "decoder_ffn_dim": 16}
     heads = {"decoder_self_attention_heads": 2, "decoder_cross_attention_heads": 2, "projector_out_channels": 16}
-    config = LwDetrConfig(
-        backbone_config=backbone, projector_scale_factors=[1.0], num_labels=3, **settings, **heads, num_feature_levels=1
-    )
-    return LwDetrForObjectDetection(config)
+    scales = {"projector_scale_factors": [1.0], "num_feature_levels": 1}
+    return model(config(backbone_config=backbone, num_labels=3, **settings, **heads, **scales))
+
+
+VIT = {"hidden_size": 16, "num_attention_heads": 2, "image_size": 64, "out_features": ["stage2"]}
+VIT |= {"num_hidden_layers": 2}
+
+
+def lw_detr():
+    backbone = LwDetrViTConfig(**VIT, pretrain_image_size=64, num_windows=4, window_block_indices=[0])
+    return of_groups(LwDetrConfig, LwDetrForObjectDetection, backbone)
+
+
+def rf_detr():
+    backbone = RfDetrDinov2Config(**VIT, num_windows=2, window_block_indexes=[0], patch_size=16)
+    return of_groups(RfDetrConfig, RfDetrForObjectDetection, backbone)
 
 
 @pytest.fixture
@@ -150,9 +164,10 @@ def test_relatives_of_detr_have_their_layers_in_training(images, make):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_of_the_groups_of_lw_detr_the_first_is_explained(images):
+@pytest.mark.parametrize("make", [lw_detr, rf_detr])
+def test_of_several_groups_of_queries_the_first_is_explained(images, make):
     torch.manual_seed(0)
-    predicted = lw_detr().train()(images, labels=LABELS)
+    predicted = make().train()(images, labels=LABELS)
     assert predicted.logits.shape[1] == 3 * 7
     with pytest.raises(UsageError, match=r"say how many queries one has, adapt_outputs\(predicted, queries="):
         adapt_outputs(predicted)

@@ -23,7 +23,7 @@ from setpiece.evaluation.thresholds import Curve, curve
 __all__ = ["Analysis", "analyse", "confusion_matrix"]
 
 NAMED = 8  # classes in a line
-FEW = 30  # images: with fewer the intervals are too narrow
+FEW = 60  # images: with fewer the intervals are too narrow
 
 
 @dataclass(frozen=True)
