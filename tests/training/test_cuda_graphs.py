@@ -10,7 +10,14 @@ from setpiece.model.checkpoint import create
 from setpiece.records import InputSize, Outputs, Targets
 from setpiece.setloss import SetCriterion, active_losses, auxiliary_losses
 from setpiece.training.config import resolve
-from setpiece.training.cuda_graphs import MOST_BUCKETS, WARM_UP, Computed, GraphedGradients, require_graphs
+from setpiece.training.cuda_graphs import (
+    MOST_BUCKETS,
+    WARM_UP,
+    Computed,
+    GraphedGradients,
+    GraphedUpdate,
+    require_graphs,
+)
 from setpiece.training.muon import Muon
 from setpiece.training.start import open_data, start_training
 from setpiece.training.step import Stepper
@@ -114,8 +121,15 @@ def test_memory_that_runs_out_is_an_error_as_a_graph_cannot_be_divided(scenes, b
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(stepper, "compute", full)
-    with pytest.raises(OutOfMemoryError, match="Train without --cuda-graphs"):
+    with pytest.raises(OutOfMemoryError, match="train without --cuda-graphs"):
         stepper.step(batches[0], 0, 0.0)
+
+
+def test_a_run_whose_steps_were_divided_is_not_resumed_with_graphs(scenes):
+    divided, graphed = stepper_of(scenes), stepper_of(scenes)
+    graphed.use_graphs(SameTensors())
+    with pytest.raises(UsageError, match="divided each step into 2 shares"):
+        graphed.load_state_dict(divided.state_dict() | {"shares": 2})
 
 
 def graphed(compute, active=lambda _: ()):
@@ -155,13 +169,35 @@ def test_a_loss_that_is_switched_off_takes_another_graph(batches):
     assert len(seen) == 7
 
 
-def test_sizes_beyond_the_most_are_computed_without_graphs(batches):
+def test_a_size_beyond_the_most_takes_the_place_of_the_one_that_was_not_in_use_for_longest(batches):
     computed, capture = graphed(lambda batch, _: of_targets(batch))
-    computed.buckets = dict.fromkeys(range(MOST_BUCKETS))
-    for _ in range(WARM_UP + 2):
+    for batch in batches[:2] * (WARM_UP + 1):  # two sizes
+        computed(batch, 0.0)
+    first, second = computed.buckets
+    computed.buckets |= dict.fromkeys(range(MOST_BUCKETS - 2))
+    computed(batches[0], 0.0)
+    computed.active = lambda _: ("another",)
+    for _ in range(WARM_UP + 1):
         computed(batches[0], 0.0)
-    assert capture.captured == 0
+    assert capture.captured == 3
     assert len(computed.buckets) == MOST_BUCKETS
+    assert first in computed.buckets
+    assert second not in computed.buckets
+
+
+def test_before_its_graph_a_batch_is_computed_with_the_shapes_and_tensors_of_the_graph(batches):
+    seen = []
+
+    def compute(batch, _):
+        seen.append(batch)
+        return of_targets(batch)
+
+    computed, _ = graphed(compute)
+    for _ in range(WARM_UP + 1):
+        computed(batches[0], 0.0)
+    assert len(seen) == WARM_UP + 1
+    assert all(batch is seen[0] for batch in seen)
+    assert seen[0].targets.labels.shape[1] >= batches[0].targets.labels.shape[1]
 
 
 @pytest.mark.parametrize(
@@ -178,6 +214,34 @@ def test_a_run_with_graphs_is_refused_without_a_gpu_and_leaves_nothing(scenes, t
     with pytest.raises(UsageError, match="--cuda-graphs needs an NVIDIA GPU"):
         start_training(resolve(scenes, "sprint-n", cuda_graphs=True, size=64, epochs=1), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_captured_update_follows_the_learning_rate():
+    """With the rates that the groups had when the update was captured, as in a graph."""
+    eager, graphed = (Muon([torch.nn.Parameter(torch.ones(40, 60))], lr=0.1, weight_decay=0.1) for _ in range(2))
+
+    def capture(work):
+        kept = graphed.param_groups[0]["lr"]
+
+        def replay():
+            now = graphed.param_groups[0]["lr"]
+            graphed.param_groups[0]["lr"] = kept
+            work()
+            graphed.param_groups[0]["lr"] = now
+
+        return replay
+
+    update = GraphedUpdate(graphed.step, [graphed], capture)
+    for rate in (0.1, 0.2, 0.0, 0.05):
+        gradient = torch.randn(40, 60, generator=torch.Generator().manual_seed(int(100 * rate)))
+        for optimiser in (eager, graphed):
+            optimiser.param_groups[0]["lr"] = rate
+            optimiser.param_groups[0]["params"][0].grad = gradient
+        eager.step()
+        update()
+        mine, theirs = (optimiser.param_groups[0]["params"][0] for optimiser in (graphed, eager))
+        torch.testing.assert_close(mine, theirs)
+        assert graphed.param_groups[0]["lr"] == rate
 
 
 @pytest.mark.parametrize("preset", ["sprint-n", "detr-tiny"])

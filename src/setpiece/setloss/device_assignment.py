@@ -62,7 +62,8 @@ def solve(
     if cost.numel():
         block = block_of(Q)
         problem = (cost.contiguous(), count.contiguous(), match, fault, len(count), T, Q)
-        solver_kernel[(problems,)](*problem, BLOCK=block, num_warps=warps_of(block))
+        with torch.cuda.device_of(cost):  # Triton launches on the current device
+            solver_kernel[(problems,)](*problem, BLOCK=block, num_warps=warps_of(block))
     return match, fault
 
 

@@ -24,7 +24,7 @@ __all__ = ["Capture", "Computed", "GraphedGradients", "GraphedUpdate", "capture_
 T = TypeVar("T")
 
 FEWEST_TARGETS = 8  # that an image is padded to
-MOST_BUCKETS = 16  # each keeps its own memory
+MOST_BUCKETS = 16  # each keeps a batch, predictions and a graph of thousands of kernels
 WARM_UP = 2  # steps of a bucket before its graph: libraries choose their kernels, and Triton compiles
 
 
@@ -85,12 +85,14 @@ def require_graphs(device: torch.device, processes: int, shares: int) -> None:
 class _Bucket:
     batch: Batch  # whose tensors the graph reads
     steps: int = 0
-    replay: Callable[[], Computed] | None = None
+    replay: Callable[[], Computed] | None = None  # None until it is captured
 
 
 @dataclass
 class GraphedGradients:
     """Losses and gradients of a batch, by a graph for each bucket after its first steps.
+
+    Images grow in the course of a run. So a new bucket takes the place of the one that was not in use for longest.
 
     Attributes:
         compute: computes them from a batch and the progress of the run.
@@ -107,18 +109,19 @@ class GraphedGradients:
         """As `compute`. The result stays as it is when the graph runs again."""
         room = max(FEWEST_TARGETS, 1 << (batch.targets.labels.shape[1] - 1).bit_length())
         key = (tuple(batch.images.pixels.shape), room, self.active(progress))
-        if key not in self.buckets:
-            if len(self.buckets) == MOST_BUCKETS:
-                return self.compute(batch, progress)
-            self.buckets[key] = _Bucket(_with_room(batch, room))
-        bucket = self.buckets[key]
+        bucket = self.buckets.pop(key, None) or _Bucket(_with_room(batch, room))
+        self.buckets[key] = bucket  # behind those that were in use before
+        if len(self.buckets) > MOST_BUCKETS:
+            del self.buckets[next(iter(self.buckets))]
+
+        def work() -> Computed:
+            return _detached(self.compute(bucket.batch, progress))
+
         bucket.steps += 1
-        if bucket.steps <= WARM_UP:
-            return self.compute(batch, progress)
-        if bucket.replay is None:
-            bucket.replay = self.capture(lambda: _detached(self.compute(bucket.batch, progress)))
+        if bucket.steps > WARM_UP and bucket.replay is None:
+            bucket.replay = self.capture(work)
         _copy(batch, bucket.batch)
-        return _copied(bucket.replay(), batch.targets.labels.shape[1])
+        return _copied((bucket.replay or work)(), batch.targets.labels.shape[1])
 
 
 @dataclass

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from setpiece.data.sampler import stable_seed
-from setpiece.errors import NonFiniteError, OutOfMemoryError
+from setpiece.errors import NonFiniteError, OutOfMemoryError, UsageError
 from setpiece.inference.precision import autocast, uses_bf16
 from setpiece.model.backbones.named import synchronise_norms
 from setpiece.model.base import SetModel
@@ -182,7 +182,7 @@ class Stepper:
         """Divide each step further, so that it takes less memory."""
         if self.graphed:
             raise OutOfMemoryError(
-                "Memory ran out: each CUDA graph keeps its own. Train without --cuda-graphs, or take fewer images."
+                "Memory ran out, and a CUDA graph cannot be divided: train without --cuda-graphs, or take fewer images."
             )
         if self.accelerator.num_processes > 1:  # the others wait for gradients that this one does not have
             raise OutOfMemoryError(
@@ -223,8 +223,14 @@ class Stepper:
 
         Raises:
             RuntimeError, ValueError: names or shapes of weights differ, or groups of the optimisers.
+            UsageError: steps were divided into shares, and are to be captured now.
         """
         if state.get("shares", 1) > self.shares.count:
+            if self.graphed:
+                raise UsageError(
+                    f"This run divided each step into {state['shares']} shares to save memory, which --cuda-graphs "
+                    "cannot: resume it without."
+                )
             self._divide(state["shares"])
         self.trained.load_state_dict(state["model"])
         self.ema.load_state_dict(state["ema"])
