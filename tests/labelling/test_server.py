@@ -387,6 +387,16 @@ def test_there_is_nothing_to_download_before_something_is_labelled(photos, tmp_p
         assert served.client.post("api/export", json={"format": "onnx"}).status_code == 409
 
 
+def test_without_a_trainer_nothing_is_promised(photos, tmp_path, serving):
+    with serving(photos, tmp_path / "labels") as served:
+        for path, sent in (("second-look", None), ("train", {"minutes": 1})):
+            answer = served.client.post(f"api/{path}", json=sent)
+            assert answer.status_code == 422
+            assert "no trainer" in answer.json()["detail"]
+        assert served.client.get("api/second-look").json()["state"] == "none"
+        assert served.state()["final"] is None
+
+
 # ---- kill -9 ----
 
 

@@ -245,6 +245,14 @@ def test_names_of_classes_are_neither_blank_nor_there_twice(tmp_path, name):
             change()
 
 
+def test_a_new_class_has_not_the_id_of_one_that_was_removed(tmp_path):
+    """Suggestions, rounds and rows of the second look name classes by their ids."""
+    store = new_store(tmp_path)
+    store.change(CHANGES["remove"](store.labels))
+    for changed in (store, again(store)):
+        assert add_class(changed.labels, "bird").classes[1][-1].id == 3
+
+
 def test_a_class_with_boxes_is_not_removed(tmp_path):
     store = new_store(tmp_path)
     store.change(CHANGES["draw"](store.labels))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
 import signal
+import sys
 import time
 
 import pytest
 from PIL import Image
 
 from setpiece.data.scenes import CLASSES, draw_scene
+from setpiece.errors import UsageError
 from setpiece.labelling.coco_file import LABELS
+from setpiece.labelling.supervisor import Plan, Supervisor
 
 from .conftest import until
 
@@ -157,3 +161,32 @@ def test_the_trainer_ends_with_a_server_that_is_killed_and_goes_on_with_the_next
             pid = until(lambda served=served: trainer_of(served))
             assert served.end(number) == (-9 if number == signal.SIGKILL else 0)
             until(lambda pid=pid: is_gone(pid))
+
+
+class Deaf:
+    """Hears nothing."""
+
+    def hear(self, event): ...
+
+    def died(self, how, *, again): ...
+
+
+def test_who_waits_for_a_trainer_is_told_when_there_will_be_no_answer(tmp_path):
+    plan = Plan(tmp_path, tmp_path, "sprint-n")
+    plan.command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+
+    async def ask():
+        supervisor = Supervisor(plan, Deaf(), dict)
+        with pytest.raises(UsageError, match="does not run"):
+            await supervisor.ask({"command": "export"})
+        supervisor.start()
+        while supervisor.pid is None:
+            await asyncio.sleep(0.01)
+        asking = asyncio.create_task(supervisor.ask({"command": "export"}))
+        await asyncio.sleep(0.01)
+        supervisor.refuse("The server ended.")
+        with pytest.raises(UsageError, match="The server ended"):
+            await asking
+        await supervisor.end()
+
+    asyncio.run(ask())

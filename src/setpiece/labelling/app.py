@@ -158,9 +158,9 @@ def _add_training(app: FastAPI, session: Session, trainer: Supervisor) -> None:
     async def start_second_look() -> Response:
         look = session.second_look
         if look.state != "running":
+            trainer.order({"command": "second look"})
             look.state, look.done, look.said = "running", 0.0, "The second look begins when the trainer is free."
             session.touch()
-            trainer.order({"command": "second look"})
         return _fresh(second_look_view(session))
 
     @app.post("/api/second-look/{row}")
@@ -177,11 +177,11 @@ def _add_training(app: FastAPI, session: Session, trainer: Supervisor) -> None:
     async def train(sent: TrainSent) -> Response:
         if (session.trained.final or {}).get("state") == "training":
             raise HTTPException(409, "The long training runs already.")
+        trainer.order({"command": "final", "minutes": sent.minutes, "id": secrets.token_hex(4)})
         said = "The long training begins when the trainer is free."
         final = {"state": "training", "done": 0.0, "folder": str(session.store.folder / "training" / "final")}
         session.trained.final = final | {"said": said, "ap": None}
         session.touch()
-        trainer.order({"command": "final", "minutes": sent.minutes, "id": secrets.token_hex(4)})
         return _fresh(session.trained.final)
 
     @app.post("/api/export")

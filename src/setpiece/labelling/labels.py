@@ -121,16 +121,19 @@ class Labels:
     Attributes:
         images: by id.
         classes: in the order in which the page shows them.
+        highest: the highest id of a class that ever was removed or added.
     """
 
     images: dict[int, LabelledImage] = field(default_factory=dict)
     classes: tuple[Category, ...] = ()
+    highest: int = field(default=0, compare=False)
 
     def apply(self, change: Change) -> None:
         """Make a change; revisions of what it touches go up.
 
         Where classes leave or move, another page would count them in another way: then those of all images go up.
         """
+        self.remember(change)
         for id, (_, after) in change.images.items():
             image = self.images[id]
             image.marks, image.revision = after, image.revision + 1
@@ -140,6 +143,10 @@ class Labels:
             if after_[: len(before)] != before:
                 for image in self.images.values():
                     image.revision += 1
+
+    def remember(self, change: Change) -> None:
+        """Keep the ids of its classes from being given again: what the detector learned of a class goes by its id."""
+        self.highest = max([self.highest, *(category.id for classes in change.classes or () for category in classes)])
 
     def position(self, category: int) -> int:
         """Which class it is, counted from 0."""
@@ -213,7 +220,7 @@ def add_class(labels: Labels, name: str) -> Change:
         UsageError: the name is blank or taken.
     """
     name = _free_name(labels, name)
-    new = Category(max((category.id for category in labels.classes), default=0) + 1, name)
+    new = Category(max([labels.highest, *(category.id for category in labels.classes)]) + 1, name)
     return Change(f"add class {name}", classes=(labels.classes, (*labels.classes, new)))
 
 

@@ -109,7 +109,8 @@ class Longer:
         config = self._recipe.config(dataset, seconds, start)
         start = start or starting_checkpoint(config, dataset.classes)
         measures = sum(len(example.labels) > 0 for example in valid.examples) >= LEAST_HELD_OUT
-        said = f"Training on {len(dataset.examples)} images for {about['minutes']:g} minutes."
+        minutes = "1 minute" if about["minutes"] == 1 else f"{about['minutes']:g} minutes"
+        said = f"Training on {len(dataset.examples)} images for {minutes}."
         self._telling.state("long", said)
         with self._telling.by_the_clock(seconds, lambda done: self._tell(about, "training", done, said)):
             result = train(start, dataset, valid if measures else None, config, self._final, resume=True)

@@ -121,6 +121,11 @@ class LabelServer(uvicorn.Server):
         await super().startup(sockets)
         self.tell_ready()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, once whoever waits for the trainer is told."""
+        self.trainer.refuse("The server ended: try again when it is back.")
+        await super().shutdown(sockets)
+
     def handle_exit(self, *_: object) -> None:
         """A signal came. uvicorn would raise it again in the end; a server that was told to end has not failed."""
         self.force_exit = self.should_exit
@@ -184,4 +189,15 @@ class LabelServer(uvicorn.Server):
         trained.state, trained.done = ("waiting" if again else "failed"), None
         trained.said = "The trainer is started again." if again else "There is no training any more."
         more = "it was started again" if again else "it failed again and again, so it stays off until the next start"
+        if not again:
+            self._stop_waiting()
         self.session.say(f"The trainer ended ({how}); {more}. No label is lost.")
+
+    def _stop_waiting(self) -> None:
+        """Nothing comes of what the trainer had begun, before the next start."""
+        look, trained = self.session.second_look, self.session.trained
+        said = "The trainer ended before this was done."
+        if look.state == "running":
+            look.state, look.said = "failed", said
+        if trained.final is not None and trained.final["state"] == "training":
+            trained.final = trained.final | {"state": "failed", "said": said}

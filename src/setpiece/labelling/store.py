@@ -92,6 +92,7 @@ class Store:
         self.labels = saved.labels
         behind = 0
         for entry in self._journal.read():
+            self.labels.remember(entry.change)
             if entry.sequence > saved.sequence:
                 self.labels.apply(entry.change)
                 behind += 1

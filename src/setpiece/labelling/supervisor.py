@@ -101,7 +101,13 @@ class Supervisor:
             self._process.stdin.write(json.dumps(command).encode() + b"\n")
 
     def order(self, command: Mapping[str, Any]) -> None:
-        """Send a command that is sent again to the next trainer where this one dies before the work is done."""
+        """Send a command that is sent again to the next trainer where this one dies before the work is done.
+
+        Raises:
+            UsageError: there is no trainer any more.
+        """
+        if self._task is None or self._task.done():
+            raise UsageError("There is no trainer any more: end setpiece label, and start it again.")
         self._orders[command["command"]] = command
         self.tell(command)
 
@@ -109,9 +115,11 @@ class Supervisor:
         """Send a command, and wait for its answer.
 
         Raises:
-            UsageError: it was asked already and not answered, or the trainer ended.
+            UsageError: it was asked already and not answered, or the trainer does not run, or ends meanwhile.
         """
         name = command["command"]
+        if self.pid is None:
+            raise UsageError("The trainer does not run: try again when it does.")
         if name in self._answers:
             raise UsageError(f"The {name} before this one is not done yet: wait for it.")
         future = self._answers[name] = asyncio.get_running_loop().create_future()
@@ -120,6 +128,12 @@ class Supervisor:
             return await future
         finally:
             del self._answers[name]
+
+    def refuse(self, said: str) -> None:
+        """Tell all who wait for an answer why there will be none."""
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(UsageError(said))
 
     async def _keep(self) -> None:
         log = self._plan.folder / "training" / "trainer.log"
@@ -142,9 +156,7 @@ class Supervisor:
             code = await self._process.wait()
             self._deaths += 1
             how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}, see {log}"
-            for answer in self._answers.values():
-                if not answer.done():
-                    answer.set_exception(UsageError(f"The trainer ended ({how}): try again."))
+            self.refuse(f"The trainer ended ({how}): try again.")
             self._listener.died(how, again=self._deaths < MOST_DEATHS)
 
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
