@@ -83,8 +83,13 @@ class Labels:
             "classes": [{"name": name} for name in self.classes],
             "images": [self.entry(id) for id in self.images],
             "order": {"mode": self.mode, "next": open_ids},
-            "training": {"state": "waiting", "round": 0, "labelled_needed": 3, "said": "Waiting for labels.",
-                         "done": None},
+            "training": {
+                "state": "waiting",
+                "round": 0,
+                "labelled_needed": max(0, 3 - done),
+                "said": "Waiting for labels.",
+                "done": None,
+            },
             "progress": {
                 "labelled": done,
                 "all": len(self.images),

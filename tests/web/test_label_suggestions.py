@@ -106,6 +106,14 @@ def test_hidden_suggestions_are_not_accepted(open_label):
     assert not label.labels.past
 
 
+def test_how_many_more_photos_are_needed_is_said(open_label):
+    label = open_label()
+    label.press("n")
+    label.saved()
+    line = "document.querySelector('[data-role=suggestion-line]').textContent"
+    label.until(f"{line} === 'Suggestions come when 2 more photos are labelled.'")
+
+
 def test_suggestions_come_while_the_photo_is_in_view_and_do_not_change_under_the_hands(open_label):
     label = open_label()
     assert label.role("suggestion-line").inner_text() == "Suggestions come when 3 more photos are labelled."

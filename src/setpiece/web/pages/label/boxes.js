@@ -102,8 +102,7 @@ function words({ doc, server, suggesting }, shown) {
   if (!suggesting) return "Suggestions are hidden: S shows them.";
   if (shown) return `${shown} suggested: Enter accepts ${shown === 1 ? "it" : "them all"}, and goes on.`;
   if (doc.suggestions.length) return "No suggestion is as sure as the threshold.";
-  const { labelled } = server.progress;
-  const missing = server.training.labelled_needed - labelled;
+  const missing = server.training.labelled_needed;
   if (missing > 0) return `Suggestions come when ${missing === 1 ? "one more photo is" : `${missing} more photos are`} labelled.`;
   return doc.round === null ? "Suggestions for this photo are on their way." : "Nothing is suggested here.";
 }

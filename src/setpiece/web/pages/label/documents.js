@@ -19,7 +19,9 @@ export function create() {
 
   /** The picture of a photo, which may still load. */
   function picture(id) {
-    const image = pictures.get(id) ?? html("img", { src: `photos/${id}`, alt: "", draggable: "false", decoding: "async", fetchpriority: "high" });
+    const kept = pictures.get(id);
+    const failed = kept?.complete && !kept.naturalWidth; // as while the server was away
+    const image = kept && !failed ? kept : html("img", { src: `photos/${id}`, alt: "", draggable: "false", decoding: "async", fetchpriority: "high" });
     pictures.delete(id); // it is the newest from now on
     pictures.set(id, image);
     for (const old of [...pictures.keys()].slice(0, -PICTURES)) pictures.delete(old);
@@ -30,7 +32,9 @@ export function create() {
   async function ahead(ids) {
     for (const id of ids) {
       picture(id).decode().catch(() => {}); // now, and not when it is to be shown; what is broken is named then
-      if (!known.has(id)) known.set(id, await read(id));
+      if (known.has(id)) continue;
+      const doc = await read(id);
+      if (!known.has(id)) known.set(id, doc); // else the person was there meanwhile
     }
   }
   return { known, read, picture, ahead };

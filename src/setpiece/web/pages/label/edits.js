@@ -129,7 +129,8 @@ export async function copyPrevious(session) {
   const { image, doc } = state;
   const id = Sequence.beside(Sequence.all(state), image, -1);
   if (id === null || !doc) return say("There is no photo before this one.");
-  const before = documents.known.get(id) ?? (await documents.read(id));
+  const before = documents.known.get(id) ?? (await documents.read(id).catch(() => null));
+  if (!before) return say("The boxes of the photo before this one cannot be had.");
   if (state.image !== image || !state.doc) return;
   const name = Sequence.entry(state.server, id)?.file;
   const size = sizeOf(session);
@@ -147,7 +148,7 @@ export async function copyPrevious(session) {
 /** @param {Session} session */
 export function accept(session, index) {
   const { state, say } = session;
-  if (!state.doc) return;
+  if (!state.doc || state.busy) return;
   const suggestion = state.doc.suggestions[index];
   add(session, "accept suggestion", Suggestions.asLabel(suggestion, sizeOf(session)));
   say(`Accepted: ${state.server?.classes[suggestion.class].name}.`);
@@ -202,6 +203,7 @@ export function reopen({ state, change, say }) {
 
 /** Change something, and go to the next open photo, as it was next before. */
 function leave({ state, open, say }, work) {
+  if (state.busy) return say("The step before this one is not done yet: try again.");
   const next = Sequence.open(state)[0];
   work();
   if (next !== undefined) open(next);

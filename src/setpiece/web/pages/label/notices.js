@@ -12,17 +12,18 @@ export function create(session) {
   const saved = html("span.label-saved", { role: "status", "data-role": "saved" });
   const trouble = html("div.label-gone", { role: "alert", "data-role": "unsaved" });
   const list = html("ul.label-notices", { "aria-live": "polite", "aria-label": "What the server says", "data-role": "notices" });
-  /** @type {Set<number>} */
+  /** @type {Set<string>} */
   const read = new Set();
 
-  const news = () => state.server?.said.filter(({ id }) => !read.has(id)) ?? [];
+  const name = ({ id, text }) => `${id} ${text}`; // a server that is started again counts from 1
+  const news = () => state.server?.said.filter((one) => !read.has(name(one))) ?? [];
   const drawNews = Redraw.when(list, news, () =>
     news().map(({ id, text }) =>
       html(
         "li",
         html("span", text),
         button("✕", `read-${id}`, () => {
-          read.add(id);
+          read.add(name({ id, text }));
           draw();
         }, { class: "label-more", "aria-label": "I have read this" }),
       ),
