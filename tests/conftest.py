@@ -6,6 +6,8 @@ import base64
 import io
 import os
 import shutil
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,10 @@ settings.load_profile("setpiece")
 
 def pytest_configure(config):
     config.pluginmanager.register(skips, "setpiece-skips")  # and not from here alone: the doctests in src obey it, too
+    if (
+        threading.current_thread() is threading.main_thread()
+    ):  # a shell's background jobs, and their children, ignore it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
