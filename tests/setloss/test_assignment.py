@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from setpiece.errors import NonFiniteCostError
-from setpiece.setloss import assign
+from setpiece.setloss import assign, assignment
 
 from .oracle import brute_force
 
@@ -89,3 +89,15 @@ def test_a_single_infinite_cost_is_an_error_even_where_a_match_could_avoid_it():
     cost = torch.tensor([[1.0, float("inf")], [1.0, 2.0]])
     with pytest.raises(NonFiniteCostError):
         assign(cost, torch.tensor(2))
+
+
+def test_what_a_gpu_lacks_to_compile_the_kernel_is_said_once(monkeypatch, caplog):
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(assignment.shutil, "which", lambda _: None)
+    assignment.has_kernel.cache_clear()
+    assert not assignment.has_kernel()
+    assert not assignment.has_kernel()
+    assignment.has_kernel.cache_clear()
+    assert [record.message for record in caplog.records] == [
+        "Without a C compiler the assignment is solved on the CPU, and each step waits for it."
+    ]

@@ -9,6 +9,7 @@ from setpiece.errors import NonFiniteCostError, OutOfMemoryError, UsageError
 from setpiece.model.checkpoint import create
 from setpiece.records import InputSize, Outputs, Targets
 from setpiece.setloss import SetCriterion, active_losses, auxiliary_losses
+from setpiece.training import cuda_graphs
 from setpiece.training.config import resolve
 from setpiece.training.cuda_graphs import (
     MOST_BUCKETS,
@@ -204,9 +205,16 @@ def test_before_its_graph_a_batch_is_computed_with_the_shapes_and_tensors_of_the
     ("device", "processes", "shares", "said"),
     [("cpu", 1, 1, "needs an NVIDIA GPU"), ("cuda", 2, 1, "one process"), ("cuda", 1, 2, "without --accumulate")],
 )
-def test_where_steps_cannot_be_captured_a_sentence_says_so(device, processes, shares, said):
+def test_where_steps_cannot_be_captured_a_sentence_says_so(monkeypatch, device, processes, shares, said):
+    monkeypatch.setattr(cuda_graphs, "has_kernel", lambda: True)
     with pytest.raises(UsageError, match=said):
         require_graphs(torch.device(device), processes, shares)
+
+
+def test_graphs_are_refused_without_the_kernel(monkeypatch):
+    monkeypatch.setattr(cuda_graphs, "has_kernel", lambda: False)
+    with pytest.raises(UsageError, match="a C compiler and Python's headers"):
+        require_graphs(torch.device("cuda"), 1, 1)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="There is a GPU.")

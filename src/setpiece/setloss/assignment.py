@@ -25,8 +25,14 @@ References:
 
 from __future__ import annotations
 
+import logging
+import os
+import shutil
+import sysconfig
 from collections.abc import Sequence
+from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -36,7 +42,7 @@ from torch import Tensor
 
 from setpiece.errors import NonFiniteCostError
 
-__all__ = ["NO_FAULT", "assign", "assign_padded", "assign_rows", "may_read", "to_queries"]
+__all__ = ["NO_FAULT", "assign", "assign_padded", "assign_rows", "has_kernel", "may_read", "to_queries"]
 
 NO_FAULT = torch.iinfo(torch.int32).max  # larger than the place of any cost
 
@@ -120,6 +126,21 @@ def assign_rows(cost: Float[Tensor, "rows Q"], counts: Sequence[int]) -> Int64[T
     return torch.from_numpy(match).to(cost.device)
 
 
+@cache
+def has_kernel() -> bool:
+    """Whether the kernel can be compiled here: Triton is there, a C compiler, and Python's headers.
+
+    Else SciPy solves the assignment, for which each step waits for the GPU; that is logged once.
+    """
+    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
+    headers = Path(sysconfig.get_path("include"), "Python.h").is_file()
+    found = {"Triton": find_spec("triton"), "a C compiler": compiler, "Python's headers": headers}
+    if lacking := [name for name, there in found.items() if not there]:
+        message = "Without %s the assignment is solved on the CPU, and each step waits for it."
+        logging.getLogger(__name__).warning(message, " and ".join(lacking))
+    return not lacking
+
+
 @torch.library.custom_op("setpiece::assign", mutates_args=(), schema="(Tensor cost, Tensor count) -> (Tensor, Tensor)")
 def assign_padded(
     cost: Float[Tensor, "problems T Q"], count: Int64[Tensor, " images"]
@@ -141,7 +162,7 @@ def assign_padded(
         >>> match.tolist(), fault.item() == NO_FAULT
         ([[1, -1]], True)
     """
-    if cost.device.type == "cuda" and find_spec("triton"):  # PyTorch for Windows has none
+    if cost.device.type == "cuda" and has_kernel():
         from setpiece.setloss.device_assignment import solve
 
         return solve(cost, count)

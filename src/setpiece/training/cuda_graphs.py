@@ -18,6 +18,7 @@ from torch import Tensor
 
 from setpiece.errors import UsageError
 from setpiece.records import Batch, Images, Losses, Outputs, Targets
+from setpiece.setloss.assignment import has_kernel
 
 __all__ = ["Capture", "Computed", "GraphedGradients", "GraphedUpdate", "capture_on_gpu", "require_graphs"]
 
@@ -75,6 +76,10 @@ def require_graphs(device: torch.device, processes: int, shares: int) -> None:
     """Raise UsageError where steps cannot be captured."""
     if device.type != "cuda":
         raise UsageError("--cuda-graphs needs an NVIDIA GPU, and PyTorch finds none: train without it.")
+    if not has_kernel():
+        raise UsageError(
+            "--cuda-graphs needs Triton, a C compiler and Python's headers: install them, or train without."
+        )
     if processes > 1:
         raise UsageError("--cuda-graphs goes with one process: train without it on several GPUs.")
     if shares > 1:
