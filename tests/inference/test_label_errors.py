@@ -105,6 +105,23 @@ def test_a_box_that_is_far_off_is_found(tmp_path):
     assert "cat, IoU 0.37 with its prediction (cost " in by_check["labels.off"].examples[0].text
 
 
+def doubts(folder, annotations):
+    return {one.check: one.doubt for one in suspects(Right(), labelled(folder, annotations))}
+
+
+def test_the_doubt_of_every_kind_is_how_probable_the_detectors_opinion_is(tmp_path):
+    unseen = ("dog", (70, 80, 95, 98))
+    assert doubts(tmp_path, TRUTH[1:]) == {"labels.missing": pytest.approx(0.9)}
+    assert doubts(tmp_path, [*TRUTH, unseen]) == {"labels.unseen": pytest.approx(1.0)}
+    assert doubts(tmp_path, [("cat", (18, 18, 48, 48)), *TRUTH[1:]]) == {"labels.off": pytest.approx(0.9)}
+    assert doubts(tmp_path, [("dog", TRUTH[0][1]), *TRUTH[1:]]) == {"labels.class": pytest.approx(1.0, abs=0.001)}
+
+
+def test_what_is_contradicted_often_in_one_class_is_doubted_less(tmp_path):
+    unseen = [("dog", (70, 80, 95, 98)), ("dog", (2, 80, 15, 98))]
+    assert doubts(tmp_path, [*TRUTH, *unseen]) == {"labels.unseen": pytest.approx(0.5)}  # of two others, one is seen
+
+
 def test_a_detector_that_does_not_know_a_class_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Right.checkpoint, "classes", ("dog", "bird"))
     with pytest.raises(DataError, match="does not know the class cat"):

@@ -75,9 +75,10 @@ class Suspect:
         label: the name of the label's class, None where an object has no label.
         opinion: what the detector sees there, None where it sees nothing.
         cost: of the label and its matched query, weighted, by term; empty where no query is matched.
-        doubt: the higher, the more striking among those of all kinds, in [0, 1]: how much more probable the detector
-            finds its own opinion. Where it sees nothing, that counts as much as it sees of the other labels of the
-            class: one that misses half of them says little.
+        doubt: the higher, the more striking among those of all kinds, in [0, 1]: how probable the detector finds its
+            own opinion; where it sees an object as the label does, and only calls it otherwise, of the two classes. It
+            counts as much as the share of the other labels of the class that are not contradicted so: a detector that
+            misses half of them says little.
     """
 
     check: str
@@ -125,15 +126,17 @@ def suspects(predictor: Predictor, dataset: Dataset, progress: Progress | None =
 
 
 def _weighed(found: Sequence[Suspect], dataset: Dataset) -> list[Suspect]:
-    """With the doubt of what is unseen times the share of the labels of its class that are seen."""
+    """With the doubt of a label times the share of the other labels of its class that are not contradicted so."""
     labels = Counter(
         dataset.classes[label] for example in dataset.examples for label in example.labels[~example.crowd].tolist()
     )
-    unseen = Counter(each.label for each in found if each.check == "labels.unseen")
+    doubted = Counter((each.check, each.label) for each in found)
+
+    def agreed(check: str, label: str) -> float:
+        return 1 - (doubted[check, label] - 1) / max(1, labels[label] - 1)
+
     return [
-        replace(each, doubt=each.doubt * (1 - unseen[each.label] / labels[each.label]))
-        if each.check == "labels.unseen" and each.label is not None
-        else each
+        each if each.label is None else replace(each, doubt=each.doubt * agreed(each.check, each.label))
         for each in found
     ]
 
@@ -190,12 +193,13 @@ def _suspects(
         elif best[query] != label and iou[index, query] >= SAME and probabilities[query, label] <= DOUBTED:
             predicted = f"{names[best[query]]} by {confidence[query]:.2f}"
             text = f"{place.text}: labelled {names[label]}, predicted {predicted}{said}"
-            rank, doubt = float(confidence[query]), float(confidence[query] - probabilities[query, label])
+            rank = float(confidence[query])
+            doubt = rank / (rank + float(probabilities[query, label]))
             yield Suspect("labels.class", rank, _named(place, text), *about, opinion(query), cost, doubt)
         elif best[query] == label and NEAR <= iou[index, query] < OFF:
             overlap = float(iou[index, query])
             text = f"{place.text}: {names[label]}, IoU {overlap:.2f} with its prediction{said}"
-            doubt = float(confidence[query]) * (1 - overlap)
+            doubt = float(confidence[query])
             yield Suspect("labels.off", -overlap, _named(place, text), *about, opinion(query), cost, doubt)
 
     shown: list[int] = []
