@@ -6,6 +6,7 @@ whole pixels (VOC) or to five digits (YOLO).
 
 from __future__ import annotations
 
+import itertools
 import json
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -40,15 +41,18 @@ def write_zip(file: Path, layout: Layout, splits: Sequence[Dataset]) -> None:
     names = _names([example.path for split in used for example in split.examples], splits[0].root)
     write = {"coco": _coco, "yolo": _yolo, "voc": _voc}[layout]
     try:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        # A photo's time may be one before 1980, which a zip cannot hold.
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
             for name, content in write(used, names):
                 if isinstance(content, Path):
                     archive.write(content, name, zipfile.ZIP_STORED)  # photos are compressed
                 else:
                     archive.writestr(name, content)
-    except OSError as error:
+    except BaseException as error:
         file.unlink(missing_ok=True)
-        raise OutputError(f"The zip could not be written ({error.strerror or error}).") from error
+        if isinstance(error, OSError):
+            raise OutputError(f"The zip could not be written ({error.strerror or error}).") from error
+        raise
 
 
 def _names(paths: Sequence[Path], root: Path) -> dict[Path, str]:
@@ -58,7 +62,8 @@ def _names(paths: Sequence[Path], root: Path) -> dict[Path, str]:
     for path in paths:
         parts = path.relative_to(root).parts
         shown = [part.encode("utf-8", "replace").decode().replace("\\", "_") for part in parts]
-        candidates = [shown[-1], "_".join(shown), *(f"{number}_{shown[-1]}" for number in range(2, len(paths) + 2))]
+        numbered = (f"{number}_{shown[-1]}" for number in itertools.count(2))
+        candidates = itertools.chain((shown[-1], "_".join(shown)), numbered)
         names[path] = next(name for name in candidates if Path(name).stem.lower() not in taken)
         taken.add(Path(names[path]).stem.lower())
     return names

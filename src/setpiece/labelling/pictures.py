@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from pathlib import Path
 
 from PIL import Image
@@ -17,6 +18,7 @@ __all__ = ["full_picture", "thumbnail"]
 SHOWN = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
 THUMBNAIL = 160  # pixels of the longer side
 QUALITY = 80
+_LOCKS = tuple(threading.Lock() for _ in range(32))  # two requests at once for one picture make it once
 
 
 def full_picture(path: Path, kept: Path) -> tuple[Path, str]:
@@ -29,6 +31,11 @@ def full_picture(path: Path, kept: Path) -> tuple[Path, str]:
     Raises:
         DataError: the photo cannot be read.
     """
+    with _lock(kept):
+        return _full_picture(path, kept)
+
+
+def _full_picture(path: Path, kept: Path) -> tuple[Path, str]:
     if kept.is_file():
         return kept, "image/png"
     header = read_header(path)
@@ -58,15 +65,24 @@ def thumbnail(path: Path, kept: Path) -> Path:
     Raises:
         DataError: the photo cannot be read.
     """
-    if not kept.is_file():
-        try:
-            with Image.open(path) as image:
-                image.draft("RGB", (2 * THUMBNAIL, 2 * THUMBNAIL))  # a JPEG is decoded at a part of its size
-                small = Image.fromarray(to_rgb(image))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise DataError(f"The image {path} cannot be decoded ({error}).") from error
-        small.thumbnail((THUMBNAIL, THUMBNAIL))
-        content = io.BytesIO()
-        small.save(content, "JPEG", quality=QUALITY)
-        write_whole(kept, content.getvalue())
+    with _lock(kept):
+        if not kept.is_file():
+            _write_thumbnail(path, kept)
     return kept
+
+
+def _write_thumbnail(path: Path, kept: Path) -> None:
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", (2 * THUMBNAIL, 2 * THUMBNAIL))  # a JPEG is decoded at a part of its size
+            small = Image.fromarray(to_rgb(image))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"The image {path} cannot be decoded ({error}).") from error
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    content = io.BytesIO()
+    small.save(content, "JPEG", quality=QUALITY)
+    write_whole(kept, content.getvalue())
+
+
+def _lock(kept: Path) -> threading.Lock:
+    return _LOCKS[hash(kept) % len(_LOCKS)]
