@@ -17,7 +17,9 @@ __all__ = ["write_whole", "written_whole"]
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def write_whole(file: Path, content: str | bytes | Callable[[BinaryIO], object]) -> None:
+def write_whole(
+    file: Path, content: str | bytes | Callable[[BinaryIO], object], *, survives_power_cut: bool = False
+) -> None:
     """Write a file under another name beside it and then rename it, so that no reader ever sees half of it.
 
     Folders above it are made where they are missing. The file has the permissions that the user's umask gives.
@@ -25,6 +27,7 @@ def write_whole(file: Path, content: str | bytes | Callable[[BinaryIO], object])
     Args:
         file: what to create or replace.
         content: text, which is written as UTF-8; bytes; or what writes to the open file that it is given.
+        survives_power_cut: wait until the disk has it, before the rename and after it. That takes some milliseconds.
 
     Raises:
         OutputError: it cannot be written, as on a full disk. The file is then as it was before; so it is with whatever
@@ -47,7 +50,12 @@ def write_whole(file: Path, content: str | bytes | Callable[[BinaryIO], object])
                     content(opened)
                 else:
                     opened.write(content.encode() if isinstance(content, str) else content)
+                if survives_power_cut:
+                    opened.flush()
+                    os.fsync(opened.fileno())
             os.replace(unfinished, file)
+            if survives_power_cut:
+                _sync_folder(file.parent)
         finally:
             unfinished.unlink(missing_ok=True)
     except Exception as error:
@@ -85,6 +93,15 @@ def written_whole(path: Path) -> Iterator[Path]:
             _remove(unfinished)
     except OSError as error:
         raise _output_error(path, error) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the disk has the names in a folder."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _unfinished(path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -11,7 +12,7 @@ from typing import Any, Literal
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
+from fastapi.responses import FileResponse, HTMLResponse
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
@@ -27,7 +28,9 @@ from setpiece.labelling.supervisor import Supervisor
 from setpiece.labelling.view import classes_view, image_view, second_look_view, state_view
 from setpiece.web import render
 
-__all__ = ["create_app"]
+__all__ = ["DOWNLOAD", "create_app"]
+
+DOWNLOAD = ".download-"  # what zips are called while they are sent
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -201,7 +204,7 @@ def _add_download(app: FastAPI, session: Session) -> None:
         splits = labelled_parts(labels, photos, session.watch.problems)
         if not any(split.examples for split in splits):
             raise HTTPException(409, "There is no labelled image to download yet.")
-        file = session.store.folder / f".download-{secrets.token_hex(4)}.zip"
+        file = session.store.folder / f"{DOWNLOAD}{secrets.token_hex(4)}.zip"
         await asyncio.to_thread(write_zip, file, layout, splits)
         name = f"{session.store.photos.name}-{layout}.zip"
         return FileResponse(file, media_type="application/zip", filename=name, background=BackgroundTask(file.unlink))
@@ -214,8 +217,9 @@ def _found(session: Session, id: int) -> dict[str, Any]:
         raise HTTPException(404, f"There is no image {id}.") from None
 
 
-def _fresh(content: object, status: int = 200) -> JSONResponse:
-    return JSONResponse(content, status, {"Cache-Control": "no-store"})
+def _fresh(content: object, status: int = 200) -> Response:
+    # Escapes take names of files that are no UTF-8, which JSONResponse refuses.
+    return Response(json.dumps(content), status, {"Cache-Control": "no-store"}, "application/json")
 
 
 def _add_errors(app: FastAPI) -> None:

@@ -103,11 +103,11 @@ class CocoFile:
             f'{{"{OURS}":{_dumps(ours)},\n"categories":{_dumps(categories)},\n'
             f'"images":[{LINE.join(text for text, _ in parts)}],\n"annotations":[{LINE.join(annotations)}]}}\n'
         )
-        write_whole(self.file, content)
+        write_whole(self.file, content, survives_power_cut=True)
 
     def _image(self, image: LabelledImage) -> tuple[str, list[str]]:
         """The text of an image, and those of its annotations, without their ids."""
-        key = (image.marks, image.revision, image.width, image.height, image.stamp)
+        key = (image.file, image.marks, image.revision, image.width, image.height, image.stamp)
         known = self._written.get(image.id)
         if known is None or known[0] != key:
             known = self._written[image.id] = (

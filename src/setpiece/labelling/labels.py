@@ -1,6 +1,6 @@
 """The record of all labels: images with their boxes, classes, and changes that know what was before and what is after.
 
-Boxes name their class by its id, which it keeps for ever. The page counts classes instead: see `Labels.position`.
+Boxes name their class by its id, which it keeps for ever. The page counts classes instead.
 """
 
 from __future__ import annotations
@@ -138,9 +138,13 @@ class Labels:
             image = self.images[id]
             image.marks, image.revision = after, image.revision + 1
         if change.classes is not None:
-            before, after_ = ([category.id for category in classes] for classes in change.classes)
+            before = self.classes
             self.classes = change.classes[1]
-            if after_[: len(before)] != before:
+            used = {box.category for image in self.images.values() for box in image.marks.boxes}
+            used -= {category.id for category in self.classes}
+            # Photos that came since the change was made for the first time may have brought boxes of other classes.
+            self.classes = (*self.classes, *(category for category in before if category.id in used))
+            if [each.id for each in self.classes][: len(before)] != [each.id for each in before]:
                 for image in self.images.values():
                     image.revision += 1
 
@@ -148,9 +152,17 @@ class Labels:
         """Keep the ids of its classes from being given again: what the detector learned of a class goes by its id."""
         self.highest = max([self.highest, *(category.id for classes in change.classes or () for category in classes)])
 
-    def position(self, category: int) -> int:
-        """Which class it is, counted from 0."""
-        return next(i for i, each in enumerate(self.classes) if each.id == category)
+    def next_category(self) -> int:
+        """An id for a new class."""
+        return max([self.highest, *(category.id for category in self.classes)]) + 1
+
+    def category_named(self, name: str) -> Category:
+        """The class of a name, which is added where there is none. That is no step which can be undone."""
+        found = next((each for each in self.classes if each.name == name), None)
+        if found is None:
+            found = Category(self.next_category(), name)
+            self.classes = (*self.classes, found)
+        return found
 
     def category(self, position: int) -> Category:
         """The class at a position.
@@ -220,7 +232,7 @@ def add_class(labels: Labels, name: str) -> Change:
         UsageError: the name is blank or taken.
     """
     name = _free_name(labels, name)
-    new = Category(max([labels.highest, *(category.id for category in labels.classes)]) + 1, name)
+    new = Category(labels.next_category(), name)
     return Change(f"add class {name}", classes=(labels.classes, (*labels.classes, new)))
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from setpiece.data.formats.files import images_under
@@ -41,11 +42,14 @@ class Photos:
 
     Args:
         root: the folder.
-        folders: those in it whose images count; every folder where None.
+        folders: those whose images count, by their paths below it; every folder where None.
+
+    Attributes:
+        outside: how many image files were not listed the last time, since they are links that lead out of the folder.
     """
 
-    def __init__(self, root: Path, folders: Iterable[Path] | None = None) -> None:
-        self.root = root
+    def __init__(self, root: Path, folders: Iterable[str] | None = None) -> None:
+        self.root, self.outside = root, 0
         self._folders = None if folders is None else set(folders)
 
     def path(self, file: str) -> Path:
@@ -53,19 +57,25 @@ class Photos:
         return self.root / file
 
     def stamps(self) -> dict[str, Stamp]:
-        """Every image file that is there, in sorted order, with its stamp.
+        """Every image file that is there, in sorted order, with its stamp; none that lies elsewhere.
 
         Raises:
             DataError: the folder cannot be read.
         """
-        found = {}
+        found, outside, root = {}, 0, self.root.resolve()
+        real = cache(Path.resolve)  # of a folder
         for path in images_under(self.root):
-            if self._folders is None or path.parent in self._folders:
+            file = path.relative_to(self.root)
+            if self._folders is None or file.parent.as_posix() in self._folders:
                 try:
                     status = path.stat()
                 except OSError:  # it went away just now, or is a link to nothing
                     continue
-                found[path.relative_to(self.root).as_posix()] = (status.st_size, status.st_mtime_ns)
+                if (path.resolve() if path.is_symlink() else real(path.parent)).is_relative_to(root):
+                    found[file.as_posix()] = (status.st_size, status.st_mtime_ns)
+                else:
+                    outside += 1
+        self.outside = outside
         return found
 
     def look(self, stamps: Sequence[tuple[str, Stamp]]) -> list[Look]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from setpiece.atomic import write_whole
 from setpiece.errors import UsageError
-from setpiece.labelling.labels import Box
+from setpiece.labelling.labels import Box, LabelledImage, checked_box
 
 __all__ = ["SecondLook"]
 
@@ -30,7 +30,7 @@ class SecondLook:
         said: a sentence.
         rows: of the last look, most striking first. Each has "id", "kind", "image", "box" and "category" of the label
             (None where an object has none), "suggestion" with "box", "category" and "score" (None where it is to be
-            removed), "cost" by term, "text" and "decision".
+            removed), "cost" by term, "text", "decision", and "change": the number of the change that applied it.
     """
 
     def __init__(self, file: Path) -> None:
@@ -45,7 +45,10 @@ class SecondLook:
         """The trainer has told how far it is, or what it found."""
         self.state, self.done, self.said = event["state"], event["done"], event["said"]
         if self.state == "ready":
-            self.rows = [{"id": str(number), "decision": None, **row} for number, row in enumerate(event["rows"], 1)]
+            self.rows = [
+                {"id": str(number), "decision": None, "change": None, **row}
+                for number, row in enumerate(event["rows"], 1)
+            ]
             self._save()
 
     def row(self, id: str) -> dict[str, Any]:
@@ -56,42 +59,56 @@ class SecondLook:
         """
         return {row["id"]: row for row in self.rows}[id]
 
-    def decide(self, id: str, decision: Literal["keep", "apply"]) -> None:
-        """Keep what was decided."""
-        self.row(id)["decision"] = decision
+    def decide(self, id: str, decision: Literal["keep", "apply"], change: int | None = None) -> None:
+        """Keep what was decided, and the number of the change that was made for it."""
+        self.row(id).update(decision=decision, change=change)
         self._save()
 
-    def applied(self, row: Mapping[str, Any], boxes: Sequence[Box], categories: Container[int]) -> list[Box]:
+    def follow(self, change: int, *, is_made: bool) -> None:
+        """A change was taken back or made again: so is the decision that it was made for."""
+        of_change = [row for row in self.rows if row.get("change") == change]
+        for row in of_change:
+            row["decision"] = "apply" if is_made else None
+        if of_change:
+            self._save()
+
+    def applied(self, row: Mapping[str, Any], image: LabelledImage, categories: Container[int]) -> list[Box]:
         """The boxes of an image once the suggestion of a row is applied.
 
         Args:
             row: of the second look.
-            boxes: as they are.
+            image: with its boxes as they are.
             categories: ids of the classes that there are.
 
         Raises:
-            UsageError: the label or the class is not there any more.
+            UsageError: the label or the class is not there any more, the image has changed its size, or the suggestion
+                is applied already.
         """
-        suggestion = row["suggestion"]
+        suggestion, boxes = row["suggestion"], image.marks.boxes
         if suggestion is not None and suggestion["category"] not in categories:
             raise UsageError("The class of this suggestion has been removed since the second look.")
+        new = None
+        if suggestion is not None:
+            new = checked_box(suggestion["box"], suggestion["category"], image.width, image.height)
         if row["kind"] == "missing":
-            return [*boxes, Box(tuple(suggestion["box"]), suggestion["category"])]
-        at = next((i for i, box in enumerate(boxes) if _same(box, row)), None)
+            assert new is not None
+            if any(_same(box, new.corners, new.category) for box in boxes):
+                raise UsageError("There is this label already: nothing is left to apply.")
+            return [*boxes, new]
+        at = next((i for i, box in enumerate(boxes) if _same(box, row["box"], row["category"])), None)
         if at is None:
             raise UsageError("This label has been changed since the second look: there is nothing to apply.")
         was, others = boxes[at], [box for i, box in enumerate(boxes) if i != at]
-        match row["kind"]:
-            case "class":
-                others.insert(at, replace(was, category=suggestion["category"]))
-            case "off":
-                others.insert(at, replace(was, corners=tuple(suggestion["box"])))
+        if new is not None:
+            others.insert(
+                at, replace(was, category=new.category) if row["kind"] == "class" else replace(was, corners=new.corners)
+            )
         return others
 
     def _save(self) -> None:
         write_whole(self._file, json.dumps({"rows": self.rows}))
 
 
-def _same(box: Box, row: Mapping[str, Any]) -> bool:
-    near = all(abs(a - b) <= SAME for a, b in zip(box.corners, row["box"], strict=True))
-    return near and box.category == row["category"]
+def _same(box: Box, corners: Sequence[float], category: int | None) -> bool:
+    near = all(abs(a - b) <= SAME for a, b in zip(box.corners, corners, strict=True))
+    return near and box.category == category

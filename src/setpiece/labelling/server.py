@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from setpiece.errors import SetpieceError, UsageError
-from setpiece.labelling.app import create_app
+from setpiece.labelling.app import DOWNLOAD, create_app
 from setpiece.labelling.final import final_view
 from setpiece.labelling.guards import Guards
 from setpiece.labelling.session import Session, Suggestions
@@ -29,6 +30,9 @@ from setpiece.serving.address import address_of, bind, is_loopback
 __all__ = ["Settings", "serve"]
 
 LOOK_SECONDS = 3.0  # between looks at the folder of photos
+MODELS = (  # names of the presets, which could only be asked for by importing torch
+    "detr-r50", "detr-r50-dc5", "detr-r101", "detr-r101-dc5", "detr-tiny", "sprint-n", "sprint-s", "sprint-m",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         ready: called with the address to open, once it answers.
 
     Raises:
-        UsageError: a folder or the address cannot be used, or another server has the labels.
+        UsageError: a folder, the preset or the address cannot be used, or another server has the labels.
         DataError: labels or photos cannot be read.
         OutputError: the labels cannot be written.
     """
@@ -74,9 +78,15 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         raise UsageError(
             f"{settings.output} lies in {settings.photos}, where nothing is written: give another --output."
         )
+    if settings.model not in MODELS:
+        raise UsageError(f"There is no preset {settings.model!r}: choose one of {', '.join(MODELS)}.")
     source = open_source(settings.photos)
     with locked(settings.output), bind(settings.host, settings.port) as bound:
         session = Session(source, Store(settings.output, settings.photos), settings.photos, settings.classes)
+        for left in settings.output.glob(f"{DOWNLOAD}*"):  # of a server that was killed
+            left.unlink()
+        for sentence in _unused(settings, session.store):
+            session.say(sentence)
         asyncio.run(session.look_at_photos(quietly=session.store.is_new))
         session.store.say_where(address_of(bound))
         token = None if is_loopback(settings.host) else secrets.token_urlsafe(16)
@@ -84,6 +94,21 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         server = LabelServer(session, plan, bound, settings, token)
         server.tell_ready = lambda: ready(address_of(bound) + ("" if token is None else f"?token={token}"))
         server.run([bound])
+
+
+def _unused(settings: Settings, store: Store) -> Iterator[str]:
+    """Which options have no effect, since the folder has labels or weights already."""
+    names = {each.name for each in store.labels.classes}
+    if not store.is_new and (lacking := [name for name in settings.classes if name not in names]):
+        yield f"--classes is not used, since there are labels already: add {', '.join(lacking)} in the page."
+    if settings.size is not None:
+        begun = None
+        for file in (store.folder / "training").glob("round-*/config.json"):
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                about = json.loads(file.read_bytes())
+                begun = about["shortest"] if about["preset"] == settings.model else begun
+        if begun not in (None, settings.size):
+            yield f"--size {settings.size} is not used, since the detector has learned at {begun} pixels already."
 
 
 class LabelServer(uvicorn.Server):

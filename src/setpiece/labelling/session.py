@@ -75,8 +75,8 @@ class Session:
     """
 
     def __init__(self, source: Source, store: Store, given: Path, classes: Sequence[str] = ()) -> None:
-        self.source, self.store, self.given = source, store, given
-        self.watch = Watch(source.photos, store, source.marks)
+        self.store, self.given = store, given
+        self.watch = Watch(source, store)
         self.mode: Mode = "helpful"
         self.coming: list[int] = []
         self.ranked: list[int] = []
@@ -120,7 +120,7 @@ class Session:
         looks = await asyncio.to_thread(self.watch.photos.look, new)
         problems = self.watch.problems
         said = self.watch.take(stamps, looks)
-        if said or problems != self.watch.problems:
+        if looks or said or problems != self.watch.problems:
             for sentence in said:
                 if not (quietly and " came (" in sentence):
                     self.say(sentence)
@@ -160,16 +160,25 @@ class Session:
 
     def undo(self) -> Change | None:
         """Take the last change back; None where there is none."""
-        return self._changed(self.store.undo())
+        return self._again(self.store.history.to_undo(), self.store.undo, is_made=False)
 
     def redo(self) -> Change | None:
         """Make the last change again that was taken back; None where there is none."""
-        return self._changed(self.store.redo())
+        return self._again(self.store.history.to_redo(), self.store.redo, is_made=True)
 
-    def _changed(self, change: Change | None = None) -> Change | None:
+    def _again(
+        self, last: tuple[int, Change] | None, make: Callable[[], Change | None], *, is_made: bool
+    ) -> Change | None:
+        if last is None:
+            return None
+        make()
+        self.second_look.follow(last[0], is_made=is_made)
+        self._changed()
+        return last[1]
+
+    def _changed(self) -> None:
         self.touch()
         self.on_change()
-        return change
 
     def decide(self, row_id: str, decision: Literal["keep", "apply"]) -> None:
         """Keep the label of a row of the second look, or change it as suggested.
@@ -178,15 +187,16 @@ class Session:
             KeyError: there is no such row.
             UsageError: the label has been changed since, or there is nothing to apply.
         """
-        row = self.second_look.row(row_id)
+        row, change = self.second_look.row(row_id), None
         if decision == "apply":
-            marks = self.image(row["image"]).marks
-            boxes = self.second_look.applied(row, marks.boxes, {each.id for each in self.store.labels.classes})
-            state: State = "open" if marks.state == "open" else "labelled"
+            image = self.image(row["image"])
+            boxes = self.second_look.applied(row, image, {each.id for each in self.store.labels.classes})
+            state: State = "open" if image.marks.state == "open" else "labelled"
             self.make(
                 changes.set_marks(self.store.labels, row["image"], state, boxes, f"apply suggestion ({row['kind']})")
             )
-        self.second_look.decide(row_id, decision)
+            change = self.store.history.sequence
+        self.second_look.decide(row_id, decision, change)
         self.touch()
 
     def order_by(self, mode: Mode, coming: Sequence[int]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from setpiece.data.dataset import Dataset, Example
@@ -56,11 +57,30 @@ def open_source(root: Path) -> Source:
     datasets = [split for split in splits.values() if isinstance(split, Dataset)]
     classes = tuple(Category(number, name) for number, name in enumerate(datasets[0].classes, 1))
     examples = [example for dataset in datasets for example in dataset.examples]
-    photos = Photos(root, {example.path.parent for example in examples})
-    marks = {example.path.relative_to(root).as_posix(): _marks(example, classes) for example in examples}
+    files = _files([example.path for example in examples], root)
+    photos = Photos(root, {file.parent.as_posix() for file in files})
+    marks = {file.as_posix(): _marks(example, classes) for file, example in zip(files, examples, strict=True)}
     objects = sum(len(each.boxes) for each in marks.values())
     said = f"{root.name} is a data set: {len(marks)} images with {objects} boxes are labelled."
+    if empty := sum(not each.boxes for each in marks.values()):
+        said += f" {empty} of them have no boxes, and count as empty: open those that are not."
     return Source(photos, classes, marks, (said, *(line for dataset in datasets for line in dataset.defects.summary())))
+
+
+def _files(paths: Sequence[Path], root: Path) -> list[Path]:
+    """Paths below a folder, however the annotations lead there.
+
+    Raises:
+        UsageError: some lie elsewhere.
+    """
+    real, top = cache(Path.resolve), root.resolve()
+    found = [real(path.parent) / path.name for path in paths]
+    outside = [path for path in found if not path.is_relative_to(top)]
+    if outside:
+        raise UsageError(
+            f"{len(outside)} images of the data set lie outside {root}, as {outside[0]}: give a folder that holds all."
+        )
+    return [path.relative_to(top) for path in found]
 
 
 def _marks(example: Example, classes: tuple[Category, ...]) -> Marks:

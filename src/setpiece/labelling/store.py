@@ -71,7 +71,7 @@ class Store:
 
     Raises:
         UsageError: the folder holds something else, or the labels of other photos.
-        DataError: a file is damaged.
+        DataError: a file is damaged or missing.
     """
 
     def __init__(self, folder: Path, photos: Path) -> None:
@@ -91,19 +91,28 @@ class Store:
             )
         self.labels = saved.labels
         behind = 0
-        for entry in self._journal.read():
+        entries = self._journal.read()
+        if entries and entries[0].sequence > saved.sequence + 1:
+            raise DataError(f"{folder / JOURNAL} lacks changes that {LABELS} beside it does not have: restore it.")
+        for entry in entries:
             self.labels.remember(entry.change)
             if entry.sequence > saved.sequence:
                 self.labels.apply(entry.change)
                 behind += 1
             self.history.add(entry)
+        if self.history.sequence == 0:  # the journal was removed: nothing can be undone, and the labels are there
+            self.history.sequence = saved.sequence
         if self.history.sequence < saved.sequence:
-            raise DataError(f"{folder / JOURNAL} has fewer changes than {LABELS} beside it: restore it.")
+            raise DataError(
+                f"{folder / JOURNAL} has fewer changes than {LABELS} beside it: restore it, or remove it to go on."
+            )
         if behind:
             self._file.write(self.labels, self.history.sequence)
 
     def _refuse_other_use(self) -> None:
         ours = {LOCK, SERVER, f".{LABELS}.unfinished"}  # what a process leaves that was killed in its first moment
+        if (self.folder / JOURNAL).exists():
+            raise DataError(f"{self.folder} has a journal and no {LABELS}: restore that, or give another --output.")
         if other := sorted(path.name for path in self.folder.iterdir() if path.name not in ours):
             raise UsageError(f"{self.folder} holds something else ({other[0]}): give another --output.")
 
@@ -135,9 +144,20 @@ class Store:
         return last[1]
 
     def add_images(self, files: Iterable[tuple[str, int, int, tuple[int, int], Marks]]) -> list[LabelledImage]:
-        """Take in photos, see `Labels.new_images`. That is no step which can be undone."""
+        """Take in photos, see `Labels.new_images`. That is no step which can be undone.
+
+        Raises:
+            OutputError: it cannot be written; they are not taken in.
+        """
+        classes = self.labels.classes
         added = self.labels.new_images(files)
-        self.save()
+        try:
+            self.save()
+        except OutputError:
+            for image in added:
+                del self.labels.images[image.id]
+            self.labels.classes = classes
+            raise
         return added
 
     def save(self) -> None:

@@ -100,7 +100,7 @@ def _images(session: Session) -> list[dict[str, Any]]:
         if (problem := problems.get(row["id"])) is not None:
             row |= {"state": problem.state, "why": problem.why}
     unread = [
-        {"id": -number, "file": _shown(file), "width": 0, "height": 0, "state": "broken", "why": why, "held_out": False}
+        {"id": -number, "file": file, "width": 0, "height": 0, "state": "broken", "why": why, "held_out": False}
         | {"revision": 0, "boxes": 0, "classes": [], "suggested": 0}
         for number, (file, why) in enumerate(session.watch.unread.items(), 1)
     ]
@@ -111,7 +111,7 @@ def _image_row(session: Session, image: LabelledImage, positions: dict[int, int]
     suggestions = session.suggestions.get(image.id)
     return {
         "id": image.id,
-        "file": _shown(image.file),
+        "file": image.file,
         "width": image.width,
         "height": image.height,
         "state": image.marks.state,
@@ -122,11 +122,6 @@ def _image_row(session: Session, image: LabelledImage, positions: dict[int, int]
         "classes": sorted({positions[box.category] for box in image.marks.boxes}),
         "suggested": sum(score >= SURE for _, _, score in suggestions.boxes) if suggestions else 0,
     }
-
-
-def _shown(file: str) -> str:
-    """A name that can be written as UTF-8, whichever bytes it has on disk."""
-    return file.encode("utf-8", "backslashreplace").decode()
 
 
 def _next(session: Session) -> list[int]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from setpiece.labelling.labels import Labels, Marks
-from setpiece.labelling.photos import Look, Photos
+from setpiece.labelling.photos import Look
+from setpiece.labelling.source import Source
 from setpiece.labelling.store import Store
 
 __all__ = ["Problem", "Watch"]
@@ -32,17 +33,18 @@ class Watch:
     """Keeps the record in step with the folder.
 
     Args:
-        photos: the folder.
+        source: the folder, and what a data set says of its images, for when they are taken in.
         store: the record.
-        marks: what a data set says of its images, for when they are taken in.
 
     Attributes:
+        photos: the folder.
         problems: of images of the record, by their id.
         unread: files that are in no record since they never could be read, with the sentence that says why.
     """
 
-    def __init__(self, photos: Photos, store: Store, marks: Mapping[str, Marks]) -> None:
-        self.photos, self._store, self._marks = photos, store, marks
+    def __init__(self, source: Source, store: Store) -> None:
+        self.photos, self._source, self._store = source.photos, source, store
+        self._outside = 0
         self.problems: dict[int, Problem] = {}
         self.unread: dict[str, str] = {}
         self._looked: dict[str, Look] = {}
@@ -78,7 +80,7 @@ class Watch:
         whole = sorted((look for look in new if look.why is None), key=lambda look: look.file)
         if whole:
             self._store.add_images(
-                (look.file, look.width, look.height, look.stamp, self._marks.get(look.file, Marks())) for look in whole
+                (look.file, look.width, look.height, look.stamp, self._marks(look.file)) for look in whole
             )
         elif changed:
             self._store.save()
@@ -86,7 +88,22 @@ class Watch:
             *_said([look.file for look in whole], "photo came", "photos came"),
             *self._said_of_problems(before),
             *(why for file, why in self.unread.items() if file not in unread_before),
+            *self._said_of_links(),
         ]
+
+    def _marks(self, file: str) -> Marks:
+        """What the data set says of a file; its classes are those of the same names here, whatever their ids."""
+        marks, names = self._source.marks.get(file, Marks()), {each.id: each.name for each in self._source.classes}
+        category_named = self._store.labels.category_named
+        boxes = (replace(box, category=category_named(names[box.category]).id) for box in marks.boxes)
+        return replace(marks, boxes=tuple(boxes))
+
+    def _said_of_links(self) -> list[str]:
+        before, self._outside = self._outside, self.photos.outside
+        if self._outside in (0, before):
+            return []
+        files = "1 photo is a link" if self._outside == 1 else f"{self._outside} photos are links"
+        return [f"{files} out of the folder: nothing outside it is read."]
 
     def _update(self, labels: Labels) -> bool:
         """Take over stamps and sizes of files that changed, and can be used; whether there are some."""
@@ -95,8 +112,9 @@ class Watch:
             look = self._looked.get(image.file)
             if look is None or look.why is not None or look.stamp == image.stamp:
                 continue
-            if not image.marks.boxes:
+            if not image.marks.boxes and (image.width, image.height) != (look.width, look.height):
                 image.width, image.height = look.width, look.height
+                image.revision += 1
             if (image.width, image.height) == (look.width, look.height):
                 image.stamp, changed = look.stamp, True
         return changed
