@@ -19,6 +19,17 @@ def test_the_file_has_the_new_content_and_nothing_else_is_left(tmp_path, content
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_what_survives_a_power_cut_is_on_the_disk_before_its_name_is(tmp_path, monkeypatch):
+    done = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: (done.append(stat.S_ISDIR(os.fstat(file).st_mode)), fsync(file)))
+    monkeypatch.setattr(os, "replace", lambda *names: (done.append("replace"), replace(*names)))
+    write_whole(tmp_path / "labels.json", "{}", survives_power_cut=True)
+    assert done == [False, "replace", True]
+    write_whole(tmp_path / "labels.json", "{}")
+    assert done == [False, "replace", True, "replace"]
+
+
 def test_folders_above_the_file_are_made(tmp_path):
     write_whole(tmp_path / "run" / "best" / "metrics.json", "{}")
     assert (tmp_path / "run" / "best" / "metrics.json").read_text() == "{}"

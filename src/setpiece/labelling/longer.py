@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,20 @@ class Longer:
         folder: `training` in the folder of the labels.
         photos: the folder of photos.
         recipe: how is trained.
+        start_for: the weights that the long training starts from, for some classes; the preset's own where None.
         telling: to the server.
     """
 
-    def __init__(self, folder: Path, photos: Path, recipe: Recipe, telling: Telling) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        photos: Path,
+        recipe: Recipe,
+        start_for: Callable[[Sequence[Category]], Checkpoint | None],
+        telling: Telling,
+    ) -> None:
         self._folder, self._photos, self._recipe, self._telling = folder, photos, recipe, telling
+        self._start_for = start_for
         self._final, self._state, self._labels = folder / "final", folder / FINAL, folder / "final.coco.json"
 
     def second_look(self, dataset: Dataset, classes: Sequence[Category]) -> None:
@@ -72,40 +81,39 @@ class Longer:
         said = f"{len(rows)} labels are doubtful." if len(rows) != 1 else "1 label is doubtful."
         self._telling.tell("second look", state="ready", done=1.0, said=said, rows=rows, finished=True)
 
-    def train(self, command: Mapping[str, Any], start: Checkpoint | None) -> None:
+    def train(self, command: Mapping[str, Any]) -> None:
         """Train for long on the images that are labelled by now and not held out, and measure on those that are.
 
         Args:
             command: its "minutes", and an "id": a training of this id that is there goes on, or is done.
-            start: the weights to start from; the preset's own where None.
         """
         if self._about().get("id") != command["id"]:
             shutil.rmtree(self._final, ignore_errors=True)
             write_whole(self._labels, (self._folder.parent / LABELS).read_bytes())
             about = {"id": command["id"], "minutes": command["minutes"], "ap": None, "folder": str(self._final)}
             self._tell(about, "training", 0.0, "The long training begins.")
-        self.resume(start)
+        self.resume()
 
-    def resume(self, start: Checkpoint | None = None) -> None:
+    def resume(self) -> None:
         """Go on with a long training that was begun, if there is one, and tell how it ended."""
         about = self._about()
         if about.get("state") == "training":
             try:
-                self._train(about, start)
+                self._train(about)
             except SetpieceError as error:
                 self._tell(about, "failed", 0.0, str(error))
             about = self._about()
         if about:
             self._telling.tell("final", finished=True, **about)
 
-    def _train(self, about: dict[str, Any], start: Checkpoint | None) -> None:
+    def _train(self, about: dict[str, Any]) -> None:
         saved = read_saved(self._labels)
         if saved is None:
             raise DataError(f"{self._labels} is missing: start the long training again.")
         dataset, valid = labelled_parts(saved.labels, self._photos)
         if all(example.crowd.all() for example in dataset.examples):
             raise DataError("There is no object to learn from: label some images that are not held out.")
-        seconds = 60 * about["minutes"]
+        seconds, start = 60 * about["minutes"], self._start_for(saved.labels.classes)
         config = self._recipe.config(dataset, seconds, start)
         start = start or starting_checkpoint(config, dataset.classes)
         measures = sum(len(example.labels) > 0 for example in valid.examples) >= LEAST_HELD_OUT

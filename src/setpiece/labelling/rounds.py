@@ -75,6 +75,7 @@ class Rounds:
         checkpoint: of the last round; None before it.
         categories: ids of the classes of that checkpoint.
         sequence: the last change of the labels that it has learned from; -1 before the first round.
+        number: of the last round.
     """
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
@@ -85,20 +86,18 @@ class Rounds:
         self.sequence = -1
         with suppress(OSError, ValueError):
             self.rows = json.loads((folder / "rounds.json").read_bytes())
+        self.number = int(self.rows[-1]["round"]) if self.rows else 0
         whole = [path for path in folder.glob("round-*") if (path / "round.json").is_file()]
         for path in sorted(whole, key=lambda path: int(path.name.removeprefix("round-")), reverse=True):
             with suppress(SetpieceError, OSError, ValueError, KeyError):
                 about = json.loads((path / "round.json").read_bytes())
                 checkpoint = load(path)
+                self.number = max(self.number, int(path.name.removeprefix("round-")))
                 if checkpoint.preset == recipe.model:
                     self.checkpoint, self.categories = checkpoint, tuple(about["categories"])
                     self.sequence = about["sequence"]
                     return
-
-    @property
-    def number(self) -> int:
-        """Of the last round."""
-        return int(self.rows[-1]["round"]) if self.rows else 0
+                self.rows = []  # what another preset measured says nothing of this one
 
     def start_for(self, classes: Sequence[Category]) -> Checkpoint | None:
         """The last round's weights for the present classes; a class keeps what was learned of it under any name."""
@@ -134,7 +133,8 @@ class Rounds:
     def _publish(self) -> None:
         assert self.checkpoint is not None
         earlier = list(self._folder.glob("round-*"))
-        folder = self._folder / f"round-{self.number + 1}"
+        self.number += 1
+        folder = self._folder / f"round-{self.number}"
         shutil.rmtree(folder, ignore_errors=True)
         save(self.checkpoint, folder)
         about = {"categories": self.categories, "sequence": self.sequence}
@@ -150,7 +150,7 @@ class Rounds:
         if sum(len(example.labels) > 0 for example in valid.examples) >= LEAST_HELD_OUT:
             ap, low, high = measured(self.checkpoint, valid)
         row = {
-            "round": self.number + 1,
+            "round": self.number,
             "labelled": len(dataset.examples) + len(valid.examples),
             "boxes": sum(len(example.labels) for part in (dataset, valid) for example in part.examples),
             "ap": ap, "low": low, "high": high,

@@ -17,8 +17,7 @@ from setpiece.errors import UsageError
 __all__ = ["Plan", "Supervisor"]
 
 LONGEST_LINE = 2**26  # bytes of an event
-MOST_DEATHS = 3  # in a row, without an event in between that says that work was done
-WORKED = ("predicting", "idle", "ready", "done")  # what a trainer tells that has got something done
+MOST_DEATHS = 3  # in a row, without an event in between that says that a whole work was done
 LAST_SECONDS = 3.0  # that a trainer has to end by itself
 
 
@@ -168,10 +167,13 @@ class Supervisor:
                 continue
             if not isinstance(event, dict) or "event" not in event:
                 continue
-            if event.get("state") in WORKED:
-                self._deaths = 0
-            if event.get("finished") and event["event"] in self._orders:
+            order = self._orders.get(event["event"])
+            if order is not None and order.get("id") != event.get("id"):  # it is of an earlier order
+                continue
+            if order is not None and event.get("finished"):
                 del self._orders[event["event"]]
+            if event.get("state") == "idle" or (event.get("finished") and (order or event["event"] == "rounds")):
+                self._deaths = 0
             answer = self._answers.get(event["event"])
             if answer is not None and not answer.done():
                 answer.set_result(event)

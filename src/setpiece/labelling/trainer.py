@@ -15,13 +15,14 @@ import queue
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from setpiece.errors import SetpieceError
+from setpiece.errors import DataError, SetpieceError
 from setpiece.labelling.coco_file import LABELS, Saved, read_saved
 from setpiece.labelling.examples import dataset_of, labelled_parts
 from setpiece.labelling.labels import LEAST_LABELLED, LabelledImage
@@ -36,7 +37,8 @@ __all__ = ["Trainer", "main"]
 
 NICE = 10  # how much more willing than others it is to wait for a core
 TOGETHER = 4  # images that are looked at between two looks at the commands
-RANKED = 200  # images that are looked at before new labels are learned
+LOOKED_AT = 200  # images, before new labels are learned
+RANKED = 1000  # images among which the most helpful are chosen: those that the detector is most unsure of
 FEATURES = 500  # labelled images whose likeness counts
 
 
@@ -57,11 +59,14 @@ class Trainer:
         self._folder, self._photos, self._telling, self._commands = folder, photos, telling, commands
         self._recipe = recipe
         self._rounds = Rounds(folder / "training", recipe)
-        self._longer = Longer(folder / "training", photos, recipe, telling)
+        if self._rounds.checkpoint is not None:
+            recipe = replace(recipe, size=self._rounds.checkpoint.size.shortest)
+        self._longer = Longer(folder / "training", photos, recipe, self._rounds.start_for, telling)
         self._sequence = 0
         self._coming: list[int] = []
         self._unusable: set[int] = set()
         self._looked: dict[int, int] = {}  # at each image in which round
+        self._unsure: dict[int, float] = {}
         self._features: dict[int, np.ndarray] = {}
         self._to_do: list[dict[str, Any]] = []
 
@@ -102,7 +107,7 @@ class Trainer:
                 images = [image for image in self._usable(saved) if image.marks.state != "open"]
                 self._longer.second_look(dataset_of(saved.labels, self._photos, images), saved.labels.classes)
             case "final":
-                self._longer.train(command, self._rounds.start_for(self._read().labels.classes))
+                self._longer.train(command)
             case "export":
                 self._longer.export(command["format"])
 
@@ -128,8 +133,11 @@ class Trainer:
         with self._telling.by_the_clock(seconds, lambda done: self._telling.state("training", said, done)):
             rounds.train(dataset, saved.labels.classes, saved.sequence)
         self._telling.state("predicting", f"Round {number} is measured on {len(valid.examples)} held-out images.")
-        rounds.measure(dataset, valid)
-        self._telling.tell("rounds", rounds=rounds.rows, forecast=rounds.forecast(), round=rounds.number)
+        try:
+            rounds.measure(dataset, valid)
+        except DataError as error:  # a photo broke just now
+            self._telling.state("predicting", f"Round {number} is not measured: {error}")
+        self._telling.tell("rounds", rounds=rounds.rows, forecast=rounds.forecast(), round=rounds.number, finished=True)
         return True
 
     def _look(self) -> bool:
@@ -142,26 +150,31 @@ class Trainer:
             return False
         seeing = Seeing(checkpoint)
         self._features |= self._of_labelled(seeing, images)
-        unsure: dict[int, float] = {}
+        count = 0
         for together in self._in_order(new):
-            said = f"Looking at {len(new) - len(unsure)} open images."
-            self._telling.state("predicting", said, round(len(unsure) / len(new), 3))
+            said = f"Looking at {len(new) - count} open images."
+            self._telling.state("predicting", said, round(count / len(new), 3))
+            count += len(together)
             found = seeing.look([self._photos / image.file for image in together])
             for image, seen in zip(together, found, strict=True):
                 self._looked[image.id] = number
                 if seen is not None:
                     self._features[image.id] = seen.features
-                    unsure[image.id] = uncertainty(_confidences(seen))
+                    self._unsure[image.id] = uncertainty(_confidences(seen))
                     self._suggest(image, seen, checkpoint, saved)
             self._take(wait=False)
-            if self._to_do or (self._sequence > self._rounds.sequence and len(unsure) >= RANKED):
+            if self._to_do or (self._sequence > self._rounds.sequence and count >= LOOKED_AT):
                 break
-        self._rank(unsure, images)
+        self._rank(images)
         return True
 
     def _in_order(self, images: Sequence[LabelledImage]) -> Iterator[list[LabelledImage]]:
-        """A few at a time: those that come next, as the server says meanwhile, then the others."""
-        left = {image.id: image for image in images}
+        """A few at a time: those that come next, as the server says meanwhile, then the others.
+
+        Of the others those come first that were not looked at for the longest time: so all get their turn, where new
+        labels end each look early.
+        """
+        left = {image.id: image for image in sorted(images, key=lambda image: self._looked.get(image.id, -1))}
         while left:
             first = [id for id in self._coming if id in left]
             yield [left.pop(id) for id in [*first, *(id for id in left if id not in first)][:TOGETHER]]
@@ -186,15 +199,16 @@ class Trainer:
             found |= {image.id: each.features for image, each in zip(together, seen, strict=True) if each is not None}
         return found
 
-    def _rank(self, unsure: Mapping[int, float], images: Sequence[LabelledImage]) -> None:
-        """Tell the order of the images that were looked at."""
-        ids = list(unsure)
+    def _rank(self, images: Sequence[LabelledImage]) -> None:
+        """Tell the order of the open images that were looked at, in this round or before."""
+        still = [image.id for image in images if image.marks.state == "open" and image.id in self._unsure]
+        ids = sorted(still, key=lambda id: -self._unsure[id])[:RANKED]
         labelled = [image.id for image in images if image.marks.state != "open" and image.id in self._features]
         if not ids:
             return
         features = np.stack([self._features[id] for id in ids])
         of_labelled = np.stack([self._features[id] for id in labelled]) if labelled else features[:0]
-        order = by_helpfulness(np.array([unsure[id] for id in ids]), features, of_labelled)
+        order = by_helpfulness(np.array([self._unsure[id] for id in ids]), features, of_labelled)
         self._telling.tell("order", next=[ids[i] for i in order])
 
     def _idle(self) -> tuple[str, str]:

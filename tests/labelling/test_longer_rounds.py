@@ -1,0 +1,119 @@
+"""Rounds, long trainings and the order of looking, with training itself left out."""
+
+from __future__ import annotations
+
+import queue
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from setpiece.errors import DataError
+from setpiece.labelling import longer, rounds
+from setpiece.labelling.labels import Category, LabelledImage, Marks, add_class, checked_box, set_marks
+from setpiece.labelling.longer import Longer
+from setpiece.labelling.rounds import Recipe, Rounds
+from setpiece.labelling.store import Store
+from setpiece.labelling.telling import Telling
+from setpiece.labelling.trainer import Trainer
+from setpiece.model.checkpoint import create
+
+from .conftest import write_photos
+
+CLASSES = (Category(1, "cat"), Category(2, "dog"))
+
+
+class Kept(Telling):
+    """Keeps what is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def tell(self, event, **content):
+        self.told.append({"event": event, **content})
+
+
+class Killed(BaseException):
+    """As if the process ended there."""
+
+
+@pytest.fixture
+def store(photos, tmp_path):
+    """Six labelled photos."""
+    (tmp_path / "labels").mkdir()
+    store = Store(tmp_path / "labels", photos)
+    for each in CLASSES:
+        store.labels.apply(add_class(store.labels, each.name))
+    store.add_images((f"{name}.png", 80, 60, (1, 2), Marks()) for name in "abcdef")
+    for id in store.labels.images:
+        box = checked_box([1.0, 2.0, 30.0, 40.0], 1, 80, 60)
+        store.change(set_marks(store.labels, id, "labelled", [box], "confirm"))
+    return store
+
+
+def test_a_long_training_goes_on_with_the_settings_that_it_began_with(store, photos, monkeypatch):
+    """Those of the last round's weights, where no size was given."""
+    given, ends = [], [Killed, DataError("It broke.")]
+
+    def train(*settings, resume):
+        given.append((settings[3], settings[0].classes, resume))
+        raise ends[len(given) - 1]
+
+    monkeypatch.setattr(longer, "train", train)
+    start = create("sprint-n", ["cat", "dog"], shortest=64)
+    telling = Kept()
+
+    def new():
+        return Longer(store.folder / "training", photos, Recipe("sprint-n"), lambda _: start, telling)
+
+    with pytest.raises(Killed):
+        new().train({"id": "a", "minutes": 1.0})
+    new().resume()
+    (first, *rest), (second, *again) = given
+    assert (first, rest) == (second, again)
+    assert first.size == 64
+    last = telling.told[-1]
+    assert (last["id"], last["state"], last["said"], last["finished"]) == ("a", "failed", "It broke.", True)
+
+
+def test_a_round_that_was_published_and_not_measured_is_not_replaced_before_the_next_is_whole(
+    store, photos, tmp_path, monkeypatch
+):
+    checkpoint = create("sprint-n", ["cat", "dog"], shortest=64)
+
+    monkeypatch.setattr(rounds, "train", lambda *_: SimpleNamespace(checkpoint=checkpoint))
+    folder, recipe = tmp_path / "training", Recipe("sprint-n", 64, 1.0)
+    dataset = longer.labelled_parts(store.labels, photos)[0]
+    Rounds(folder, recipe).train(dataset, CLASSES, 1)
+    now = Rounds(folder, recipe)
+    assert (now.number, now.rows, now.sequence) == (1, [], 1)
+    with monkeypatch.context() as patch:
+
+        def killed(*_):
+            raise Killed
+
+        patch.setattr(rounds, "save", killed)
+        with pytest.raises(Killed):
+            now.train(dataset, CLASSES, 2)
+    now = Rounds(folder, recipe)
+    assert (now.number, now.sequence) == (1, 1)
+    now.train(dataset, CLASSES, 3)
+    assert now.measure(dataset, replace(dataset, examples=()))["round"] == 2
+    now = Rounds(folder, recipe)
+    assert (now.number, len(now.rows), now.sequence) == (2, 1, 3)
+    other = Rounds(folder, Recipe("detr-tiny"))
+    assert (other.number, other.rows, other.checkpoint) == (2, [], None)
+
+
+def test_all_open_photos_get_their_turn_where_looks_end_early(tmp_path):
+    write_photos(tmp_path / "photos", 1)
+    trainer = Trainer(tmp_path, tmp_path / "photos", Recipe("sprint-n"), Kept(), queue.SimpleQueue())
+    images = [LabelledImage(id, f"{id}.png", 80, 60, (1, 2)) for id in range(1, 13)]
+    seen = []
+    for number in (1, 2, 3):
+        together = next(trainer._in_order(images))
+        seen += [image.id for image in together]
+        trainer._looked |= {image.id: number for image in together}
+    assert seen == list(range(1, 13))
+    trainer._coming = [7]
+    assert [image.id for image in next(trainer._in_order(images))] == [7, 1, 2, 3]
