@@ -99,7 +99,7 @@ def test_enter_goes_to_the_next_open_photo_and_says_when_none_is_left(open_label
     label.says("No open photo is left here")
     label.saved()
     assert {one["state"] for one in labels.images.values()} == {"labelled", "empty"}
-    assert label.role("labelled-count").inner_text() == "3 of 3"
+    label.until("document.querySelector('[data-role=labelled-count]').textContent === '3 of 3'")
 
 
 def test_photos_that_are_all_labelled_are_gone_through_as_they_come(open_label):
