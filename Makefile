@@ -1,4 +1,4 @@
-.PHONY: demo test lint lint-pages docs wheel lowest clean
+.PHONY: demo test lint lint-pages modules-of-pages docs wheel lowest clean
 
 .venv/ready: pyproject.toml constraints.txt
 	python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e '.[dev,docs]' && touch .venv/ready
@@ -6,15 +6,18 @@
 demo: .venv/ready  ## train, evaluate and predict on scenes drawn on the spot
 	.venv/bin/setpiece demo
 
-test: .venv/ready  ## the whole suite
-	.venv/bin/python -m pytest -n 2 --dist loadfile  # files in two processes
+test: .venv/ready modules-of-pages  ## the whole suite: its files in four processes, as tests often wait
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 4 --dist loadfile
 
 lint: .venv/ready lint-pages docs  ## ruff, mypy, the documentation, and eslint and tsc where there is node
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
-lint-pages:  ## eslint and tsc, where there is node
-	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory node_modules/ready && npm run --silent lint; \
+lint-pages: modules-of-pages  ## eslint and tsc, where there is node
+	@if command -v npm > /dev/null; then npm run --silent lint; \
 	else echo "There is no node here: the JavaScript of the pages is not checked."; fi
+
+modules-of-pages:
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory node_modules/ready; fi
 
 node_modules/ready: package.json package-lock.json
 	npm ci --silent && touch node_modules/ready

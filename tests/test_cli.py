@@ -334,7 +334,19 @@ def flat(printed):
 
 def test_a_video_is_drawn_and_written_as_lines(setpiece, checkpoint, photo, tmp_path):
     write_clip(tmp_path / "clip.mp4", 5)
-    done = setpiece("predict", checkpoint, "clip.mp4", "--threshold", "0", "--output", "out.mp4", "--json", "out.jsonl")
+    done = setpiece(
+        "predict",
+        checkpoint,
+        "clip.mp4",
+        "--threshold",
+        "0",
+        "--output",
+        "out.mp4",
+        "--json",
+        "out.jsonl",
+        "--precision",
+        "fp32",
+    )
     assert (done.code, done.err) == (0, "")
     assert re.match(
         r"clip\.mp4: \d+ objects in 5 frames \([\d.]+ frames/s\): see out\.mp4 and out\.jsonl", flat(done.out)

@@ -21,6 +21,7 @@ from setpiece.inference.thresholds import DEFAULT, Threshold
 
 if TYPE_CHECKING:
     from setpiece.explain import Explanation
+    from setpiece.inference.precision import Precision
     from setpiece.inference.predictor import Predictor
     from setpiece.model.checkpoint import Checkpoint
 
@@ -40,21 +41,30 @@ class Detector:
     """
 
     def __init__(
-        self, source: str | Path, checkpoint: Checkpoint | None, exported: ExportedPredictor | None = None
+        self,
+        source: str | Path,
+        checkpoint: Checkpoint | None,
+        exported: ExportedPredictor | None = None,
+        *,
+        precision: Precision = "auto",
+        compile: bool = False,
     ) -> None:
         self.source = str(source)
         self.exported = exported
+        self.precision = precision
+        self.compile = compile
         self._keep(checkpoint)
 
     def _keep(self, checkpoint: Checkpoint | None) -> None:
         self.checkpoint = checkpoint
+        self._fast: Predictor | None = None
         if checkpoint is not None:
             import torch
 
             checkpoint.model.eval().to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 
     @classmethod
-    def load(cls, source: str | Path) -> Detector:
+    def load(cls, source: str | Path, *, precision: Precision = "auto", compile: bool = False) -> Detector:
         """Load a run folder, a checkpoint, an exported model or a hub id, or take a preset to be trained.
 
         An exported model predicts and is evaluated without torch.
@@ -62,21 +72,37 @@ class Detector:
         Args:
             source: such as `"runs/cells"`, `"cells.onnx"`, `"detr-r50.pth"`, `"facebook/detr-resnet-50"`,
                 `"detr-tiny"`.
+            precision: what to predict in: "auto" computes in bfloat16 where the processor multiplies in it, else in
+                float32; "bf16" and "fp32" are that. An exported model has its own.
+            compile: predict by `torch.compile`, which needs a C++ compiler. The first images wait for it: tens of
+                seconds. Not of an exported model.
 
         Raises:
-            UsageError: there is nothing at `source`, or what runs it is not installed.
+            UsageError: there is nothing at `source`, or what runs it is not installed, or an option is not of an
+                exported model.
             WeightsError: what is there cannot be read or fetched.
         """
         if is_exported(source):
+            if precision != "auto" or compile:
+                raise UsageError(f"{source} is exported and computes as it was written: leave the precision out.")
             return cls(source, None, ExportedPredictor(load_backend(source)))
         from setpiece.model.checkpoint import load_unless_preset
 
-        return cls(source, load_unless_preset(source))
+        return cls(source, load_unless_preset(source), precision=precision, compile=compile)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of what is detected."""
         return self._trained().classes if self.exported is None else self.exported.classes
+
+    @property
+    def computes_in_bf16(self) -> bool:
+        """Whether it predicts in bfloat16: a model that is not exported does by `precision`."""
+        if self.checkpoint is None:
+            return False
+        from setpiece.inference.precision import uses_bf16
+
+        return uses_bf16(self.precision, next(self.checkpoint.model.parameters()).device)
 
     def train(
         self, data: str | Path, *, output: str | Path, resume: bool = False, **settings: Any
@@ -124,22 +150,29 @@ class Detector:
         return analyse(dataset.to_coco(), results_of(self.detecting(), dataset))
 
     def detecting(self) -> Detecting:
-        """What predicts and is evaluated: the exported model, or the `Predictor`.
+        """What predicts and is evaluated: the exported model, or a `Predictor` of a copy that is laid out for it.
 
         Raises:
             UsageError: this is a preset that has not been trained.
         """
-        return self.exported or self.predictor()
+        if self.exported is not None:
+            return self.exported
+        if self._fast is None:
+            from setpiece.inference.fast import fast
+            from setpiece.inference.predictor import Predictor
+
+            self._fast = Predictor(fast(self._trained(), compile=self.compile), self.precision)
+        return self._fast
 
     def predictor(self) -> Predictor:
-        """The `Predictor`: the forward path that evaluation, explanation and training share.
+        """A `Predictor` of the model as it was trained, which explanation looks into.
 
         Raises:
             UsageError: this is a preset that has not been trained, or an exported model.
         """
         from setpiece.inference.predictor import Predictor
 
-        return Predictor(self._trained())
+        return Predictor(self._trained(), self.precision)
 
     @overload
     def predict(

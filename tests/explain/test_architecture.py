@@ -34,7 +34,7 @@ def described(request):
     checkpoint.model.eval()
     for parameter in checkpoint.model.parameters():  # biases and heads that start at 0 hide mistakes
         parameter.data.add_(torch.randn_like(parameter) * 0.02)
-    return checkpoint, architecture(Predictor(checkpoint), [(0, make_image()), (3, make_image(filled=96))])
+    return checkpoint, architecture(Predictor(checkpoint, "fp32"), [(0, make_image()), (3, make_image(filled=96))])
 
 
 def flat(parts):

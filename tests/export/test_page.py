@@ -33,7 +33,7 @@ def runtime():
 def any_canvas(checkpoint, pictures, runtime, tmp_path_factory):
     """What a page says that it is, and its file."""
     file = tmp_path_factory.mktemp("page") / "things.html"
-    info = describe(checkpoint, metrics={"AP": 0.512}, licence="CC0-1.0")
+    info = describe(checkpoint, batch=1, metrics={"AP": 0.512}, licence="CC0-1.0")
     assert export(checkpoint, info, "html", file, pictures=pictures, runtime=runtime).startswith("Verified on ")
     assert [path.name for path in file.parent.iterdir()] == ["things.html"]
     return info, file

@@ -2,11 +2,7 @@
 
 import numpy as np
 
-from setpiece.detector import Detector
 from setpiece.export.timing import time_in_turn
-from setpiece.inference.fast import fast
-from setpiece.inference.predictor import Predictor
-from setpiece.model.checkpoint import create
 
 PICTURES = [np.full((8, 8, 3), number, np.uint8) for number in range(3)]
 
@@ -36,14 +32,3 @@ def test_runtimes_take_turns_on_the_same_pictures():
     for timing in found.values():
         assert 0 < timing.p50 <= timing.p95
         assert timing.images_per_second > 0
-
-
-def test_the_copy_that_predicts_faster_predicts_the_same():
-    detector = Detector("new", create("sprint-n", ["a", "b"], shortest=64))
-    detector.checkpoint.model.class_heads[-1].bias.data += 5  # so that something is detected
-    image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
-    expected = detector.predict(image, threshold=0.1)
-    [found] = Predictor(fast(detector.checkpoint), "fp32").predict([image], threshold=0.1)
-    assert len(found) == len(expected) > 0
-    np.testing.assert_allclose(found.xyxy, expected.xyxy, atol=0.01)
-    assert any(name.endswith("norm.running_mean") for name in detector.checkpoint.model.state_dict())

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from setpiece.detector import Detector
 from setpiece.inference.pictures import to_pixels
@@ -25,12 +26,34 @@ def test_the_scores_of_a_report_are_those_that_predict_gives(preset, bf16, monke
     detector = Detector("random", create(preset, ["a"], shortest=96))
     for parameter in detector.checkpoint.model.parameters():  # heads that start at 0 give all queries one score
         parameter.data.add_(torch.randn_like(parameter) * 0.02)
-    found = detector.predict(picture(), threshold=0.0)
+    found = next(detector.predictor().predict([picture()], threshold=0.0))
     report = detector.explain(picture())
     facts = report.images[0].facts
     query = torch.from_numpy(found.data["query"])
     np.testing.assert_allclose(facts.best_score[-1, query], found.confidence, rtol=1e-6)  # in double precision there
     np.testing.assert_array_equal(facts.best_label[-1, query], found.class_id)
+
+
+@pytest.mark.parametrize("preset", ["sprint-n", "detr-tiny"])
+def test_a_detector_predicts_with_a_faster_copy_that_finds_the_same(preset):
+    torch.manual_seed(0)
+    detector = Detector("random", create(preset, ["a", "b"], shortest=96), precision="fp32")
+    assert detector.detecting() is detector.detecting()  # laid out once
+    assert any(isinstance(module, nn.Identity) for module in detector.detecting().checkpoint.model.modules())
+    found = detector.predict(picture(), threshold=0.0)
+    expected = next(detector.predictor().predict([picture()], threshold=0.0))
+    order, wanted = np.argsort(found.data["query"]), np.argsort(expected.data["query"])
+    np.testing.assert_allclose(found.xyxy[order], expected.xyxy[wanted], atol=0.01)
+    np.testing.assert_allclose(found.confidence[order], expected.confidence[wanted], atol=1e-4)
+
+
+def test_training_again_replaces_what_predicts(scenes, tmp_path):
+    detector = Detector.load("detr-tiny")
+    settings = {"epochs": 1, "size": 64, "batch_size": 8, "evaluations": 1}
+    detector.train(scenes, output=tmp_path / "first", **settings)
+    before = detector.detecting()
+    detector.train(scenes, output=tmp_path / "second", **settings)
+    assert detector.detecting() is not before
 
 
 def test_the_precision_that_is_asked_for_is_computed_in():

@@ -66,7 +66,7 @@ def test_training_finds_the_thresholds_of_its_checkpoints(scenes, tmp_path):
     assert best.thresholds is not None
     assert len(best.thresholds) == len(best.classes)
     assert all(0 < threshold < 1 for threshold in best.thresholds)
-    anew = Detector.load(tmp_path / "run").analyse(open_dataset(scenes, "valid"))
+    anew = Detector.load(tmp_path / "run", precision="fp32").analyse(open_dataset(scenes, "valid"))
     by_name = {of.name: of.threshold for of in anew.curves}
     assert best.thresholds == pytest.approx([by_name[name] for name in best.classes], abs=1e-4)
     Detector.load(tmp_path / "run").predict(str(next(scenes.glob("valid/*.png"))), threshold="auto")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import zipfile
@@ -24,6 +23,7 @@ from setpiece.labelling.source import open_source
 from setpiece.labelling.store import Store
 from setpiece.labelling.view import image_view, second_look_view, state_view
 
+from ..coroutines import run
 from .conftest import write_photos
 
 BOX = [1.0, 2.0, 30.0, 40.0]
@@ -33,7 +33,7 @@ def opened(photos, output, classes=("cat", "dog")):
     """A session as a server makes it."""
     output.mkdir(exist_ok=True)
     session = Session(open_source(photos), Store(output, photos), photos, classes)
-    asyncio.run(session.look_at_photos())
+    run(session.look_at_photos())
     return session
 
 
@@ -132,7 +132,7 @@ def test_links_that_lead_out_of_the_folder_are_not_followed(photos, tmp_path):
     assert files == ["a.png", "b.png", "c.png", "d.png", "e.png", "f.png", "inside.png"]
     said = "2 photos are links out of the folder: nothing outside it is read."
     assert [text for _, text in session.said].count(said) == 1
-    asyncio.run(session.look_at_photos())
+    run(session.look_at_photos())
     assert [text for _, text in session.said].count(said) == 1
 
 
@@ -149,7 +149,7 @@ def test_another_size_of_a_photo_without_boxes_is_shown(photos, tmp_path):
     session = opened(photos, tmp_path / "labels")
     version, revision = session.version, session.image(1).revision
     Image.new("RGB", (40, 30)).save(photos / "a.png")
-    asyncio.run(session.look_at_photos())
+    run(session.look_at_photos())
     assert (session.image(1).width, session.image(1).revision) == (40, revision + 1)
     assert session.version != version
 
@@ -165,9 +165,9 @@ def test_photos_that_could_not_be_taken_in_are_taken_in_later(photos, tmp_path, 
     with monkeypatch.context() as patch:
         patch.setattr(session.store._file, "write", full)
         with pytest.raises(OutputError):
-            asyncio.run(session.look_at_photos())
+            run(session.look_at_photos())
     assert session.store.labels.images == before
-    asyncio.run(session.look_at_photos())
+    run(session.look_at_photos())
     assert session.image(7).file == "new.png"
     assert Store(tmp_path / "labels", photos).labels == session.store.labels
 

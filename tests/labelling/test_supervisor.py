@@ -9,6 +9,8 @@ import pytest
 
 from setpiece.labelling.supervisor import MOST_DEATHS, Plan, Supervisor
 
+from ..coroutines import run
+
 TELL = "import json, sys\ndef tell(**event): print(json.dumps(event), flush=True)\n"
 
 
@@ -31,7 +33,7 @@ def supervised(tmp_path, script, until, orders=()):
     plan, listener = Plan(tmp_path, tmp_path, "sprint-n"), Listener()
     plan.command = [sys.executable, "-c", TELL + script]
 
-    async def run():
+    async def supervise():
         supervisor = Supervisor(plan, listener, lambda: {"command": "labels"})
         supervisor.start()
         for order in orders:
@@ -40,7 +42,7 @@ def supervised(tmp_path, script, until, orders=()):
             await asyncio.sleep(0.01)
         await supervisor.end()
 
-    asyncio.run(asyncio.wait_for(run(), 60))
+    run(asyncio.wait_for(supervise(), 60))
     return listener
 
 

@@ -18,6 +18,7 @@ from setpiece.errors import UsageError
 from setpiece.labelling.coco_file import LABELS
 from setpiece.labelling.supervisor import Plan, Supervisor
 
+from ..coroutines import run
 from .conftest import TO_TRAIN, launching, started, until
 
 SIZE = (96, 96)
@@ -193,4 +194,4 @@ def test_who_waits_for_a_trainer_is_told_when_there_will_be_no_answer(tmp_path):
             await asking
         await supervisor.end()
 
-    asyncio.run(ask())
+    run(ask())

@@ -59,8 +59,8 @@ def test_a_form_and_a_body_without_a_type_are_the_same_image(server):
 def test_what_is_served_is_what_the_detector_predicts():
     checkpoint = create("detr-tiny", ["ace", "king"], shortest=64)
     picture = Image.fromarray(draw_scene(0)[0]).resize((333, 222))
-    expected = Detector("tiny", checkpoint).predict(picture, threshold=0.3)
-    with running(Predictor(checkpoint)) as served:
+    expected = Detector("tiny", checkpoint, precision="fp32").predict(picture, threshold=0.3)
+    with running(Predictor(checkpoint, "fp32")) as served:
         answer = served.post(encoded(picture), threshold="0.3").json()
     assert len(answer["detections"]) == len(expected) > 5
     boxes = [each["box"] for each in answer["detections"]]

@@ -225,6 +225,7 @@ class Handler(BaseHTTPRequestHandler):
             kind = "text/html; charset=utf-8" if address.path == "/" else "image/png"
         self.send_response(status)
         self.send_header("Content-Type", kind)
+        self.send_header("Cache-Control", "no-store")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)

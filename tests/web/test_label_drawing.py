@@ -163,7 +163,7 @@ def test_fingers_draw_and_two_of_them_zoom(open_label):
     touch(label, *([(x - apart, y), (u + apart, v)] for apart in (0, 15, 30)))
     assert float(label.role("stage").get_attribute("data-scale")) > 1.3 * before
     assert label.boxes() == [(0, 40, 40, 120, 120)]
-    label.role("tool-undo").tap()
+    label.role("tool-undo").click()  # on a busy machine a tap becomes a long press
     label.says("Undid: draw box in scene_6.png")
     assert label.boxes() == []
 

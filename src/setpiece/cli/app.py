@@ -7,14 +7,29 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.console import Console
 
 from setpiece.errors import SetpieceError, StoppedError, UsageError
 
-__all__ = ["DataFolder", "Model", "Split", "app", "console", "main", "require_writable", "unused"]
+if TYPE_CHECKING:
+    from setpiece.detector import Detector
+    from setpiece.inference.precision import Precision
+
+__all__ = [
+    "DataFolder",
+    "Model",
+    "PredictIn",
+    "Split",
+    "app",
+    "console",
+    "load_detector",
+    "main",
+    "require_writable",
+    "unused",
+]
 
 app = typer.Typer(
     help="Object detection as set prediction: train a DETR on your images, evaluate it, predict with it.",
@@ -33,11 +48,34 @@ Model = Annotated[
     ),
 ]
 Split = Annotated[str, typer.Option(help="Which images of the data set: train, valid or test.")]
+PredictIn = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        help="auto, bf16 or fp32: auto takes bfloat16 where the hardware multiplies in it. Not of an exported model.",
+    ),
+]
 
 
 @app.callback()
 def options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
     """Options of every command; `main` finds `--debug` itself, wherever it stands."""
+
+
+def load_detector(model: str, precision: str) -> Detector:
+    """A detector that predicts in a precision; where "auto" chose bfloat16, that is said.
+
+    Raises:
+        UsageError: there is no such precision, or see `Detector.load`.
+    """
+    from setpiece.detector import Detector
+
+    if precision not in ("auto", "bf16", "fp32"):
+        raise UsageError(f"--precision is auto, bf16 or fp32, not {precision}.")
+    detector = Detector.load(model, precision=cast("Precision", precision))
+    if precision == "auto" and detector.computes_in_bf16:
+        console.print("Predicting in bfloat16, as this hardware does best; --precision fp32 for float32.")
+    return detector
 
 
 def require_writable(file: Path, option: str) -> None:

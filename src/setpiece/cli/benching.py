@@ -45,7 +45,10 @@ def bench(
         runtimes[detecting.backend.name] = detecting
     else:
         console.print("Exporting to ONNX and OpenVINO …")
-        runtimes = {"PyTorch": detecting, **exported_runtimes(detector.predictor().checkpoint, ["onnx", "openvino"])}
+        if detector.computes_in_bf16:
+            runtimes["PyTorch, bfloat16"] = detecting
+        runtimes["PyTorch"] = Detector(model, detector.checkpoint, precision="fp32").detecting()
+        runtimes |= exported_runtimes(detector.predictor().checkpoint, ["onnx", "openvino"])
     dataset = None if data is None else open_dataset(data, split)
     if dataset is None:
         pictures = [draw_scene(seed)[0] for seed in range(IMAGES)]

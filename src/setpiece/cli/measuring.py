@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from setpiece.cli.app import DataFolder, Model, Split, app, console, require_writable
+from setpiece.cli.app import DataFolder, Model, PredictIn, Split, app, console, load_detector, require_writable
 from setpiece.cli.results import require_page, write_page
 from setpiece.errors import UsageError
 
@@ -58,6 +58,7 @@ def evaluate(
         float | None, typer.Option(help="Length of each training, with --folds or --seeds.  \\[default: 3]")
     ] = None,
     size: Size = None,
+    precision: PredictIn = "auto",
 ) -> None:
     """Measure a detector on a data set: COCO's twelve numbers and how sure they are, thresholds, kinds of errors.
 
@@ -65,13 +66,13 @@ def evaluate(
     """
     from setpiece.atomic import write_whole
     from setpiece.data.sources import open_dataset
-    from setpiece.detector import Detector
     from setpiece.inference.next_steps import Outlook, next_steps
 
     if json_file is not None:
         require_writable(json_file, "--json")
     if folds is not None or seeds is not None:
-        for option, value in (("--split", split), ("--report", report), ("--curve", curve_file)):
+        own = precision if precision != "auto" else None
+        for option, value in (("--split", split), ("--report", report), ("--curve", curve_file), ("--precision", own)):
             if value is not None:
                 raise UsageError(f"{option} is of one detector: leave it out with --folds and --seeds.")
         _repeat(_config(model, data, MINUTES if minutes is None else minutes, size), folds, seeds, json_file)
@@ -83,7 +84,7 @@ def evaluate(
         require_page(report, "--report")
     split = split or "valid"
     outlook = None if curve_file is None else Outlook.read(curve_file)
-    detector = Detector.load(model)
+    detector = load_detector(model, precision)
     dataset = open_dataset(data, split)
     for line in dataset.defects.summary():
         console.print(line, soft_wrap=True, highlight=False)

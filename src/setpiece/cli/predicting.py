@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from setpiece.cli.app import Model, app, console, require_writable
+from setpiece.cli.app import Model, PredictIn, app, console, load_detector, require_writable
 from setpiece.errors import DataError, StoppedError, UsageError
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ def predict(
     track: Annotated[
         bool, typer.Option("--track", help="Number the objects of a video, and follow them from frame to frame.")
     ] = False,
+    precision: PredictIn = "auto",
 ) -> None:
     """Detect objects in images, videos and cameras: draws them, and writes COCO results or lines of JSON."""
-    from setpiece.detector import Detector
     from setpiece.inference.sources import find_sources, left_out
     from setpiece.inference.thresholds import parse_threshold
 
@@ -79,7 +79,7 @@ def predict(
     if videos:
         _require_installed(track)
     limits = parse_threshold(threshold)
-    whole = Detector.load(model).detecting()
+    whole = load_detector(model, precision).detecting()
     detecting = _tiled(whole, tile_size) if tiles else whole
     if images:
         from setpiece.inference.files import predict_files

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from setpiece.cli.app import Model, app, console
+from setpiece.cli.app import Model, PredictIn, app, console, load_detector
 from setpiece.errors import UsageError
 
 __all__ = ["serve"]
@@ -48,9 +48,9 @@ def serve(
             "the list of processes, and not the variable.",
         ),
     ] = None,
+    precision: PredictIn = "auto",
 ) -> None:
     """Detect objects in images that are sent over HTTP, until Ctrl-C. Exported models are served without PyTorch."""
-    from setpiece.detector import Detector
     from setpiece.serving.allocator import return_large_blocks
     from setpiece.serving.limits import Limits
     from setpiece.serving.server import DetectionServer, address_of, bind, is_loopback
@@ -59,7 +59,7 @@ def serve(
         raise UsageError("The token is empty: give one, or leave --token and SETPIECE_TOKEN away.")
     limits = Limits(max_batch, max_wait_ms, max_pixels, max_bytes, max_queue, body_seconds)
     with bind(host, port) as bound:  # before the model is loaded, which takes longer
-        server = DetectionServer(Detector.load(model).detecting(), _name(model), limits, token)
+        server = DetectionServer(load_detector(model, precision).detecting(), _name(model), limits, token)
         if token is None and not is_loopback(host):
             console.print(
                 f"Everybody who reaches {host} can use this server: give a --token, or listen on 127.0.0.1.",

@@ -233,7 +233,7 @@ def demo(
         ) from error
     files = find_images([str(scenes / "valid")])[:24]
     detector = Detector(result.folder, result.checkpoint)
-    predict_files(detector.predictor(), files, folder / "predictions", threshold=0.5)
+    predict_files(detector.detecting(), files, folder / "predictions", threshold=0.5)
     explanation = detector.explain_dataset(open_dataset(scenes, "valid"))
     if (evaluated := _evaluate(result, folder, scenes)) is not None:
         explanation = explanation.evaluated(evaluated)

@@ -135,6 +135,7 @@ def export(
     if format == "html":
         if info.batch not in (None, 1):
             raise UsageError("A page looks at one image at a time: leave --batch out.")
+        info = info.model_copy(update={"batch": 1})
         runtime = runtime or find_web_runtime()
     try:
         with written_whole(output) as unfinished:

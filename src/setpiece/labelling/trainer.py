@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from setpiece.errors import DataError, SetpieceError
 from setpiece.labelling.coco_file import LABELS, Saved, read_saved
@@ -35,7 +34,8 @@ from setpiece.model.checkpoint import Checkpoint
 
 __all__ = ["Trainer", "main"]
 
-NICE = 10  # how much more willing than others it is to wait for a core
+NICE = 19  # how much more willing than others it is to wait for a core: the page comes first
+ROUNDS_EACH = 3  # that learn the same labels, while no others come
 TOGETHER = 4  # images that are looked at between two looks at the commands
 LOOKED_AT = 200  # images, before new labels are learned
 RANKED = 1000  # images among which the most helpful are chosen: those that the detector is most unsure of
@@ -69,6 +69,7 @@ class Trainer:
         self._unsure: dict[int, float] = {}
         self._features: dict[int, np.ndarray] = {}
         self._to_do: list[dict[str, Any]] = []
+        self._rounds_left = 0
 
     def run(self) -> None:
         """Work for ever."""
@@ -81,7 +82,7 @@ class Trainer:
             try:
                 while self._to_do:
                     self._do(self._to_do.pop(0))
-                busy = self._train() | self._look()
+                busy = self._train() | self._look() or self._train_again()
                 if not busy:
                     self._telling.state(*self._idle())
             except SetpieceError as error:
@@ -123,6 +124,16 @@ class Trainer:
         """A round, if there are enough labels and new ones; whether there was one."""
         if self._sequence <= self._rounds.sequence:
             return False
+        self._rounds_left = ROUNDS_EACH
+        return self._round()
+
+    def _train_again(self) -> bool:
+        """Another round with the same labels, if there are rounds left for them; whether there was one."""
+        return self._rounds_left > 0 and self._round()
+
+    def _round(self) -> bool:
+        """A round, if there are enough labels; whether there was one."""
+        self._rounds_left -= 1
         saved = self._read()
         dataset, valid = labelled_parts(saved.labels, self._photos, self._unusable)
         if len(dataset.examples) < LEAST_LABELLED or all(example.crowd.all() for example in dataset.examples):
@@ -240,7 +251,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(commands,), daemon=True).start()
     os.nice(NICE)
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
     logging.basicConfig(format="%(message)s")
     Trainer(given.folder, given.photos, Recipe(given.model, given.size, given.seconds), telling, commands).run()
 

@@ -18,6 +18,7 @@ export async function ask(method, path, body = null, patience = PATIENCE) {
     method,
     headers,
     body: body && JSON.stringify(body),
+    cache: "no-store",
     signal: AbortSignal.timeout(patience),
   }).catch(() => {
     throw refusal("The server cannot be reached.", 0, null);

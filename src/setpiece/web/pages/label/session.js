@@ -65,8 +65,10 @@ export function create() {
   let ordered = Promise.resolve();
   let last = Promise.resolve(); // of what the server does alone
 
+  /** Of a photo, as last answered. */
+  const revision = (id) => documents.known.get(id)?.revision ?? 0;
   const changes = Changes.create({
-    revision: (id) => documents.known.get(id)?.revision ?? 0,
+    revision,
     saved: (answer, last) => {
       const mine = documents.known.get(answer.id) ?? answer;
       const other = last && unsent === null && !Changes.holds(answer, mine); // as where boxes are rounded
@@ -110,8 +112,10 @@ export function create() {
    */
   async function reread(id, again = false) {
     try {
+      const before = revision(id);
       const doc = await documents.read(id);
       if (changes.pending(id) || (id === state.image && unsent !== null)) return;
+      if (revision(id) !== before && doc.revision < revision(id)) return; // of before a change that is saved by now
       const shown = state.image === id ? state.doc : null;
       const stays = !again && shown?.revision === doc.revision && shown.suggestions.length; // in the hands of the person
       keep(stays ? { ...doc, suggestions: shown.suggestions, round: shown.round } : doc);
