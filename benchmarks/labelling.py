@@ -18,8 +18,8 @@ person's.
 
 The annotator's clock runs `--speed` times as fast as the real one, in which the trainer works: so it has an eighth of
 the time that it would have beside a person, and the figures are low. Where the trainer has learned everything the
-annotator does not wait. Prints seconds with and without suggestions, what they would have been with other thresholds (for the same suggestions),
-and AP on the held-out fifth by human minute.
+annotator does not wait. Prints seconds with and without suggestions, what they would have been with other thresholds
+(for the same suggestions), and AP on the held-out fifth by human minute.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from setpiece import Detector
@@ -57,6 +58,7 @@ def test_a_form_and_a_body_without_a_type_are_the_same_image(server):
 
 
 def test_what_is_served_is_what_the_detector_predicts():
+    torch.manual_seed(0)
     checkpoint = create("detr-tiny", ["ace", "king"], shortest=64)
     picture = Image.fromarray(draw_scene(0)[0]).resize((333, 222))
     expected = Detector("tiny", checkpoint, precision="fp32").predict(picture, threshold=0.3)

@@ -130,9 +130,8 @@ def test_the_page_may_ask_this_server_alone(server):
 @pytest.fixture
 def unserved(monkeypatch):
     """`setpiece serve` up to the moment when it would listen."""
-    monkeypatch.setattr(
-        "setpiece.cli.serving.load_detector", lambda *_: type("", (), {"detecting": lambda _: Gate()})()
-    )
+    detector = type("", (), {"detecting": lambda _: Gate()})()
+    monkeypatch.setattr("setpiece.cli.serving.load_detector", lambda *_: detector)
     monkeypatch.setattr("setpiece.serving.server.DetectionServer.run", lambda *_: None)
 
 

@@ -51,7 +51,7 @@ def _quantised(model: Any, others: list[str], info: ModelInfo, dataset: Dataset)
     import nncf
     from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
 
-    nncf.set_log_level(logging.ERROR)
+    logging.getLogger("nncf").setLevel(logging.ERROR)  # its own function changes the handlers of others, too
     inputs = list(_inputs(dataset, info))
     return nncf.quantize(
         model,
