@@ -4,8 +4,9 @@
     python benchmarks/inference.py sprint [--size 352] [--seconds 60]    # beside D-FINE-N and YOLO11n
 
 `detr` writes `detr-r50` with random weights as the folder that `transformers` reads, loads it there, and times one
-image of size x size from the pixels of a canvas to logits and boxes: both in PyTorch, and ours in bfloat16 (where the
-processor has it) and in OpenVINO. It prints ratios, and the largest difference of boxes and scores.
+image of size x size from the pixels of a canvas to logits and boxes: both in PyTorch, and ours in OpenVINO and, where
+the processor has it, in bfloat16, also compiled by `torch.compile`. It prints ratios, and the largest difference of
+boxes and scores.
 
 `sprint` times whole calls, a JPEG file to detections: `sprint-n` in PyTorch, ONNX Runtime and OpenVINO, and the peers
 with random weights, whose speed is that of trained ones. They run at 640 pixels, for which they were made, and at our
@@ -73,6 +74,7 @@ def detr(size: int, seconds: float, folder: Path) -> None:
     ours = {"ours, PyTorch": Predictor(fast(checkpoint), "fp32")}
     if uses_bf16("auto", torch.device("cpu")):
         ours["ours, PyTorch in bfloat16"] = Predictor(fast(checkpoint), "bf16")
+        ours["ours, compiled in bfloat16"] = Predictor(fast(checkpoint, compile=True), "bf16")
     calls: dict[str, Call] = {"transformers": lambda: peer(pixel_values=normalised, pixel_mask=(~padding).long())}
     calls |= {name: partial(predictor.outputs, images) for name, predictor in ours.items()}
     sizes = np.array([[size, size]])

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import torch
 
-from setpiece.atomic import write_whole
+from setpiece.atomic import write_whole, written_whole
 from setpiece.errors import OutputError
 
 
@@ -77,6 +77,15 @@ def test_a_folder_in_the_place_of_the_file_stays(tmp_path):
     with pytest.raises(OutputError, match=r"metrics\.json could not be written"):
         write_whole(tmp_path / "metrics.json", "new")
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_a_file_that_is_written_beside_its_place_replaces_no_folder(tmp_path):
+    (tmp_path / "deploy").mkdir()
+    (tmp_path / "deploy" / "labels.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"deploy could not be written"), written_whole(tmp_path / "deploy") as file:
+        file.write_text("a model")
+    assert (tmp_path / "deploy" / "labels.txt").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["deploy"]
 
 
 def test_a_file_in_the_place_of_a_folder_stays(tmp_path):

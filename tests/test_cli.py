@@ -378,6 +378,27 @@ def test_an_unreadable_video_is_an_error_after_all_others_were_written(setpiece,
     assert left_in(tmp_path / "predictions") == ["clip.jsonl", "clip.mp4"]
 
 
+def test_an_unreadable_image_keeps_no_video_from_being_looked_at(setpiece, checkpoint, photo, tmp_path):
+    photo.with_name("notes.jpg").write_text("no image")
+    write_clip(tmp_path / "clip.mp4", 2)
+    done = setpiece("predict", checkpoint, "photos", "clip.mp4")
+    assert done.code == 1
+    assert re.fullmatch(r"Error: photos/notes\.jpg cannot be read .* \(1 of 2 images could not be read\.\)\n", done.err)
+    assert re.search(r"^\d+ objects in 1 images: see ", done.out, re.MULTILINE)
+    assert left_in(tmp_path / "predictions") == ["clip.jsonl", "clip.mp4", "one.png", "predictions.json"]
+
+
+@pytest.mark.parametrize("name", ["found.webm", "found.AVI"])
+def test_a_kind_of_video_that_is_not_written_is_refused(setpiece, tmp_path, name):
+    write_clip(tmp_path / "clip.mp4", 1)
+    done = setpiece("predict", "nowhere", "clip.mp4", "--output", name)
+    assert done.code == 2
+    assert done.err == (
+        f"Error: --output {name} is of a kind that is not written: name one of .mp4, .m4v, .mov, .mkv.\n"
+    )
+    assert left_in(tmp_path) == ["clip.mp4"]
+
+
 @pytest.mark.parametrize(("package", "options"), [("av", ()), ("trackers", ("--track",))])
 def test_what_videos_need_is_said_before_the_model_is_loaded(setpiece, tmp_path, monkeypatch, package, options):
     monkeypatch.setitem(sys.modules, package, None)

@@ -68,6 +68,8 @@ def write_whole(
 def written_whole(path: Path) -> Iterator[Path]:
     """A path of the same name in a folder beside `path`, to write a file or a folder to; it replaces `path` at the end.
 
+    A folder replaces a folder with all that is in it. A file replaces no folder.
+
     Raises:
         OutputError: it cannot be written. What was at `path` is as it was; so it is with whatever the block raises.
 
@@ -86,7 +88,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         unfinished.mkdir()
         try:
             yield unfinished / path.name
-            if path.is_dir():  # a folder is not replaced in one operation
+            if path.is_dir() and (unfinished / path.name).is_dir():  # a folder is not replaced in one operation
                 _remove(path)
             os.replace(unfinished / path.name, path)
         finally:

@@ -161,7 +161,7 @@ class Detector:
             from setpiece.inference.fast import fast
             from setpiece.inference.predictor import Predictor
 
-            self._fast = Predictor(fast(self._trained(), compile=self.compile), self.precision)
+            self._fast = Predictor(fast(self._trained(), compile=self.compile), self.precision, in_turn=self.compile)
         return self._fast
 
     def predictor(self) -> Predictor:

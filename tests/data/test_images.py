@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from setpiece.data import read_image
-from setpiece.data.images import TooLargeError, read_header
+from setpiece.data.images import TooLargeError, exif_orientation, has_frames, read_header
 from setpiece.errors import DataError
 
 # Red left of green, over two rows of blue.
@@ -171,6 +171,14 @@ def test_exif_orientation_is_undone(tmp_path, orientation):
     np.testing.assert_array_equal(read_image(tmp_path / "a.png", upright=False), stored)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_damaged_exif_data_turn_nothing(tmp_path, suffix):
+    Image.fromarray(PIXELS).save(tmp_path / f"a{suffix}", exif=b"Exif\0\0garbage_garbage", dpi=(72, 72))
+    with Image.open(tmp_path / f"a{suffix}") as image:
+        assert exif_orientation(image) == 1
+    assert read_image(tmp_path / f"a{suffix}").shape == PIXELS.shape
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".webp", ".gif", ".tif"])
 def test_a_truncated_image_is_found_and_named(tmp_path, write_image, suffix):
     path = write_image(tmp_path / f"a{suffix}")
@@ -239,6 +247,18 @@ def test_the_pages_behind_the_first_are_counted(tmp_path, suffix):
     assert read_image(tmp_path / f"a{suffix}").max() <= 4
     pages[0].save(tmp_path / f"b{suffix}")
     assert read_header(tmp_path / f"b{suffix}").pages == 1
+    for name, several in (("a", True), ("b", False)):
+        with Image.open(tmp_path / f"{name}{suffix}") as image:
+            assert has_frames(image) == several
+
+
+def test_a_photo_with_a_preview_has_no_frames(tmp_path):
+    photo = Image.fromarray(PIXELS)
+    photo.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[photo])
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert image.format == "MPO"
+        assert not has_frames(image)
+    assert read_header(tmp_path / "a.jpg").pages == 1
 
 
 def test_a_folder_in_the_place_of_an_image_is_called_a_folder(tmp_path):

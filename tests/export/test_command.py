@@ -1,10 +1,13 @@
 """`setpiece export` and `setpiece bench`, as they are typed."""
 
+import json
+
 import pytest
 from typer.testing import CliRunner
 
 from setpiece.cli import app
-from setpiece.errors import UsageError
+from setpiece.data.scenes import write_scenes
+from setpiece.errors import DataError, UsageError
 from setpiece.model.checkpoint import save
 
 
@@ -33,12 +36,85 @@ def test_an_exported_model_is_timed_alone(archive):
     assert "From pixels to detections" in done.stdout
 
 
+@pytest.fixture
+def exported(tmp_path, monkeypatch):
+    """Run the command without its work: what it would have exported."""
+
+    def run(model, *options):
+        asked = {}
+
+        def export(*arguments, **rest):
+            asked.update(rest, info=arguments[1])
+            arguments[3].write_text("a model")
+            return "Done."
+
+        monkeypatch.setattr("setpiece.export.export.export", export)
+        words = ["export", str(model), "--output", str(tmp_path / "a.onnx"), *map(str, options)]
+        CliRunner().invoke(app, words, catch_exceptions=False)
+        return asked
+
+    return run
+
+
+@pytest.fixture
+def run_folder(checkpoint, tmp_path):
+    """A run whose two checkpoints have metrics of their own, and whose data set was emptied."""
+    for name, ap in (("best", 0.5), ("last", 0.25)):
+        save(checkpoint, tmp_path / "run" / name)
+        (tmp_path / "run" / name / "metrics.json").write_text(json.dumps({"AP": ap}))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "run" / "run.json").write_text(json.dumps({"data": str(tmp_path / "data")}))
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    ("source", "ap"),
+    [(".", 0.5), ("best", 0.5), ("last", 0.25), ("last/model.safetensors", 0.25), ("best/model.safetensors", 0.5)],
+)
+def test_the_metrics_are_those_of_the_checkpoint(source, ap, exported, run_folder):
+    assert exported(run_folder / source, "--no-verify")["info"].metrics == {"AP": ap}
+
+
+def test_eight_bits_are_measured_on_the_data_that_is_named(exported, archive, tmp_path):
+    calibrating, other = (write_scenes(tmp_path / name, train=1, valid=1) for name in ("one", "other"))
+    model = archive[0].parent / "things"
+    assert exported(model, "--int8", calibrating)["measure"].root == calibrating
+    asked = exported(model, "--int8", calibrating, "--data", other)
+    assert (asked["calibrate"].root, asked["measure"].root) == (calibrating, other)
+
+
+def test_where_the_data_of_the_run_is_gone_scenes_are_drawn(exported, run_folder):
+    assert [name for name, _ in exported(run_folder)["pictures"]][:2] == ["scene 0", "scene 1"]
+
+
+def test_a_broken_data_set_is_not_taken_for_a_folder_of_images(exported, archive, tmp_path):
+    model, data = archive[0].parent / "things", write_scenes(tmp_path / "scenes", train=1, valid=1)
+    assert len(exported(model, "--data", data)["pictures"]) == 1
+    assert len(exported(model, "--data", data / "valid")["pictures"]) == 1
+    (data / "valid" / "_annotations.coco.json").write_text("{")
+    with pytest.raises(DataError, match=r"_annotations\.coco\.json"):
+        exported(model, "--data", data)
+
+
+@pytest.mark.parametrize("format", ["openvino", "onnx", "torch", "html", "transformers"])
+def test_a_folder_with_other_things_stays(format, archive, tmp_path):
+    folder = tmp_path / "deploy"
+    folder.mkdir()
+    for name in ("model.xml", "model.bin", "labels.txt"):
+        (folder / name).write_text("mine")
+    words = ["export", str(archive[0].parent / "things"), "--no-verify", "--format", format, "--output", str(folder)]
+    with pytest.raises(UsageError, match=r"choose another --output|name a file by --output"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    assert {path.name for path in folder.iterdir()} == {"model.xml", "model.bin", "labels.txt"}
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (["--format", "tflite"], "There is no format 'tflite': choose onnx, openvino, torch"),
         (["--half", "--int8", "data"], "exclude each other"),
         (["--size", "0"], "at least 1"),
+        (["--data", "photos", "--no-verify"], "leave out --data or --no-verify"),
         (["--format", "openvino", "--output", "."], "is a folder with other things"),
     ],
 )

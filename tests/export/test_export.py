@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -16,13 +18,16 @@ from setpiece.data.scenes import write_scenes
 from setpiece.detector import Detector
 from setpiece.errors import ExportError, UsageError, WeightsError
 from setpiece.export import export as exporting
-from setpiece.export.export import describe, export, torch_backend
+from setpiece.export import quantise
+from setpiece.export.export import describe, export, require_replaceable, torch_backend
 from setpiece.export.graph import DetectionGraph
+from setpiece.export.web_runtime import WebRuntime
 from setpiece.inference.backends import is_exported, load_backend
 from setpiece.inference.exported import ExportedPredictor
 from setpiece.inference.predictor import Predictor
 from setpiece.model.checkpoint import create
 from setpiece.model.folding import fold_norms
+from setpiece.records import InputSize
 
 # What an exported model is used without.
 BLOCKED = ("torch", "torchvision", "accelerate", "safetensors", "huggingface_hub", "tensorboard", "plotly", "psutil")
@@ -35,13 +40,22 @@ def same(found, expected, pixels=0.5, score=1e-3):
     assert found.class_id.tolist() == expected.class_id.tolist()
 
 
-def relabel(scenes, names):
-    """Keep the objects of the first classes under other names."""
+def relabel(scenes, names, *, alike=False):
+    """Keep the objects of the first classes under other names, or all objects as the first class."""
     for file in scenes.glob("*/_annotations.coco.json"):
         coco = json.loads(file.read_text())
         kept = [each for each in coco["annotations"] if each["category_id"] <= len(names)]
+        if alike:
+            kept = [each | {"category_id": 1} for each in coco["annotations"]]
         categories = [{"id": number, "name": name} for number, name in enumerate(names, start=1)]
         file.write_text(json.dumps(coco | {"annotations": kept, "categories": categories}))
+
+
+def eight_bit_nodes(model):
+    """How many nodes of a file turn numbers into 8 bits."""
+    if model.suffix == ".onnx":
+        return sum(node.op_type == "QuantizeLinear" for node in onnx.load(model).graph.node)
+    return (model / "model.xml").read_text().count('type="FakeQuantize"')
 
 
 @pytest.mark.parametrize("preset", ["detr-tiny", "sprint-n", "sprint-s", "sprint-m"])
@@ -123,6 +137,36 @@ def test_an_image_with_fewer_cells_than_queries_is_padded(openvino_folder):
     assert len(Detector.load(openvino_folder).predict(np.zeros((10, 200, 3), np.uint8), threshold=0.0)) == 100
 
 
+def test_a_narrow_image_fits_into_the_only_canvas(onnx_file):
+    for size in ((1000, 100), (100, 1000)):
+        assert len(Detector.load(onnx_file).predict(np.zeros((*size, 3), np.uint8), threshold=0.0)) == 100
+
+
+def test_a_canvas_of_one_row_of_cells_is_computed_alike(checkpoint, openvino_folder):
+    images = np.random.default_rng(0).integers(0, 255, (1, 32, 192, 3), np.uint8)
+    sizes = np.array([[32, 180]])
+    found, expected = (
+        backend.run(images, sizes)
+        for backend in (load_backend(openvino_folder), torch_backend(checkpoint, describe(checkpoint)))
+    )
+    np.testing.assert_allclose(found[1], expected[1], atol=1e-3)
+
+
+def test_an_archive_of_torch_gets_no_canvas_of_one_row_of_cells(checkpoint):
+    wide = replace(checkpoint, size=InputSize(352, 352))
+    backend = torch_backend(wide, describe(wide))
+    shapes = []
+
+    def run(images, sizes):
+        shapes.append(images.shape[1:3])
+        return backend.run(images, sizes)
+
+    for name in ("torch.export", "ONNX Runtime"):
+        model = ExportedPredictor(replace(backend, name=name, run=run))
+        list(model.predict([np.zeros((20, 352, 3), np.uint8), np.zeros((352, 20, 3), np.uint8)], threshold=0.0))
+    assert shapes == [(64, 352), (352, 64), (32, 352), (352, 32)]
+
+
 def test_an_archive_of_torch_with_one_batch_detects_the_same(checkpoint, pictures, tmp_path):
     info = describe(checkpoint, size=100, batch=4)  # rounded up to a multiple of 32
     assert info.canvas == (128, 128)
@@ -176,7 +220,7 @@ def test_half_precision_keeps_coordinates_in_float32(checkpoint, pictures, tmp_p
 def test_eight_bits_are_measured_by_ap(format, checkpoint, tmp_path, monkeypatch):
     data = write_scenes(tmp_path / "scenes", train=4, valid=2)
     checkpoint = replace(checkpoint, classes=("circle", "square"))
-    relabel(data, ["circle", "square"])
+    relabel(data, ["circle", "square"], alike=True)
     train, valid = (open_dataset(data, split) for split in ("train", "valid"))
     info = describe(checkpoint, size=128, batch=1, precision="int8")
     output = tmp_path / ("eight.onnx" if format == "onnx" else "eight")
@@ -185,12 +229,37 @@ def test_eight_bits_are_measured_by_ap(format, checkpoint, tmp_path, monkeypatch
     assert said.startswith("Verified on 2 images of ")
     assert "8 bits" in said
     assert Detector.load(output).exported.info.precision == "int8"
+    assert eight_bit_nodes(output) >= 10
+
+
+def test_where_nothing_became_eight_bits_it_is_said(onnx_file, tmp_path, monkeypatch):
+    nncf = pytest.importorskip("nncf")
+    data = open_dataset(write_scenes(tmp_path / "scenes", train=1, valid=1), "train")
+    monkeypatch.setattr(nncf, "quantize", lambda model, *_, **__: model)  # as where every node is ignored
+    with pytest.raises(ExportError, match="Nothing of the model became 8 bits"):
+        quantise.quantised_onnx(onnx.load(onnx_file), load_backend(onnx_file).info, data)
+
+
+@pytest.mark.parametrize("ap", [0.0, float("nan")])
+def test_eight_bits_of_a_model_that_detects_nothing_are_not_verified(ap, onnx_file, tmp_path, monkeypatch):
+    data = open_dataset(write_scenes(tmp_path / "scenes", train=1, valid=1), "valid")
+    monkeypatch.setattr(exporting, "evaluate", lambda *_: SimpleNamespace(AP=ap, AP50=ap, AP75=ap))
+    model = ExportedPredictor(load_backend(onnx_file))
+    with pytest.raises(ExportError, match=r"AP of (0\.000|nan) on .*, so that nothing can be verified"):
+        exporting._verify_ap(model, model, data)
+
+
+def test_narrow_images_calibrate_a_fixed_canvas(onnx_file, tmp_path, monkeypatch):
+    data = open_dataset(write_scenes(tmp_path / "scenes", train=1, valid=1), "train")
+    monkeypatch.setattr(quantise, "read_image", lambda *_, **__: np.zeros((1000, 100, 3), np.uint8))
+    [inputs] = quantise._inputs(data, load_backend(onnx_file).info)
+    assert inputs["images"].shape == (1, 128, 128, 3)
 
 
 def test_eight_bits_that_cost_too_much_are_not_written(checkpoint, tmp_path, monkeypatch):
     data = write_scenes(tmp_path / "scenes", train=1, valid=2)
     checkpoint = replace(checkpoint, classes=("circle", "square"))
-    relabel(data, ["circle", "square"])
+    relabel(data, ["circle", "square"], alike=True)
     train, valid = (open_dataset(data, split) for split in ("train", "valid"))
     info = describe(checkpoint, size=128, batch=1, precision="int8")
     monkeypatch.setattr(exporting, "quantised_onnx", lambda model, *_: model)  # which takes a minute
@@ -218,6 +287,46 @@ def test_a_model_that_detects_something_else_is_not_written(checkpoint, pictures
     assert (tmp_path / "things.pt2").read_text() == "of an earlier export"
     with Image.open(tmp_path / "things.pt2.disagreement.png") as picture:
         assert picture.width > 1000
+
+
+def test_images_are_verified_in_a_batch_too(checkpoint, pictures, onnx_file, tmp_path):
+    backend = load_backend(onnx_file)
+    batches = []
+
+    def run(images, sizes):  # the size of the first image is taken for all
+        batches.append(sizes.tolist())
+        return backend.run(images, sizes[:1].repeat(len(sizes), 0))
+
+    reference = ExportedPredictor(torch_backend(checkpoint, backend.info))
+    models = reference, ExportedPredictor(replace(backend, run=run))
+    assert exporting._verify(*models, pictures, tmp_path / "a.onnx", together=False).startswith("Verified on ")
+    with pytest.raises(ExportError, match=r"does not detect in a batch what PyTorch detects: .* image is scene 0, cut"):
+        exporting._verify(*models, pictures[:1], tmp_path / "a.onnx", together=True)
+    assert batches[-1][0] != batches[-1][1]
+
+
+def test_a_runtime_of_pages_makes_no_page_of_another_format(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "_write", lambda *of: of[3].write_text("a model"))
+    monkeypatch.setattr(exporting, "_verified", lambda *_: "Not verified.")
+    monkeypatch.setattr(exporting, "write_page", lambda *of, **_: of[3].write_text("a page"))
+    runtime = WebRuntime(*[b""] * len(fields(WebRuntime)))
+    export(checkpoint, describe(checkpoint), "torch", tmp_path / "a.pt2", runtime=runtime)
+    assert (tmp_path / "a.pt2").read_text() == "a model"
+
+
+def test_a_folder_is_replaced_by_an_export_of_its_own_format_alone(openvino_folder, tmp_path, monkeypatch):
+    require_replaceable(tmp_path / "new", "onnx")
+    require_replaceable(openvino_folder, "openvino")
+    for format in ("onnx", "torch", "html"):
+        with pytest.raises(UsageError, match="name a file by --output"):
+            require_replaceable(openvino_folder, format)
+    monkeypatch.chdir(openvino_folder)
+    with pytest.raises(UsageError, match="is the folder that you work in"):
+        require_replaceable(Path(), "openvino")
+    for name in ("model.xml", "model.bin", "labels.txt"):
+        (tmp_path / name).touch()
+    with pytest.raises(UsageError, match="is a folder with other things"):
+        require_replaceable(tmp_path, "openvino")
 
 
 def test_nothing_detected_is_nothing_verified(tmp_path, pictures):

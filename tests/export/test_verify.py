@@ -69,6 +69,19 @@ def test_a_detection_too_many_is_alone_unless_it_is_faint():
         assert agreement(*more).alone == alone
 
 
+def test_a_model_that_mixes_up_the_images_of_a_batch_disagrees_together_alone():
+    class Mixing(Fixed):
+        def predict(self, pictures, **options):
+            found = list(super().predict(pictures, **options))
+            yield from (found[0], *(each[:1] for each in found[1:]))
+
+    images = [("a.jpg", IMAGE), ("b.jpg", IMAGE)]
+    models = Fixed(BOXES, SCORES, CLASSES), Mixing(BOXES, SCORES, CLASSES)
+    assert compare(*models, images, TOLERANCE).within(TOLERANCE)
+    found = compare(*models, images, TOLERANCE, together=True)
+    assert (found.images, found.detections, found.alone, found.worst) == (2, 6, 2, "b.jpg")
+
+
 def test_the_worst_image_is_shown_with_both():
     found = agreement(BOXES + 3, SCORES, CLASSES)
     assert found.worst == "a.jpg"

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from setpiece.errors import DataError, UsageError
+from setpiece.inference import files as files_module
 from setpiece.inference.detecting import BATCH_SIZE
 from setpiece.inference.files import predict_files
 from setpiece.inference.predictor import Predictor
@@ -115,6 +116,44 @@ def test_an_unreadable_image_is_named_after_all_others_were_written(predictor, w
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "predictions.json"]
     [result] = json.loads((tmp_path / "out" / "predictions.json").read_text())
     assert result["image_id"] == files.index(tmp_path / "a.png")
+
+
+def test_the_model_gets_all_images_in_one_call_and_reads_ahead(predictor, write, tmp_path, monkeypatch):
+    files = [write(f"photos/{index}.png", index % len(IMAGES)) for index in range(2 * BATCH_SIZE)]
+    calls, events = [], []
+
+    class Counting:
+        classes, thresholds = predictor.classes, predictor.thresholds
+
+        def predict(self, pictures, **options):
+            calls.append(options)
+            return predictor.predict(pictures, **options)
+
+    read, draw = files_module.read_image, files_module.draw
+    monkeypatch.setattr(files_module, "read_image", lambda file: (events.append("read"), read(file))[1])
+    monkeypatch.setattr(files_module, "draw", lambda *of: (events.append("draw"), draw(*of))[1])
+    predict_files(Counting(), files, tmp_path / "out", threshold=0.5)
+    assert calls == [{"threshold": 0.5}]
+    assert events.index("draw") > BATCH_SIZE  # the second batch is read before the first is drawn
+    assert events.count("read") == events.count("draw") == len(files)
+
+
+def test_what_was_found_until_it_was_stopped_is_written(predictor, write, tmp_path, monkeypatch):
+    files = [write(f"{index}.png", 2) for index in range(4)]
+    drawn = []
+
+    def draw(image, _):
+        if len(drawn) == 2:
+            raise KeyboardInterrupt
+        drawn.append(image)
+        return image
+
+    monkeypatch.setattr(files_module, "draw", draw)
+    with pytest.raises(KeyboardInterrupt):
+        predict_files(predictor, files, tmp_path / "out", threshold=0.5)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0.png", "1.png", "predictions.json"]
+    results = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert {row["image_id"] for row in results} == {0, 1}
 
 
 def test_where_no_image_can_be_read_there_is_no_output(predictor, tmp_path):

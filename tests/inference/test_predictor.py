@@ -47,6 +47,20 @@ def test_a_detector_predicts_with_a_faster_copy_that_finds_the_same(preset):
     np.testing.assert_allclose(found.confidence[order], expected.confidence[wanted], atol=1e-4)
 
 
+def test_a_compiled_detector_finds_the_same_in_pictures_of_several_sizes(monkeypatch):
+    compiled = nn.Module.compile
+    monkeypatch.setattr(nn.Module, "compile", lambda *args, **given: compiled(*args, backend="eager", **given))  # fast
+    torch.manual_seed(0)
+    checkpoint = create("detr-tiny", ["a", "b"], shortest=64)
+    pictures = [picture(index) for index in range(len(IMAGES))] * 6  # several batches
+    plain, fast = (Detector("random", checkpoint, precision="fp32", compile=each) for each in (False, True))
+    for found, expected in zip(
+        fast.predict(pictures, threshold=0.0), plain.predict(pictures, threshold=0.0), strict=True
+    ):
+        np.testing.assert_allclose(found.xyxy, expected.xyxy, atol=0.01)
+    assert fast.detecting().checkpoint.model._compiled_call_impl is not None
+
+
 def test_training_again_replaces_what_predicts(scenes, tmp_path):
     detector = Detector.load("detr-tiny")
     settings = {"epochs": 1, "size": 64, "batch_size": 8, "evaluations": 1}

@@ -140,17 +140,41 @@ def animated():
     return encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
 
 
+def with_a_preview():
+    """A photo as many phones write it: a JPEG with a second picture behind it (MPO)."""
+    photo = Image.fromarray(paint(SIZE, BOXES))
+    return encoded(photo, "MPO", save_all=True, append_images=[photo.resize((30, 20))], quality=100, subsampling=0)
+
+
+NO_EXIF = b"Exif\0\0garbage_garbage"
+
+
 @pytest.mark.parametrize(
     ("content", "note"),
     [
         (encoded(format="WEBP", lossless=True), None),
+        (encoded(format="WEBP", lossless=True, exif=NO_EXIF), None),
+        (encoded(exif=NO_EXIF), None),
+        (encoded(format="JPEG", exif=NO_EXIF, dpi=(72, 72), quality=100, subsampling=0), None),
+        (with_a_preview(), None),
         (encoded(format="TIFF"), None),
         (encoded(Image.fromarray(paint(SIZE, BOXES)).convert("P")), None),
         (encoded(Image.fromarray(paint(SIZE, BOXES)).convert("RGBA")), None),
         (rotated(), "upright"),
         (animated(), "first"),
     ],
-    ids=["webp", "tiff", "palette", "rgba", "rotated", "animated"],
+    ids=[
+        "webp",
+        "webp-no-exif",
+        "png-no-exif",
+        "jpeg-no-exif",
+        "mpo",
+        "tiff",
+        "palette",
+        "rgba",
+        "rotated",
+        "animated",
+    ],
 )
 def test_images_of_other_kinds_are_looked_at_as_people_see_them(server, content, note):
     answer = server.post(content)

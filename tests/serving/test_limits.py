@@ -6,12 +6,15 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from setpiece.errors import UsageError
 from setpiece.inference.predictor import Predictor
+from setpiece.serving.admission import checked_token
 
 from ..colours import measuring
 from .conftest import running
@@ -108,18 +111,24 @@ def test_a_client_that_leaves_within_its_body_costs_nothing(server):
 
 
 def test_without_the_token_there_are_neither_detections_nor_figures():
-    with running(token="sésame") as served:
-        for wrong in ("", "Bearer", "Bearer wrong", "Basic sésame", "sésame"):
+    with running(token=" sesame\n") as served:
+        for wrong in ("", "Bearer", "Bearer wrong", "Bearer sésame", "Basic sesame", "sesame"):
             answer = served.post(encoded(), Authorization=wrong.encode())
             refused(answer, 401)
             assert answer.headers["WWW-Authenticate"] == "Bearer"
             assert served.client.get("/metrics", headers={"Authorization": wrong.encode()}).status_code == 401
-        right = {"Authorization": "bearer sésame".encode()}
+        right = {"Authorization": b"bearer sesame"}
         assert served.post(encoded(), **right).status_code == 200
         assert served.client.get("/metrics", headers=right).status_code == 200
         assert all(served.client.get(path).status_code == 200 for path in ("/healthz", "/readyz", "/"))
         operation = served.client.get("/openapi.json").json()["paths"]["/v1/detect"]["post"]
         assert operation["security"] == [{"HTTPBearer": []}]
+
+
+@pytest.mark.parametrize("token", ["", " \n", "sésame", "open\nsesame"])
+def test_a_token_that_no_header_carries_is_refused(token):
+    with pytest.raises(UsageError, match=r"^The token (is empty|has characters that are not printable ASCII)"):
+        checked_token(token)
 
 
 def test_a_token_is_compared_in_constant_time(monkeypatch):
@@ -193,3 +202,77 @@ def test_a_connection_on_which_no_request_comes_is_closed(sent, monkeypatch):
         connected.sendall(sent)
         assert connected.recv(1) == b""
         assert served.post(encoded()).status_code == 200
+
+
+@pytest.mark.parametrize("more", [b"P", b"POST /v1/detect HTT"])
+def test_a_connection_on_which_another_request_only_begins_is_closed(more, monkeypatch):
+    monkeypatch.setattr("setpiece.serving.server.HEADER_SECONDS", 0.2)
+    with running() as served, connection(served.port) as connected:
+        connected.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+        answer = connected.recv(65536)
+        while b"alive" not in answer:
+            answer += connected.recv(65536)
+        connected.sendall(more)
+        assert connected.recv(1) == b""
+
+
+def test_a_connection_whose_request_is_worked_on_is_kept(gate, monkeypatch):
+    monkeypatch.setattr("setpiece.serving.server.HEADER_SECONDS", 0.2)
+    content = encoded()
+    with running(gate) as served, connection(served.port) as connected:
+        gate.close()
+        head = f"{HEAD}Connection: close\r\nContent-Length: {len(content)}\r\n\r\n"
+        connected.sendall(head[:30].encode())
+        time.sleep(0.05)
+        connected.sendall(head[30:].encode() + content)
+        assert gate.entered.wait(10)
+        time.sleep(0.4)
+        gate.open.set()
+        assert answer_of(connected)[0] == 200
+
+
+@contextlib.contextmanager
+def unread(served):
+    """A connection with many answers that its client does not read."""
+    with connection(served.port) as connected:
+        connected.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            connected.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n" * 1000)
+        yield connected
+
+
+def ended(condition, seconds=5):
+    """Whether a condition becomes true in time."""
+    until = time.monotonic() + seconds
+    while not (reached := condition()) and time.monotonic() < until:
+        time.sleep(0.02)
+    return reached
+
+
+def test_a_connection_whose_answers_are_not_read_is_closed(monkeypatch):
+    monkeypatch.setattr("setpiece.serving.server.ANSWER_SECONDS", 0.2)
+    with running() as served, unread(served):
+        state = served.server.server_state
+        assert ended(lambda: state.total_requests > 0)
+        assert ended(lambda: not state.connections)
+
+
+def test_who_does_not_read_does_not_keep_the_server_from_its_end(monkeypatch):
+    monkeypatch.setattr("setpiece.serving.server.END_SECONDS", 0.1)
+    with running(body_seconds=0.2) as served, unread(served):
+        state = served.server.server_state
+        assert ended(lambda: any(each.flow.write_paused for each in state.connections))
+        served.server.handle_exit()
+        assert ended(lambda: not served.thread.is_alive())
+
+
+def test_too_many_connections_are_told_to_come_again(monkeypatch):
+    monkeypatch.setattr("setpiece.serving.server.SPARE", 0)
+    with running(max_queue=1) as served, contextlib.ExitStack() as held:
+        for _ in range(3):
+            held.enter_context(connection(served.port))
+        assert ended(lambda: len(served.server.server_state.connections) == 3)
+        answer = served.client.get("/healthz")
+        assert (answer.status_code, answer.headers["Connection"]) == (503, "close")
+        held.close()
+        assert ended(lambda: served.client.get("/healthz").status_code == 200)

@@ -110,6 +110,15 @@ def test_errors_of_http_are_sentences_too(server):
     refused(server.client.get("/docs"), 404)  # which would load scripts of another host
 
 
+def test_what_fails_without_an_image_is_not_said_of_one(monkeypatch):
+    def fails(*_, **__):
+        raise RuntimeError
+
+    monkeypatch.setattr("setpiece.serving.app.page", fails)
+    with running() as served:
+        assert refused(served.client.get("/"), 500).startswith("The server failed (RuntimeError)")
+
+
 def test_the_openapi_description_names_what_is_taken_and_answered(server):
     said = server.client.get("/openapi.json").json()
     operation = said["paths"]["/v1/detect"]["post"]
@@ -155,8 +164,9 @@ def test_a_port_that_is_taken_is_one_sentence(monkeypatch, capsys, server):
     assert done.err.count("\n") == 1
 
 
-def test_an_empty_token_is_refused(monkeypatch, capsys):
-    done = run_command(monkeypatch, capsys, "serve", "runs/cells", "--token", " ")
+@pytest.mark.parametrize("token", [" ", "sésame"])
+def test_a_token_that_is_none_is_refused(monkeypatch, capsys, token):
+    done = run_command(monkeypatch, capsys, "serve", "runs/cells", "--token", token)
     assert (done.code, done.err.count("\n")) == (2, 1)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from setpiece.cli.app import Model, app, console
-from setpiece.errors import UsageError
+from setpiece.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from setpiece.export.export import Pictures
@@ -46,7 +46,10 @@ def export(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Data set or image folder to verify on. Without: what the run was trained on, or scenes."),
+        typer.Option(
+            help="Data set or image folder to verify on. Without: what the run was trained on, or scenes. With --int8 "
+            "a data set to measure AP on, in the place of DATA."
+        ),
     ] = None,
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Compare what it detects with what PyTorch detects.")
@@ -62,9 +65,9 @@ def export(
     """Write a model for other programs or a browser, and verify it by what it detects in real images."""
     from setpiece.data import open_dataset
     from setpiece.detector import Detector
-    from setpiece.export.export import FORMATS, describe, export
-    from setpiece.export.transformers import is_transformers_export
+    from setpiece.export.export import FORMATS, describe, export, require_replaceable
     from setpiece.export.web_runtime import find_web_runtime
+    from setpiece.model.formats.files import locate
     from setpiece.runs.layout import RunFolder, read_metrics
 
     if format not in FORMATS:
@@ -73,19 +76,18 @@ def export(
         raise UsageError("--half and --int8 exclude each other: choose one.")
     if runtime is not None and format != "html":
         raise UsageError("--runtime is for --format html.")
+    if data is not None and not verify:
+        raise UsageError("--data is what is verified on: leave out --data or --no-verify.")
     run = RunFolder.around(Path(model))
     checkpoint = Detector.load(model).predictor().checkpoint
     path = output or Path(f"{_name(model, run)}{FORMATS[format]}")
-    replaced = is_transformers_export(path) if format == "transformers" else (path / "model.xml").is_file()
-    if path.is_dir() and not replaced:
-        raise UsageError(f"{path} is a folder with other things: choose another --output.")
-    folder = None if run is None else (run.last if Path(model).name == "last" else run.best)
+    require_replaceable(path, format)
     info = describe(
         checkpoint,
         size=size,
         batch=batch,
         precision="int8" if int8 else "fp16" if half else "fp32",
-        metrics=None if folder is None else read_metrics(folder),
+        metrics=None if run is None else read_metrics(locate(model).parent),
         licence=licence,
     )
     in_page = find_web_runtime(runtime, partial(console.print, soft_wrap=True)) if format == "html" else None
@@ -97,7 +99,7 @@ def export(
         path,
         pictures=pictures,
         calibrate=None if int8 is None else open_dataset(int8, "train"),
-        measure=None if int8 is None or not verify else open_dataset(int8, "valid"),
+        measure=None if int8 is None or not verify else open_dataset(data or int8, "valid"),
         runtime=in_page,
     )
     console.print(f"{found}{f' ({whose})' if whose else ''}\n{path}  {_megabytes(path):.1f} MB", soft_wrap=True)
@@ -109,24 +111,30 @@ def _name(model: str, run: Any) -> str:
 
 def _pictures(data: Path | None, run: Any) -> tuple[Pictures, str]:
     """Images to verify on, and whose they are."""
-    from setpiece.data import available_splits, open_dataset, read_image
+    from setpiece.data import read_image
     from setpiece.data.scenes import draw_scene
-    from setpiece.errors import DataError
+    from setpiece.data.sources import NoDatasetError
     from setpiece.inference.sources import find_images
 
-    if data is None and run is not None and run.data().is_dir():
-        data = run.data()
-    if data is None:
-        return [(f"scene {seed}", draw_scene(seed)[0]) for seed in range(IMAGES)], "scenes that were drawn"
-    try:
-        split = "valid" if "valid" in available_splits(data) else "train"
-        examples = open_dataset(data, split).examples[:IMAGES]
-        return [(example.path.name, read_image(example.path, upright=example.upright)) for example in examples], str(
-            data
-        )
-    except DataError:  # a folder of images alone
-        files = find_images([str(data)])[:IMAGES]
-        return [(file.name, read_image(file)) for file in files], str(data)
+    if data is not None:
+        try:
+            return _of_dataset(data), str(data)
+        except NoDatasetError:  # a folder of images alone
+            return [(file.name, read_image(file)) for file in find_images([str(data)])[:IMAGES]], str(data)
+    if run is not None and run.data().is_dir():
+        try:
+            return _of_dataset(run.data()), str(run.data())
+        except DataError:  # it was emptied or changed since, and nobody asked for it
+            pass
+    return [(f"scene {seed}", draw_scene(seed)[0]) for seed in range(IMAGES)], "scenes that were drawn"
+
+
+def _of_dataset(data: Path) -> Pictures:
+    from setpiece.data import available_splits, open_dataset, read_image
+
+    split = "valid" if "valid" in available_splits(data) else "train"
+    examples = open_dataset(data, split).examples[:IMAGES]
+    return [(example.path.name, read_image(example.path, upright=example.upright)) for example in examples]
 
 
 def _megabytes(path: Path) -> float:

@@ -75,19 +75,16 @@ def predict(
         raise UsageError("--tile-size needs --tiles.")
     if track and not videos:
         raise UsageError("--track follows objects through a video: name one.")
-    written = _files_of(images, videos, output, json)
     if videos:
         _require_installed(track)
+    written = _files_of(images, videos, output, json)
     limits = parse_threshold(threshold)
     whole = load_detector(model, precision).detecting()
     detecting = _tiled(whole, tile_size) if tiles else whole
-    if images:
-        from setpiece.inference.files import predict_files
-
-        folder = output or FOLDER
-        count = predict_files(detecting, images, folder, limits)
-        console.print(f"{count} objects in {len(images)} images: see {folder}/ and {folder / 'predictions.json'}")
-    _predict_videos(detecting, written, limits, track)
+    unreadable = _predict_images(detecting, images, output or FOLDER, limits)
+    unreadable += _predict_videos(detecting, written, limits, track)
+    if unreadable:
+        raise DataError(" ".join(unreadable))
 
 
 def _files_of(
@@ -98,15 +95,18 @@ def _files_of(
     Raises:
         UsageError: the options do not fit what was named.
     """
+    from setpiece.inference.sources import VIDEO_SUFFIXES
+
     one = len(videos) == 1 and not images
     if json is not None:
         if not one:
             raise UsageError("--json is for one video: for several name a folder with --output, and images have one.")
         require_writable(json, "--json")
-    is_video = output is not None and output.suffix.lower() in (".mp4", ".m4v", ".mov", ".mkv") and not output.is_dir()
+    is_video = output is not None and output.suffix.lower() in VIDEO_SUFFIXES and not output.is_dir()
     if output is not None and is_video:
         if not one:
             raise UsageError(f"--output {output} is for one video: name a folder.")
+        _require_container(output)
         require_writable(output, "--output")
         files: dict[str, tuple[Path | None, Path | None]] = {videos[0]: (output, json)}
     elif json is not None and output is None:
@@ -124,6 +124,13 @@ def _files_of(
     for file in (file for pair in files.values() for file in pair if file is not None and file.resolve() in sources):
         raise UsageError(f"{file} is the video itself, and would be replaced: choose another --output.")
     return files
+
+
+def _require_container(output: Path) -> None:
+    from setpiece.inference.video_writer import CONTAINERS
+
+    if output.suffix.lower() not in CONTAINERS:
+        raise UsageError(f"--output {output} is of a kind that is not written: name one of {', '.join(CONTAINERS)}.")
 
 
 def _stem(video: str) -> str:
@@ -155,14 +162,31 @@ def _tiled(detecting: Detecting, tile_size: int | None) -> Tiled:
     return Tiled(detecting, tile_size or detecting.size.shortest, console.print)
 
 
+def _predict_images(detecting: Detecting | Tiled, images: Sequence[Path], folder: Path, limits: Threshold) -> list[str]:
+    """What could not be read, in a sentence at most."""
+    if not images:
+        return []
+    from setpiece.inference.files import predict_files
+
+    def say(objects: int, read: int) -> None:
+        console.print(f"{objects} objects in {read} images: see {folder}/ and {folder / 'predictions.json'}")
+
+    try:
+        predict_files(detecting, images, folder, limits, say)
+    except DataError as error:
+        return [str(error)]
+    return []
+
+
 def _predict_videos(
     detecting: Detecting | Tiled,
     files: dict[str, tuple[Path | None, Path | None]],
     threshold: Threshold,
     track: bool,
-) -> None:
+) -> list[str]:
+    """What could not be read, in a sentence at most."""
     if not files:
-        return
+        return []
     from setpiece.cli.video_progress import VideoProgress
     from setpiece.inference.video import predict_video
     from setpiece.inference.video_source import shown_name
@@ -197,4 +221,5 @@ def _predict_videos(
         )
     if unreadable:
         others = f" ({len(unreadable)} of {len(files)} videos could not be read.)" if len(files) > 1 else ""
-        raise DataError(f"{unreadable[0]}{others}")
+        return [f"{unreadable[0]}{others}"]
+    return []

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from setpiece.cli.app import Model, PredictIn, app, console, load_detector
-from setpiece.errors import UsageError
 
 __all__ = ["serve"]
 
@@ -51,12 +50,12 @@ def serve(
     precision: PredictIn = "auto",
 ) -> None:
     """Detect objects in images that are sent over HTTP, until Ctrl-C. Exported models are served without PyTorch."""
+    from setpiece.serving.admission import checked_token
     from setpiece.serving.allocator import return_large_blocks
     from setpiece.serving.limits import Limits
     from setpiece.serving.server import DetectionServer, address_of, bind, is_loopback
 
-    if token is not None and not token.strip():
-        raise UsageError("The token is empty: give one, or leave --token and SETPIECE_TOKEN away.")
+    token = None if token is None else checked_token(token)
     limits = Limits(max_batch, max_wait_ms, max_pixels, max_bytes, max_queue, body_seconds)
     with bind(host, port) as bound:  # before the model is loaded, which takes longer
         server = DetectionServer(load_detector(model, precision).detecting(), _name(model), limits, token)

@@ -16,7 +16,16 @@ from PIL import ExifTags, Image
 
 from setpiece.errors import DataError
 
-__all__ = ["ImageHeader", "TooLargeError", "is_pointer", "read_header", "read_image", "to_rgb"]
+__all__ = [
+    "ImageHeader",
+    "TooLargeError",
+    "exif_orientation",
+    "has_frames",
+    "is_pointer",
+    "read_header",
+    "read_image",
+    "to_rgb",
+]
 
 # The seven EXIF orientations other than 1, each with the operation that undoes it.
 _TO_UPRIGHT = {
@@ -37,6 +46,7 @@ _UNREADABLE = (
 warnings.filterwarnings("ignore", module=r"PIL\.")
 NARROW = 64  # of 255; colours that differ by less use a quarter of the range or less
 VISIBLE = 8  # of 255; an image that is nowhere less transparent than this shows nothing
+_ONE_PICTURE = ("MPO", "ICO", "ICNS")  # a photo, to which a camera may have added its preview; sizes of one icon
 _ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xae\x42\x60\x82"}
 
 
@@ -93,7 +103,7 @@ def read_header(path: Path) -> ImageHeader:
     """
     with _open(path) as image:
         width, height = image.size
-        orientation = _orientation(image)
+        orientation = exif_orientation(image)
         upright = (width, height) if orientation >= 5 else (height, width)
         mode, transparent = image.mode, image.has_transparency_data
         deep_colours = ";16" in str(getattr(image, "tile", "")) and not _is_deep(image)
@@ -149,7 +159,7 @@ def to_rgb(image: Image.Image, *, upright: bool = True) -> UInt8[np.ndarray, "H 
     Raises:
         OSError, ValueError, and others of Pillow: it cannot be decoded.
     """
-    orientation = _orientation(image) if upright else 1
+    orientation = exif_orientation(image) if upright else 1
     rgb = _as_rgb(image)
     return np.array(rgb.transpose(_TO_UPRIGHT[orientation]) if orientation in _TO_UPRIGHT else rgb)
 
@@ -184,7 +194,8 @@ def _head(path: Path) -> bytes:
         return b""
 
 
-def _orientation(image: Image.Image) -> int:
+def exif_orientation(image: Image.Image) -> int:
+    """The EXIF orientation that pixels are turned by, 1 for upright; also where the EXIF data are damaged."""
     # Pillow would decode the whole PNG to find EXIF data behind the pixels; these two keys stand before them.
     if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
         return 1
@@ -210,9 +221,17 @@ def _check_pixels(image: Image.Image, *, decode: bool) -> tuple[bool, bool]:
     return True, False
 
 
+def has_frames(image: Image.Image) -> bool:
+    """Whether an image has more than one page or frame, without counting them, which would read them all."""
+    try:
+        return image.format not in _ONE_PICTURE and bool(getattr(image, "is_animated", False))
+    except _UNREADABLE:  # damage behind the first one, which is the one that is read
+        return False
+
+
 def _pages(image: Image.Image) -> int:
-    """How many pages or frames it has; 1 for a photo, to which a camera may have added its preview (MPO)."""
-    if image.format in ("MPO", "ICO", "ICNS"):
+    """How many pages or frames it has."""
+    if image.format in _ONE_PICTURE:
         return 1
     try:
         return int(getattr(image, "n_frames", 1))

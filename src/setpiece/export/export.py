@@ -19,19 +19,26 @@ from setpiece.errors import ExportError, UsageError
 from setpiece.export.graph import DetectionGraph
 from setpiece.export.page import write_page
 from setpiece.export.quantise import quantised_onnx, quantised_openvino
-from setpiece.export.transformers import require_transformers_form, transformers_backend, write_transformers
-from setpiece.export.verify import Tolerance, compare
+from setpiece.export.transformers import (
+    TRANSFORMERS_FILES,
+    is_transformers_export,
+    require_transformers_form,
+    transformers_backend,
+    write_transformers,
+)
+from setpiece.export.verify import Agreement, Tolerance, compare
 from setpiece.export.web_runtime import WebRuntime, find_web_runtime
 from setpiece.export.writing import onnx_model, openvino_model, write_onnx, write_openvino, write_torch
 from setpiece.inference.backends import Backend, Canvases, Found, Sizes, load_backend
+from setpiece.inference.detecting import BATCH_SIZE
 from setpiece.inference.evaluation import evaluate
 from setpiece.inference.exported import ExportedPredictor
 from setpiece.inference.model_info import ModelInfo
 from setpiece.inference.thresholds import DEFAULT
-from setpiece.input_size import STRIDE, padded_size
+from setpiece.input_size import STRIDE, InputSize, padded_size
 from setpiece.model.checkpoint import Checkpoint
 
-__all__ = ["FORMATS", "Format", "Pictures", "describe", "export", "torch_backend"]
+__all__ = ["FORMATS", "Format", "Pictures", "describe", "export", "require_replaceable", "torch_backend"]
 
 Format = Literal["onnx", "openvino", "torch", "html", "transformers"]
 FORMATS: dict[Format, str] = {  # what a file's name ends in
@@ -41,6 +48,8 @@ FORMATS: dict[Format, str] = {  # what a file's name ends in
     "html": ".html",
     "transformers": "_transformers",
 }
+
+FILES = {"openvino": {"model.xml", "model.bin"}, "transformers": TRANSFORMERS_FILES}  # of formats that are folders
 
 Pictures = Sequence[tuple[str, UInt8[np.ndarray, "_ _ 3"]]]
 
@@ -124,10 +133,12 @@ def export(
 
     Raises:
         ExportError: it does not detect what the checkpoint detects, and nothing was written but a picture of the worst
-            image; or nothing was detected, so that nothing could be verified.
-        UsageError: a package that writes or runs the format is not installed, or the format has no such precision.
+            image; or nothing was detected, so that nothing could be verified; or nothing became 8 bits.
+        UsageError: a package that writes or runs the format is not installed, or the format has no such precision, or
+            `output` is a folder that may not be replaced, see `require_replaceable`.
         OutputError: it cannot be written.
     """
+    require_replaceable(output, format)
     if format == "torch" and info.precision == "int8":
         raise UsageError("A torch.export archive has no 8-bit form: choose --format onnx or openvino.")
     if format == "transformers":
@@ -142,11 +153,28 @@ def export(
             model = unfinished.with_name(f"{unfinished.name}.onnx") if format == "html" else unfinished
             _write(checkpoint, info, format, model, calibrate)
             said = _verified(checkpoint, info, format, model, pictures, measure, output)
-            if runtime is not None:
+            if format == "html" and runtime is not None:
                 write_page(model.read_bytes(), info, runtime, unfinished, title=output.stem)
             return said
     except ImportError as error:
         raise UsageError(f"Exporting to {format} needs {error.name}: pip install 'setpiece[export]'.") from error
+
+
+def require_replaceable(output: Path, format: Format) -> None:
+    """Refuse to replace a folder by anything but an export of its own format, and that only where it holds no more.
+
+    Raises:
+        UsageError: `output` is another folder, or the working folder is it or in it.
+    """
+    if not output.is_dir():
+        return
+    if format not in FILES:
+        raise UsageError(f"{output} is a folder, and {format} is one file: name a file by --output.")
+    written = {file.name for file in output.iterdir()} <= FILES[format]
+    if not written or (format == "transformers" and not is_transformers_export(output)):
+        raise UsageError(f"{output} is a folder with other things: choose another --output.")
+    if Path.cwd().is_relative_to(output.resolve()):
+        raise UsageError(f"{output} is the folder that you work in, and would be replaced: choose another --output.")
 
 
 def _verified(
@@ -165,7 +193,10 @@ def _verified(
     reference = ExportedPredictor(torch_backend(checkpoint, info.model_copy(update={"precision": "fp32"})))
     if measure is not None:
         return _verify_ap(reference, exported, measure)
-    return _verify(reference, exported, pictures, output) if pictures else "Not verified."
+    if not pictures:
+        return "Not verified."
+    together = format != "transformers" and info.batch != 1  # transformers makes batches in its own way
+    return _verify(reference, exported, pictures, output, together=together)
 
 
 def torch_backend(checkpoint: Checkpoint, info: ModelInfo) -> Backend:
@@ -202,7 +233,15 @@ def _write(
         write_openvino(model if calibrate is None else quantised_openvino(model, info, calibrate), info, unfinished)
 
 
-def _verify(reference: ExportedPredictor, exported: ExportedPredictor, pictures: Pictures, output: Path) -> str:
+def _verify(
+    reference: ExportedPredictor,
+    exported: ExportedPredictor,
+    pictures: Pictures,
+    output: Path,
+    *,
+    together: bool,
+) -> str:
+    """Compare images alone, and `together` in a batch too."""
     tolerance = TOLERANCES[exported.info.precision]
     agreement = compare(reference, exported, pictures, tolerance)
     if not agreement.detections:
@@ -210,15 +249,34 @@ def _verify(reference: ExportedPredictor, exported: ExportedPredictor, pictures:
             f"The model detects nothing in {agreement.images} images, so that nothing can be verified: name images "
             "with such objects by --data, or give --no-verify."
         )
+    _require_within(agreement, tolerance, output)
+    if not together:
+        return f"Verified on {agreement}"
+    in_batch = compare(reference, exported, _batch(pictures, exported.size), tolerance, together=True)
+    _require_within(in_batch, tolerance, output, " in a batch")
+    return f"Verified on {agreement.with_worst_of(in_batch)}"
+
+
+def _batch(pictures: Pictures, size: InputSize) -> Pictures:
+    """Images that the model looks at together, two of them of different sizes in canvases of one size."""
+    name, image = pictures[0]
+    height, width = image.shape[:2]
+    canvas = size.padded(height, width)
+    for rows in range(height * 31 // 32, height // 2, -1):  # the lower rows are cut off
+        if size.padded(rows, width) == canvas and size.fit(rows, width) != size.fit(height, width):
+            return [pictures[0], (f"{name}, cut", image[:rows]), *pictures[1 : BATCH_SIZE - 1]]
+    return pictures[:BATCH_SIZE]
+
+
+def _require_within(agreement: Agreement, tolerance: Tolerance, output: Path, how: str = "") -> None:
     if not agreement.within(tolerance):
         picture = output.with_name(f"{output.name}.disagreement.png")
         if agreement.picture is not None:
             write_whole(picture, partial(agreement.picture.save, format="PNG"))
         raise ExportError(
-            f"The exported model does not detect what PyTorch detects: {agreement} At most {tolerance.pixels} px and "
-            f"{tolerance.score} are allowed. The worst image is {agreement.worst}, see {picture}."
+            f"The exported model does not detect{how} what PyTorch detects: {agreement} At most {tolerance.pixels} px "
+            f"and {tolerance.score} are allowed. The worst image is {agreement.worst}, see {picture}."
         )
-    return f"Verified on {agreement}"
 
 
 def _verify_ap(reference: ExportedPredictor, exported: ExportedPredictor, dataset: Dataset) -> str:
@@ -229,6 +287,11 @@ def _verify_ap(reference: ExportedPredictor, exported: ExportedPredictor, datase
         for who, of in (("float32", before), ("8 bits", after))
     ]
     table = "\n".join([" ".join([" " * 8, *(f"{name:>6}" for name in names)]), *rows])
+    if not before.AP > 0:  # nor where there is no object to find
+        raise ExportError(
+            f"The model in float32 has an AP of {before.AP:.3f} on {dataset.root}, so that nothing can be verified: "
+            "name a data set with such objects by --data, or give --no-verify."
+        )
     if not after.AP >= before.AP - AP_LOSS:
         raise ExportError(f"Eight bits cost more than {AP_LOSS} AP on {dataset.root}:\n{table}")
     return f"Verified on {len(dataset.examples)} images of {dataset.root}:\n{table}"

@@ -8,7 +8,7 @@ straight to the scores that queries are selected by.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from setpiece.data.dataset import Dataset
 from setpiece.data.fitting import fitted, padded
 from setpiece.data.images import read_image
+from setpiece.errors import ExportError
 from setpiece.inference.backends import INPUTS
 from setpiece.inference.model_info import ModelInfo
 
@@ -34,17 +35,36 @@ def quantised_openvino(model: Any, info: ModelInfo, dataset: Dataset) -> Any:
         dataset: its first images show the ranges of the activations.
 
     Raises:
+        ExportError: nothing became 8 bits.
         ImportError: nncf is not installed.
     """
     others = [op.get_friendly_name() for op in model.get_ops() if CNN not in op.get_friendly_name()]
-    return _quantised(model, others, info, dataset)
+    quantised = _quantised(model, others, info, dataset)
+    _require_some(op.get_type_name() == "FakeQuantize" for op in quantised.get_ops())
+    return quantised
 
 
 def quantised_onnx(model: Any, info: ModelInfo, dataset: Dataset) -> Any:
-    """The same of an ONNX model."""
+    """The same of an ONNX model.
+
+    Raises:
+        ExportError: likewise.
+        ImportError: likewise.
+    """
     _fold_constant_casts(model)
     others = [node.name for node in model.graph.node if not any(CNN in each.value for each in node.metadata_props)]
-    return _quantised(model, others, info, dataset)
+    quantised = _quantised(model, others, info, dataset)
+    _require_some(node.op_type == "QuantizeLinear" for node in quantised.graph.node)
+    return quantised
+
+
+def _require_some(is_quantiser: Iterable[bool]) -> None:
+    """The scope of the CNN is known by its name, which the exporters write."""
+    if not any(is_quantiser):
+        raise ExportError(
+            "Nothing of the model became 8 bits: its CNN is not found in what this version of torch or OpenVINO "
+            "writes. Leave --int8 out, or install the versions of constraints.txt."
+        )
 
 
 def _quantised(model: Any, others: list[str], info: ModelInfo, dataset: Dataset) -> Any:
@@ -67,7 +87,7 @@ def _quantised(model: Any, others: list[str], info: ModelInfo, dataset: Dataset)
 def _inputs(dataset: Dataset, info: ModelInfo) -> Iterator[dict[str, np.ndarray]]:
     for example in dataset.examples[:CALIBRATION_IMAGES]:
         pixels = read_image(example.path, upright=example.upright)
-        canvases, sizes = padded([fitted(pixels, info.size)], info.least_area)
+        canvases, sizes = padded([fitted(pixels, info.size)], 1 if info.canvas else info.least_area)
         height, width = info.canvas or canvases.shape[1:3]
         filled = np.zeros((info.batch or 1, height, width, 3), np.uint8)
         filled[0, : canvases.shape[1], : canvases.shape[2]] = canvases[0]

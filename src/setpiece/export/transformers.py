@@ -24,6 +24,7 @@ from setpiece.model.formats.published import to_transformers
 from setpiece.model.layers.transformer import DecoderLayer
 
 __all__ = [
+    "TRANSFORMERS_FILES",
     "has_transformers_form",
     "is_transformers_export",
     "require_transformers_form",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 PROCESSOR = "preprocessor_config.json"
+TRANSFORMERS_FILES = {CONFIG, WEIGHTS, PROCESSOR}
 
 
 def has_transformers_form(checkpoint: Checkpoint) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -60,6 +60,10 @@ class Agreement:
         """Whether nothing is alone or farther apart."""
         return not self.alone and self.pixels <= tolerance.pixels and self.score <= tolerance.score
 
+    def with_worst_of(self, other: Agreement) -> Agreement:
+        """This one with the distances of another comparison of the same images, where those are larger."""
+        return replace(self, pixels=max(self.pixels, other.pixels), score=max(self.score, other.score))
+
     def __str__(self) -> str:
         """One sentence.
 
@@ -80,6 +84,8 @@ def compare(
     exported: Detects,
     pictures: Iterable[tuple[str, UInt8[np.ndarray, "_ _ 3"]]],
     tolerance: Tolerance,
+    *,
+    together: bool = False,
 ) -> Agreement:
     """Bring the detections of two models together by the optimal assignment, image by image.
 
@@ -89,13 +95,17 @@ def compare(
     Args:
         model: the reference.
         pictures: names and RGB pixels.
+        together: the exported model looks at all of them in one call, which makes batches; the reference at each alone.
         tolerance: a detection without a pair is alone if its confidence is above the least by the score's tolerance.
     """
     images = detections = alone = 0
     pixels = score = badness = 0.0
     worst, picture = "", None
-    for name, image in pictures:
-        of_model, of_exported = (next(each.predict([image], threshold=0.0)) for each in (model, exported))
+    named = list(pictures)
+    batches = [[image for _, image in named]] if together else [[image] for _, image in named]
+    exported_found = (found for batch in batches for found in exported.predict(batch, threshold=0.0))
+    for (name, image), of_exported in zip(named, exported_found, strict=True):
+        of_model = next(model.predict([image], threshold=0.0))
         confident, shown = (_at_least(each, tolerance.least) for each in (of_model, of_exported))
         apart, differs, left = _pairs(confident, of_exported, tolerance)
         images += 1

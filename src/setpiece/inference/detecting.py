@@ -45,7 +45,10 @@ class Detecting(ABC):
         classes: the name of each class, by index.
         thresholds: for each class the least confidence that counts, which gave the best F1 on the validation images.
         size: how large an image enters the model.
+        fixed_batch: the only number of images that an exported model looks at together, None where it takes any.
     """
+
+    fixed_batch: int | None = None
 
     def __init__(self, described: Described) -> None:
         self.classes = described.classes
@@ -87,7 +90,12 @@ class Detecting(ABC):
         """`map(function, items)`, as this computes fastest."""
 
     def predict(
-        self, pictures: Iterable[Picture], *, threshold: Threshold = DEFAULT, channels: Channels = "rgb"
+        self,
+        pictures: Iterable[Picture],
+        *,
+        threshold: Threshold = DEFAULT,
+        channels: Channels = "rgb",
+        batch_size: int = BATCH_SIZE,
     ) -> Iterator[sv.Detections]:
         """Detect objects in pictures, in batches; as many as the model finds, not COCO's hundred at most.
 
@@ -95,6 +103,7 @@ class Detecting(ABC):
             pictures: as `to_pixels` takes them, of any sizes; each is read when its batch is due.
             threshold: the least confidence, in [0, 1], see `inference.thresholds`.
             channels: the order of the colours of arrays and tensors, see `to_pixels`.
+            batch_size: pictures that are read together; those of one padded size are looked at together.
 
         Raises:
             UsageError: the threshold is not understood or outside [0, 1], or the pictures are none.
@@ -103,7 +112,7 @@ class Detecting(ABC):
             raise UsageError(f"{type(pictures).__name__} is no image: give a path, an image, or a list of them.")
         iterator = iter(pictures)
         detect = partial(self._of_batch, threshold=class_thresholds(threshold, self), channels=channels)
-        return self._one_by_one(detect, iter(lambda: list(islice(iterator, BATCH_SIZE)), []))
+        return self._one_by_one(detect, iter(lambda: list(islice(iterator, batch_size)), []))
 
     def _one_by_one(
         self, detect: Callable[[list[Picture]], list[sv.Detections]], batches: Iterator[list[Picture]]

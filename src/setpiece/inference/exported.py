@@ -18,8 +18,11 @@ from setpiece.evaluation import sv
 from setpiece.inference.backends import Backend
 from setpiece.inference.detecting import BATCH_SIZE, Detecting
 from setpiece.inference.found import COCO_LIMIT, to_record
+from setpiece.input_size import STRIDE
 
 __all__ = ["ExportedPredictor"]
+
+LEAST_SIDES = {"torch.export": 2 * STRIDE}  # of a canvas in pixels: its archives take one cell for a constant
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -36,6 +39,7 @@ class ExportedPredictor(Detecting):
         super().__init__(backend.info)
         self.backend = backend
         self.info = backend.info
+        self.fixed_batch = backend.info.batch
 
     def detect(
         self,
@@ -71,7 +75,8 @@ class ExportedPredictor(Detecting):
         threshold: Float[np.ndarray, " C"],
         limit: int | None = None,
     ) -> list[sv.Detections]:
-        canvases, sizes = padded([fitted(image, self.size) for image in pixels], self.info.least_area)
+        least_area = 1 if self.info.canvas else self.info.least_area  # the only canvas has that many
+        canvases, sizes = padded([fitted(image, self.size) for image in pixels], least_area)
         originals = [(image.shape[0], image.shape[1]) for image in pixels]
         step = self.info.batch or len(pixels)
         records: list[sv.Detections] = []
@@ -89,7 +94,8 @@ class ExportedPredictor(Detecting):
         limit: int | None,
     ) -> list[sv.Detections]:
         """What is in a batch, which is filled up to the only size that the graph takes, if it takes one only."""
-        height, width = self.info.canvas or canvases.shape[1:3]
+        least = LEAST_SIDES.get(self.backend.name, STRIDE)
+        height, width = self.info.canvas or (max(side, least) for side in canvases.shape[1:3])
         missing = max(0, (self.info.batch or 0) - len(canvases))
         down, right = height - canvases.shape[1], width - canvases.shape[2]
         filled = np.pad(canvases, ((0, missing), (0, down), (0, right), (0, 0)))

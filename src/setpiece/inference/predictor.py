@@ -36,6 +36,8 @@ class Predictor(Detecting):
     Args:
         checkpoint: its model may be in training. It predicts in evaluation mode, and then returns to its former mode.
         precision: "auto" computes in bfloat16 where the hardware does, see `inference.precision`.
+        in_turn: predict one batch after the other, on all cores, and not a batch per core: a model that is compiled
+            cannot be compiled by several threads at a time.
 
     Example:
         >>> from setpiece.model.checkpoint import create
@@ -45,10 +47,11 @@ class Predictor(Detecting):
         torch.Size([3, 1, 60, 4])
     """
 
-    def __init__(self, checkpoint: Checkpoint, precision: Precision = "auto") -> None:
+    def __init__(self, checkpoint: Checkpoint, precision: Precision = "auto", *, in_turn: bool = False) -> None:
         super().__init__(checkpoint)
         self.checkpoint = checkpoint
         self.precision = precision
+        self._in_turn = in_turn
 
     @property
     def device(self) -> torch.device:
@@ -94,7 +97,7 @@ class Predictor(Detecting):
 
     def _mapped(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         with _evaluating(self.checkpoint.model):
-            yield from in_threads(function, items, self.device)
+            yield from map(function, items) if self._in_turn else in_threads(function, items, self.device)
 
     def detect(
         self,

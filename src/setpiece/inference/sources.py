@@ -11,7 +11,7 @@ from pathlib import Path
 from setpiece.data.formats.files import is_hidden, is_image
 from setpiece.errors import UsageError
 
-__all__ = ["camera", "find_images", "find_sources", "is_live", "left_out", "names_several"]
+__all__ = ["VIDEO_SUFFIXES", "camera", "find_images", "find_sources", "is_live", "left_out", "names_several"]
 
 VIDEO_SUFFIXES = {
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),

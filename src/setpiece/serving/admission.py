@@ -7,18 +7,37 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from setpiece.errors import UsageError
 from setpiece.serving.refusals import RefusedError
 
-__all__ = ["Admission"]
+__all__ = ["Admission", "checked_token"]
 
 LONGEST = 60  # seconds after which whoever was refused may come again, at most
+
+
+def checked_token(token: str) -> str:
+    """A token as a header carries it: without white space at its ends, which a file or a secret may have.
+
+    Raises:
+        UsageError: it is empty, or has characters that clients encode differently.
+
+    Example:
+        >>> checked_token("sesame\\n")
+        'sesame'
+    """
+    token = token.strip()
+    if not token:
+        raise UsageError("The token is empty: give one, or leave --token and SETPIECE_TOKEN away.")
+    if not (token.isascii() and token.isprintable()):
+        raise UsageError("The token has characters that are not printable ASCII: make one of letters and digits.")
+    return token
 
 
 class Admission:
     """A bounded number of requests at a time, of those who know the token.
 
     Args:
-        token: None where everybody may ask.
+        token: None where everybody may ask, see `checked_token`.
         most: requests at a time.
         seconds: that a request takes about, for telling others when to come again.
 
@@ -28,7 +47,7 @@ class Admission:
     """
 
     def __init__(self, token: str | None, most: int, seconds: Callable[[], float]) -> None:
-        self._token = None if token is None else token.encode()
+        self._token = None if token is None else checked_token(token).encode()
         self._most, self._seconds = most, seconds
         self.inside = self.coming = 0
 

@@ -173,6 +173,6 @@ def _add_errors(app: FastAPI) -> None:
         return JSONResponse({"detail": f"{first['loc'][-1]}: {first['msg']}."}, 422)
 
     @app.exception_handler(Exception)
-    async def failed(_: Request, error: Exception) -> Response:
-        said = f"The model failed on this image ({type(error).__name__}): the server's log says where."
-        return JSONResponse({"detail": said}, 500)
+    async def failed(request: Request, error: Exception) -> Response:
+        what = "The model failed on this image" if request.url.path == DETECT else "The server failed"
+        return JSONResponse({"detail": f"{what} ({type(error).__name__}): the server's log says where."}, 500)

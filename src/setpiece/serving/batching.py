@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +16,12 @@ from jaxtyping import UInt8
 
 from setpiece.evaluation import sv
 from setpiece.inference.detecting import Detecting
+from setpiece.serving.refusals import RefusedError
 
 __all__ = ["Batcher", "Found"]
 
 FORGETTING = 0.1  # weight of the latest batch in the mean time per image
+RESTART = 60  # seconds after which those come again whom a server told that it has to be started again
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Found:
         detections: all candidates, whatever their confidence, in pixels of the image that was given.
         wait: seconds until the model had time.
         model: seconds that the model took for the batch.
-        batch: images in the batch.
+        batch: images that the model looked at together.
     """
 
     detections: sv.Detections
@@ -54,7 +57,7 @@ class Batcher:
 
     Args:
         detecting: finds the objects.
-        most: images in a batch, at most.
+        most: images in a batch, at most; fewer where the model was exported with a smaller fixed number.
         wait: seconds that an image waits at most for others, while the model is free.
         coming: how many images are on their way here. Where there are none, nothing is waited for.
 
@@ -63,7 +66,8 @@ class Batcher:
     """
 
     def __init__(self, detecting: Detecting, *, most: int, wait: float, coming: Callable[[], int] = lambda: 1) -> None:
-        self._detecting, self._most, self._wait, self._coming = detecting, most, wait, coming
+        self._detecting, self._wait, self._coming = detecting, wait, coming
+        self._most = min(most, detecting.fixed_batch or most)
         self._waiting: list[_Waiting] = []
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "setpiece-model")
@@ -89,7 +93,7 @@ class Batcher:
     ) -> None:
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError, Exception):  # an error is in the log already
                 await self._task
         self._thread.shutdown()
 
@@ -100,8 +104,11 @@ class Batcher:
             pixels: RGB.
 
         Raises:
+            RefusedError: 503, no images are looked at any more.
             Exception: whatever the model raises on this image, also when it is alone in a batch.
         """
+        if not self.running:
+            raise _ended()
         padded = self._detecting.size.padded(*pixels.shape[:2])
         waiting = _Waiting(pixels, padded, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
@@ -109,22 +116,36 @@ class Batcher:
         return await waiting.answer
 
     async def _run(self) -> None:
-        while True:
-            batch = await self._next()
-            started = time.perf_counter()
-            found = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._find, [each.pixels for each in batch]
-            )
-            seconds = time.perf_counter() - started
-            share = FORGETTING if self.seconds_per_image else 1.0
-            self.seconds_per_image += share * (seconds / len(batch) - self.seconds_per_image)
-            for each, result in zip(batch, found, strict=True):
-                if each.answer.done():  # whoever asked has left
-                    continue
-                if isinstance(result, Exception):
-                    each.answer.set_exception(result)
-                else:
-                    each.answer.set_result(Found(result, started - each.since, seconds, len(batch)))
+        batch: list[_Waiting] = []
+        try:
+            while True:
+                batch = await self._next()
+                await self._look(batch)
+        except Exception:
+            logging.getLogger("uvicorn.error").exception("No more images are looked at: start the server again.")
+            raise
+        finally:  # nobody waits for what does not come
+            for each in [*batch, *self._waiting]:
+                if not each.answer.done():
+                    each.answer.set_exception(_ended())
+            self._waiting = []
+
+    async def _look(self, batch: list[_Waiting]) -> None:
+        """Detect objects in the images of a batch, and answer who waits for them."""
+        started = time.perf_counter()
+        found, together = await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._find, [each.pixels for each in batch]
+        )
+        seconds = time.perf_counter() - started
+        share = FORGETTING if self.seconds_per_image else 1.0
+        self.seconds_per_image += share * (seconds / len(batch) - self.seconds_per_image)
+        for each, result in zip(batch, found, strict=True):
+            if each.answer.done():  # whoever asked has left
+                continue
+            if isinstance(result, Exception):
+                each.answer.set_exception(result)
+            else:
+                each.answer.set_result(Found(result, started - each.since, seconds, together))
 
     async def _next(self) -> list[_Waiting]:
         """The next batch; waits until there is one."""
@@ -147,11 +168,17 @@ class Batcher:
         self._arrived.clear()
         await self._arrived.wait()
 
-    def _find(self, pictures: list[np.ndarray]) -> list[sv.Detections | Exception]:
-        """What is in each picture; or what went wrong with it, when it was alone."""
+    def _find(self, pictures: list[np.ndarray]) -> tuple[list[sv.Detections | Exception], int]:
+        """What is in each picture, or what went wrong with it when it was alone; how many were looked at together."""
         try:
-            return list(self._detecting.predict(pictures, threshold=0.0))
+            return list(self._detecting.predict(pictures, threshold=0.0, batch_size=len(pictures))), len(pictures)
         except Exception as error:
             if len(pictures) == 1:
-                return [error]
-        return [self._find([picture])[0] for picture in pictures]  # one bad picture costs its neighbours no answer
+                return [error], 1
+        # One bad picture costs its neighbours no answer.
+        return [self._find([picture])[0][0] for picture in pictures], 1
+
+
+def _ended() -> RefusedError:
+    said = "The server looks at no more images: it ends, or has to be started again."
+    return RefusedError(503, said, {"Retry-After": str(RESTART)})

@@ -12,7 +12,8 @@ class Limits:
     """What bounds the memory and the time that requests can take.
 
     Attributes:
-        max_batch: images that the model looks at together, at most.
+        max_batch: images that the model looks at together, at most. A model that was exported with a fixed number of
+            images takes no more than that.
         max_wait_ms: how long an image waits for others that are on their way, in milliseconds.
         max_pixels: of an image, as its header says; more are not decoded.
         max_bytes: of the body of a request.

@@ -8,10 +8,10 @@ from functools import cache
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import ExifTags, Image
+from PIL import Image
 
 from setpiece.data.fitting import fitted
-from setpiece.data.images import to_rgb
+from setpiece.data.images import exif_orientation, has_frames, to_rgb
 from setpiece.input_size import InputSize
 from setpiece.serving.refusals import RefusedError
 
@@ -83,8 +83,8 @@ def _too_large(what: str, max_pixels: int) -> RefusedError:
 
 def _notes(image: Image.Image) -> tuple[str, ...]:
     notes = []
-    if getattr(image, "is_animated", False):  # counting the frames would read all of them
+    if has_frames(image):
         notes.append("The image has several frames: the first was looked at.")
-    if image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9):
+    if exif_orientation(image) != 1:
         notes.append("The image was turned upright, as its EXIF orientation says: boxes are those of the upright one.")
     return tuple(notes)

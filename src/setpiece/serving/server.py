@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import socket
 
 import numpy as np
@@ -18,26 +19,60 @@ from setpiece.serving.limits import Limits
 
 __all__ = ["DetectionServer", "address_of", "bind", "is_loopback"]
 
-HEADER_SECONDS = 10.0  # in which a new connection has to say what it wants
+HEADER_SECONDS = 10.0  # in which a new connection, or one that begins another request, has to say what it wants
+ANSWER_SECONDS = 30.0  # in which a client has to read an answer
+END_SECONDS = 60.0  # that the end takes at most, beside those in which a body has to arrive
+PER_REQUEST, SPARE = 4, 64  # connections for each request that is worked on, and beside them
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1; a connection on which no request comes is closed, for which uvicorn would wait for ever."""
+    """HTTP/1.1; connections end on which no request comes or no answer is read: uvicorn would wait for ever."""
+
+    _header: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.loop.call_later(HEADER_SECONDS, self._close_if_silent)
+        transport.set_write_buffer_limits(0)  # so that writing pauses until all of an answer is sent
+        self._header = self.loop.call_later(HEADER_SECONDS, transport.close)
 
-    def _close_if_silent(self) -> None:
-        if self.cycle is None:
-            self.transport.close()
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)  # it stops the timer of a connection that is kept, whatever comes
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_header_timer()
+        elif self._header is None:
+            self._header = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(ANSWER_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_unread_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._stop_header_timer()
+        self._stop_unread_timer()
+
+    def _stop_header_timer(self) -> None:
+        if self._header is not None:
+            self._header.cancel()
+            self._header = None
+
+    def _stop_unread_timer(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
 
 class DetectionServer(uvicorn.Server):
     """Serves a detector until SIGTERM or Ctrl-C, and then answers what it accepted.
 
     At the first signal nothing new is accepted. Connections that are there are still served for half a second, and each
-    answer says that it is the last. Then the server waits for what it works on. A second signal ends it at once.
+    answer says that it is the last. Then the server waits for what it works on, at most the seconds of a body and a
+    minute. A second signal ends it at once.
 
     Args:
         detecting: finds the objects.
@@ -60,6 +95,8 @@ class DetectionServer(uvicorn.Server):
             uvicorn.Config(
                 app, http=_Protocol, loop="asyncio", ws="none", lifespan="on", proxy_headers=False,
                 server_header=False, log_config=None, log_level="error", access_log=False,
+                limit_concurrency=PER_REQUEST * limits.max_queue + SPARE,
+                timeout_graceful_shutdown=math.ceil(limits.body_seconds + END_SECONDS),
             )
         )  # fmt: skip
 
@@ -74,6 +111,9 @@ class DetectionServer(uvicorn.Server):
         if not self.force_exit:
             await asyncio.sleep(self.last_seconds)
         await super().shutdown(sockets)
+        for connection in self.server_state.connections:  # whose answers nobody read
+            connection.transport.abort()
+        await asyncio.sleep(0)  # in which they are closed
 
     def handle_exit(self, *_: object) -> None:
         """A signal came. uvicorn would raise it again in the end; a server that was told to end has not failed."""
