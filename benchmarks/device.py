@@ -32,14 +32,14 @@ sys.path.insert(0, str(ROOT / "src"))
 
 LOSS = ("torch", "scipy", "numpy", "jaxtyping")
 TRAINING = (*LOSS, "torchvision", "accelerate", "pydantic", "supervision", "faster_coco_eval", "tensorboard", "PIL")
-# Each part: its time limit in seconds, and the modules that it cannot do without.
+# Each part: its time limit in seconds (all together less than ten minutes), and the modules that it cannot do without.
 PARTS = {
-    "tests": (130, (*TRAINING, "pytest", "hypothesis", "filelock", "plotly", "psutil", "rich", "safetensors")),
+    "tests": (110, (*TRAINING, "pytest", "hypothesis", "filelock", "plotly", "psutil", "rich", "safetensors")),
     "solver": (40, LOSS),
     "criterion": (90, LOSS),
     "steps": (80, TRAINING),
-    "scenes": (170, TRAINING),
-    "data": (170, TRAINING),
+    "scenes": (130, TRAINING),
+    "data": (130, TRAINING),
 }
 TESTS = ("tests/setloss/test_on_device.py", "tests/test_device.py", "tests/training/test_cuda_graphs.py")
 MORE_TESTS = ("tests/training/test_captures.py", "tests/training/test_recorder.py", "tests/inference/test_predictor.py")

@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="+")
     parser.add_argument("--order", choices=["helpful", "random"], default="helpful")
     parser.add_argument("--images", type=int, help="Label the first N training images only.")
-    parser.add_argument("--threshold", type=float, default=0.5)
+    parser.add_argument("--threshold", type=float, default=0.4, help="that of the page, unless given")
     parser.add_argument("--speed", type=float, default=8.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path)

@@ -133,6 +133,15 @@ def test_a_graph_of_any_canvas_detects_the_same_in_images_of_any_size(checkpoint
     same(detector.predict(images[1], threshold=0.05), detector.predict(images, threshold=0.05)[1])
 
 
+@pytest.mark.usefixtures("openvino_folder")  # which they have written
+def test_the_tools_of_openvino_send_no_telemetry():
+    sender = pytest.importorskip("openvino_telemetry.utils.sender").TelemetrySender()
+    sent = []
+    sender.send(type("", (), {"send": sent.append})(), {"event": "used"})
+    sender.executor.shutdown(wait=True)
+    assert not sent
+
+
 def test_an_image_with_fewer_cells_than_queries_is_padded(openvino_folder):
     assert len(Detector.load(openvino_folder).predict(np.zeros((10, 200, 3), np.uint8), threshold=0.0)) == 100
 

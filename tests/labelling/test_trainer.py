@@ -9,10 +9,12 @@ import random
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from setpiece import Detector
 from setpiece.data.scenes import CLASSES, draw_scene
 from setpiece.errors import UsageError
 from setpiece.labelling.coco_file import LABELS
@@ -136,6 +138,10 @@ def test_the_long_training_ends_with_a_detector_and_goes_on_after_a_kill(session
     from setpiece.model.checkpoint import load
 
     assert load(final["folder"]).classes == CLASSES
+    exported = session.client.post("api/export", json={"format": "openvino"})
+    assert exported.status_code == 200, exported.text
+    photo = next(Path(session.state()["photos"]).glob("*.png"))
+    assert Detector.load(exported.json()["file"]).predict(photo, threshold=0.0).data["class_name"][0] in CLASSES
 
 
 def test_a_trainer_that_is_killed_is_started_again_and_no_label_is_touched(session):

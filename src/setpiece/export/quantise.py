@@ -17,6 +17,7 @@ from setpiece.data.dataset import Dataset
 from setpiece.data.fitting import fitted, padded
 from setpiece.data.images import read_image
 from setpiece.errors import ExportError
+from setpiece.export.telemetry import send_nothing
 from setpiece.inference.backends import INPUTS
 from setpiece.inference.model_info import ModelInfo
 
@@ -68,6 +69,7 @@ def _require_some(is_quantiser: Iterable[bool]) -> None:
 
 
 def _quantised(model: Any, others: list[str], info: ModelInfo, dataset: Dataset) -> Any:
+    send_nothing()
     import nncf
     from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from setpiece.export.graph import DetectionGraph
+from setpiece.export.telemetry import send_nothing
 from setpiece.inference.backends import INPUTS, OUTPUTS
 from setpiece.inference.model_info import KEY, ModelInfo
 from setpiece.input_size import STRIDE
@@ -75,6 +76,7 @@ def openvino_model(graph: DetectionGraph, info: ModelInfo) -> Any:
     """
     import openvino
 
+    send_nothing()
     images, sizes = _example(info)
     shapes = [[info.batch or -1, *(info.canvas or (-1, -1)), 3], [info.batch or -1, 2]]
     with _quietly():

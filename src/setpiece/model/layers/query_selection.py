@@ -9,6 +9,9 @@ from torch import Tensor, nn
 __all__ = ["TopKQuerySelection"]
 
 
+BELOW_ALL = -1e5  # a logit
+
+
 class TopKQuerySelection(nn.Module):
     """Take the Q cells with the highest class score as object queries, the best first.
 
@@ -27,8 +30,10 @@ class TopKQuerySelection(nn.Module):
     def forward(self, logits: Float[Tensor, "B S C"], reference: Float[Tensor, "B S 4"]) -> Int64[Tensor, "B Q"]:
         """The Q cells with the highest class score among those whose centre is inside the image, the best first.
 
-        If there are fewer than Q, cells of the padding follow. Their boxes start at the border of the image.
+        If there are fewer than Q, cells of the padding follow in their order, so that every runtime of an export takes
+        the same ones. Their boxes start at the border of the image.
         """
         inside = (reference[..., :2] < 1).all(-1)
-        score = logits.amax(-1).masked_fill(~inside, -torch.inf)
+        order = torch.arange(logits.shape[1], device=logits.device, dtype=logits.dtype)
+        score = torch.where(inside, logits.amax(-1), BELOW_ALL - order)
         return score.topk(min(self.queries, score.shape[1]), dim=1, sorted=True).indices

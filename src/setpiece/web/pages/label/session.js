@@ -41,7 +41,7 @@ export function create() {
       at: null,
       nameless: null,
       brush: 0,
-      threshold: 0.5,
+      threshold: 0.4, // a wrong suggestion costs a person less than a box that has to be drawn
       suggesting: true,
       crosshair: true,
       rejected: [],
