@@ -15,6 +15,7 @@ from setpiece.serving.batching import Batcher
 from setpiece.serving.refusals import RefusedError
 
 from ..colours import measuring
+from ..coroutines import run
 from .conftest import running
 from .images import encoded
 from .test_detect import refused
@@ -56,7 +57,7 @@ def looked_at(detecting, pictures, most):
             each = (batcher.detect(picture) for picture in pictures)
             return await asyncio.wait_for(asyncio.gather(*each, return_exceptions=True), 5)
 
-    return asyncio.run(look())
+    return run(look())
 
 
 @pytest.mark.parametrize(("fixed", "sizes"), [(None, [12]), (5, [5, 5, 2]), (20, [12])])
