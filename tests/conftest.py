@@ -34,6 +34,20 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# The files that take longest. They come first, so that no process is left alone with one of them at the end.
+LONGEST = (
+    *("training/test_faults.py", "test_cli.py", "training/test_training.py", "labelling/test_trainer.py"),
+    *("training/test_trackers.py", "export/test_export.py", "training/test_processes.py", "training/test_recorder.py"),
+    *("model/test_parity.py", "export/test_page.py", "export/test_command.py", "test_device.py"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    here = Path(__file__).parent
+    places = {here / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
 @pytest.fixture(autouse=True)
 def threads_per_operation():
     """Leave PyTorch's number of threads as it was: the last bits of a result depend on it."""

@@ -105,7 +105,10 @@ def test_a_threshold_that_is_no_confidence_is_an_error(detector, images, thresho
         (np.zeros((4, 4, 2), np.uint8), "not 4 x 4 x 2 of uint8"),
         (np.zeros((3, 4, 6), np.uint8), r"not 3 x 4 x 6 of uint8\. Put the channels last"),
         (np.zeros((4, 4, 3), np.int64), "not 4 x 4 x 3 of int64"),
-        (torch.zeros(4, 6, 3, dtype=torch.uint8), "1 or 3 .RGB. x height x width, .* not 4 x 6 x 3 of torch.uint8"),
+        (
+            torch.zeros(5, 6, 3, dtype=torch.uint8),
+            "3 .RGB. or 4 .RGBA. x height x width, .* not 5 x 6 x 3 of torch.uint8",
+        ),
         (torch.full((3, 4, 6), 2.0), "not from 2 to 2: was it normalised"),
         (torch.full((3, 4, 6), torch.nan), "not from nan to nan"),
     ],

@@ -171,6 +171,21 @@ def test_exif_orientation_is_undone(tmp_path, orientation):
     np.testing.assert_array_equal(read_image(tmp_path / "a.png", upright=False), stored)
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_jpeg_is_read_at_a_part_of_its_size_where_that_is_large_enough(tmp_path, orientation):
+    rows, columns = np.mgrid[0:600, 0:800]
+    pixels = np.stack([rows // 3, columns // 4, (rows + columns) // 7], -1).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for name in ("a.jpg", "a.png"):
+        Image.fromarray(pixels).save(tmp_path / name, exif=exif)
+    whole, part = (read_image(tmp_path / "a.jpg", least=least) for least in (301, 300))
+    assert whole.shape == read_image(tmp_path / "a.jpg").shape
+    assert part.shape == ((300, 400, 3) if orientation == 1 else (400, 300, 3))
+    assert np.abs(whole.reshape(part.shape[0], 2, part.shape[1], 2, 3).mean((1, 3)) - part).mean() < 1
+    assert read_image(tmp_path / "a.png", least=100).shape == whole.shape
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
 def test_damaged_exif_data_turn_nothing(tmp_path, suffix):
     Image.fromarray(PIXELS).save(tmp_path / f"a{suffix}", exif=b"Exif\0\0garbage_garbage", dpi=(72, 72))

@@ -12,6 +12,15 @@ from setpiece.export.export import describe, export
 from setpiece.model.zoo import load_head_start
 from setpiece.records import InputSize
 
+from ..checks import without_checks
+
+
+@pytest.fixture(scope="package", autouse=True)
+def as_users_export():
+    """See `without_checks`."""
+    with without_checks():
+        yield
+
 
 @pytest.fixture(scope="package")
 def checkpoint():

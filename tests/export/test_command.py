@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from setpiece.cli import app
 from setpiece.data.scenes import write_scenes
 from setpiece.errors import DataError, UsageError
+from setpiece.inference.exported import ExportedPredictor
 from setpiece.model.checkpoint import save
 
 
@@ -34,6 +35,19 @@ def test_an_exported_model_is_timed_alone(archive):
     done = CliRunner().invoke(app, ["bench", str(archive[0]), "--seconds", "0.01"], catch_exceptions=False)
     assert done.stdout.count("torch.export") == 2  # one image at once, and eight
     assert "From pixels to detections" in done.stdout
+
+
+def test_a_model_of_a_fixed_batch_is_timed_with_that_batch_alone(onnx_file, monkeypatch):
+    init = ExportedPredictor.__init__
+
+    def of_two(self, backend):
+        init(self, backend)
+        self.fixed_batch = 2
+
+    monkeypatch.setattr(ExportedPredictor, "__init__", of_two)
+    done = CliRunner().invoke(app, ["bench", str(onnx_file), "--seconds", "0.01"], catch_exceptions=False)
+    [row] = [line for line in done.stdout.splitlines() if "ONNX Runtime" in line]
+    assert row.split("│")[2].strip() == "2"
 
 
 @pytest.fixture

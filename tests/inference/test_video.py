@@ -17,7 +17,7 @@ from setpiece.inference.video import predict_video
 from setpiece.inference.video_source import Video
 from setpiece.inference.video_writer import JsonLines, VideoWriter
 
-from ..clips import moving, read_clip, write_clip
+from ..clips import camera_over_http, files_over_http, moving, read_clip, write_clip
 from ..colours import measuring
 
 STEPS = (1500, 3000, 9000, 4500)  # of a variable frame rate
@@ -239,6 +239,22 @@ def test_of_a_camera_the_newest_frame_is_seen(watch, clips, monkeypatch, tmp_pat
     assert watched.frames + watched.dropped == 20
     assert lines[-1]["frame"] == 19
     assert [seconds for seconds, _ in read_clip(tmp_path / "out.mp4")] == pytest.approx([x["time"] for x in lines])
+
+
+def test_a_camera_that_sends_pictures_over_http_is_live_and_its_frames_have_the_times_at_which_they_come():
+    with camera_over_http(count=8, every=0.1) as address:
+        video = Video(address)
+        frames = list(video.frames())
+    assert video.live
+    assert len(frames) == 8
+    assert 0.3 < frames[-1].time - frames[3].time < 0.8  # the first ones are read at once
+
+
+def test_a_video_that_is_read_over_http_is_not_live(clips):
+    with files_over_http(clips) as address:
+        video = Video(f"{address}/clip.mp4")
+        assert not video.live
+        assert len(list(video.frames())) == 20
 
 
 def test_what_cannot_be_reached_is_said_in_one_sentence_without_the_password():

@@ -21,6 +21,9 @@ from setpiece.web import render
 
 WIDTH, HEIGHT = 256, 192
 
+HOUR = 60  # minutes; a longer training does not end here
+FINAL = {"id": "a", "state": "done", "done": 1.0, "folder": "final", "said": "AP 0.81.", "ap": 0.81}
+
 
 class Labels:
     """The photos and labels; a test may change them, and `touch` them so that the page sees it."""
@@ -37,6 +40,7 @@ class Labels:
         self.down = False  # it answers nothing then
         self.forgets = 0  # answers that are lost after their change is made
         self.mode = "helpful"
+        self.threshold = 0.4
         self.order: list[int] | None = None  # ids from the most helpful on; None is backwards
         self.said: list[dict[str, Any]] = []
         self.ap: list[dict[str, Any]] = []
@@ -66,7 +70,8 @@ class Labels:
         for id in self.images if classes else changed:
             self.images[id] = step["images"][id] | {"revision": self.images[id]["revision"] + 1}
         self.touch()
-        return {"said": f"{did}: {step['action']}", "images": changed, "classes": classes}
+        shown = self.document(changed[0]) if changed else None
+        return {"said": f"{did}: {step['action']}", "images": changed, "classes": classes, "shown": shown}
 
     def state(self) -> dict[str, Any]:
         open_ids = [id for id, image in self.images.items() if image["state"] == "open"]
@@ -89,6 +94,7 @@ class Labels:
                 "labelled_needed": max(0, 3 - done),
                 "said": "Waiting for labels.",
                 "done": None,
+                "threshold": self.threshold,
             },
             "progress": {
                 "labelled": done,
@@ -252,6 +258,8 @@ class Handler(BaseHTTPRequestHandler):
                 return 200, labels.travel(labels.past, labels.future, "Undid")
             case ("POST", "/api/redo") if labels.future:
                 return 200, labels.travel(labels.future, labels.past, "Redid")
+            case ("POST", "/api/undo" | "/api/redo"):
+                return 409, {"detail": f"There is nothing to {'undo' if path.endswith('undo') else 'do again'}."}
             case ("POST", "/api/classes"):
                 return labels.change_classes(sent)
             case ("POST", "/api/order"):
@@ -268,7 +276,11 @@ class Handler(BaseHTTPRequestHandler):
                 labels.look["state"] = "ready"
                 return 200, labels.look
             case ("POST", "/api/train"):
-                labels.final = {"state": "done", "done": 1.0, "folder": "final", "said": "AP 0.81.", "ap": 0.81}
+                labels.final = FINAL | ({"state": "training", "done": 0.1} if sent["minutes"] > HOUR else {})
+                labels.touch()
+                return 200, labels.final
+            case ("POST", "/api/train/stop"):
+                labels.final = FINAL | {"state": "stopped", "said": "The long training was stopped."}
                 labels.touch()
                 return 200, labels.final
             case ("POST", "/api/export"):

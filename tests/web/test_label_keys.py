@@ -65,6 +65,7 @@ def test_everything_is_undone_and_done_again(open_label):
     label.press("3", "Escape", "Enter")
     label.wait_for_image(5)
     in_the_middle(label)
+    label.until("document.querySelector('[data-role=tool-undo]').title.endsWith('draw box')")
     label.press("z")
     label.says("Undid: draw box in scene_5.png")
     label.press("Control+z")
@@ -78,7 +79,7 @@ def test_everything_is_undone_and_done_again(open_label):
     label.says("Undid: draw box in scene_6.png")
     assert label.boxes() == []
     label.press("z")
-    label.says("Nothing is left to undo.")
+    label.says("There is nothing to undo.")
     label.press("Shift+z", "Control+y", "Control+Shift+z")
     label.says("Redid: confirm in scene_6.png")
     assert label.labels.images[6]["state"] == "labelled"

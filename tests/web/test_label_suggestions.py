@@ -45,6 +45,28 @@ def test_enter_accepts_those_above_the_threshold_and_goes_on(open_label):
     label.says("Threshold: 0.45.")
 
 
+def test_the_threshold_follows_from_photo_to_photo_until_it_is_set(open_label):
+    label = open_label(suggested())
+    label.labels.threshold = 0.25
+    label.labels.touch()
+    label.until("document.querySelector('[data-role=following]').getAttribute('aria-pressed') === 'true'")
+    label.page.wait_for_timeout(1200)  # the page has heard of it
+    assert label.shown("suggested") == 2  # what is in view stays
+    label.press("d", "a")
+    label.wait_for_image(6)
+    assert label.shown("suggested") == 3
+    label.role("threshold").fill("0.5")
+    label.page.evaluate("document.activeElement.blur()")
+    label.press("d", "a")
+    label.wait_for_image(6)
+    assert label.shown("suggested") == 2
+    label.press("t")
+    label.says("The threshold is the one that would have spared you most on your last photos.")
+    assert label.shown("suggested") == 3
+    label.press("t")
+    label.says("The threshold stays at 0.25.")
+
+
 def test_a_click_accepts_one_and_the_right_button_rejects_one(open_label):
     label = open_label(suggested())
     label.click(50, 50)

@@ -124,6 +124,19 @@ def test_in_the_end_it_trains_longer_exports_and_gives_the_labels_away(open_labe
         assert link.get_attribute("download") is not None
 
 
+def test_a_long_training_can_be_stopped(open_label):
+    label = open_label(full())
+    label.press("m")
+    label.role("minutes").fill("90")
+    assert label.role("stop-training").is_hidden()
+    label.role("train").click()
+    label.role("stop-training").click()
+    label.role("final").get_by_text("The long training was stopped.").wait_for()
+    assert label.role("stop-training").is_hidden()
+    assert label.role("train").is_enabled()
+    assert label.role("export").is_disabled()
+
+
 @pytest.mark.parametrize(
     ("width", "height", "scheme"), [(1280, 800, "light"), (1280, 800, "dark"), (390, 844, "light"), (390, 844, "dark")]
 )

@@ -56,7 +56,8 @@ def bench(
         pictures = [read_image(each.path, upright=each.upright) for each in dataset.examples[:IMAGES]]
     table = Table("runtime", "images at once", "p50", "p95", "images/s", *([] if dataset is None else ["AP"]))
     metrics = {} if dataset is None else {name: evaluate(each, dataset).AP for name, each in runtimes.items()}
-    for batch in (1, 8):
+    fixed = [each.fixed_batch for each in runtimes.values() if each.fixed_batch]  # of an exported model, which is alone
+    for batch in fixed or (1, 8):
         for name, timing in time_in_turn(runtimes, pictures, batch=batch, seconds=seconds).items():
             row = [f"{timing.p50:.1f} ms", f"{timing.p95:.1f} ms", f"{timing.images_per_second:.1f}"]
             table.add_row(name, str(batch), *row, *([f"{metrics[name]:.3f}"] if metrics else []))

@@ -108,7 +108,7 @@ class TrainImages(torch.utils.data.Dataset[Item]):
             return False
         images, examples = [], []
         for index, example in enumerate(self.examples):
-            image, shown = self._decode(index)
+            image, shown = self._decode(index, max(self._kept_size(example)))
             images.append(F.resize(image, list(self._kept_size(example)), antialias=True))
             examples.append(shown)
             if progress is not None:
@@ -116,8 +116,8 @@ class TrainImages(torch.utils.data.Dataset[Item]):
         self._cache, self.examples = images, tuple(examples)
         return True
 
-    def _decode(self, index: int) -> tuple[UInt8[Tensor, "3 H W"], Example]:
-        image, example = _decode(self.examples[index])
+    def _decode(self, index: int, least: int | None = None) -> tuple[UInt8[Tensor, "3 H W"], Example]:
+        image, example = _decode(self.examples[index], least)
         self.broken[index] = example is not self.examples[index]
         return image, example
 
@@ -177,13 +177,13 @@ def oriented(item: Item, orientations: Orientations) -> Item:
     return replace(item, image=image, boxes_cxcywh=torch.stack([x, y, width, height], 1))
 
 
-def read_example(example: Example) -> tuple[UInt8[np.ndarray, "H W 3"], Example]:
+def read_example(example: Example, least: int | None = None) -> tuple[UInt8[np.ndarray, "H W 3"], Example]:
     """An image of a data set, and the example; grey and without objects where the file broke since it was checked.
 
-    What a run has learned must not be lost to one file. It is said once.
+    What a run has learned must not be lost to one file. It is said once. `least` is that of `read_image`.
     """
     try:
-        return read_image(example.path, upright=example.upright), example
+        return read_image(example.path, upright=example.upright, least=least), example
     except DataError as error:
         _warn(str(error))
     nothing = np.zeros(0, np.bool_)
@@ -198,8 +198,8 @@ def _warn(message: str) -> None:
     logging.getLogger(__name__).warning("%s It could be read before; a grey image takes its place.", message)
 
 
-def _decode(example: Example) -> tuple[UInt8[Tensor, "3 H W"], Example]:
-    pixels, example = read_example(example)
+def _decode(example: Example, least: int | None = None) -> tuple[UInt8[Tensor, "3 H W"], Example]:
+    pixels, example = read_example(example, least)
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous(), example
 
 

@@ -27,8 +27,8 @@ class TensorLike(Protocol):
 Picture = str | Path | Image.Image | np.ndarray | TensorLike
 Channels = Literal["rgb", "bgr"]
 
-ARRAY = "An image array is height x width, or height x width x 1, 3 (RGB) or 4 (RGBA), of uint8"
-TENSOR = "An image tensor is 1 or 3 (RGB) x height x width, of uint8 or of floating-point numbers in [0, 1]"
+ARRAY = "An image array is height x width, or height x width x 1, 3 (RGB) or 4 (RGBA), of uint8 (grey: or uint16)"
+TENSOR = "An image tensor is 1, 3 (RGB) or 4 (RGBA) x height x width, of uint8 or of floating-point numbers in [0, 1]"
 
 
 def to_pixels(picture: Picture, channels: Channels = "rgb") -> UInt8[np.ndarray, "H W 3"]:
@@ -38,8 +38,8 @@ def to_pixels(picture: Picture, channels: Channels = "rgb") -> UInt8[np.ndarray,
     orientation, transparency laid over white, see `setpiece.data.images.to_rgb`.
 
     Args:
-        picture: an array H x W x 3 of uint8, or x 4 with transparency, or grey; or a tensor as torchvision has it,
-            3 x H x W, of uint8 or of floating-point numbers in [0, 1].
+        picture: an array H x W x 3 of uint8, or x 4 with transparency, or grey of uint8 or uint16; or a tensor as
+            torchvision has it, 3 x H x W, or 4 or 1, of uint8 or of floating-point numbers in [0, 1].
         channels: the order of the colours of an array or a tensor: "bgr" for what OpenCV reads. Files and PIL images
             know theirs.
 
@@ -98,6 +98,6 @@ def _channels_last(tensor: TensorLike) -> UInt8[np.ndarray, "H W C"]:
         if pixels.size and not (pixels.min() >= 0 and pixels.max() <= 1):
             raise UsageError(f"{TENSOR}, not from {pixels.min():.3g} to {pixels.max():.3g}: was it normalised?")
         pixels = (pixels * 255).round().astype(np.uint8)
-    if pixels.ndim != 3 or pixels.shape[0] not in (1, 3) or pixels.dtype != np.uint8 or not pixels.size:
+    if pixels.ndim != 3 or pixels.shape[0] not in (1, 3, 4) or pixels.dtype != np.uint8 or not pixels.size:
         raise UsageError(f"{TENSOR}, not {' x '.join(map(str, kept.shape))} of {kept.dtype}.")
     return pixels.transpose(1, 2, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
@@ -15,6 +16,8 @@ __all__ = ["DEFAULT", "HasThresholds", "Threshold", "class_thresholds", "parse_t
 
 # One for all classes; by the names of some classes, with DEFAULT for the others; or "auto": the checkpoint's own.
 Threshold = float | Mapping[str, float | int] | str
+
+PAIR = re.compile(r"(.+?)=([^,=]+),")  # CLASS=NUMBER, the shortest name that is followed by a number
 
 
 @runtime_checkable
@@ -57,7 +60,7 @@ def class_thresholds(threshold: Threshold, model: HasThresholds) -> Float[np.nda
 
 
 def parse_threshold(text: str) -> Threshold:
-    """What a user writes: "0.4", "auto", or "cat=0.4,dog=0.3".
+    """What a user writes: "0.4", "auto", or "cat=0.4,dog=0.3". Names may have commas and equals signs.
 
     Raises:
         UsageError: it is none of these.
@@ -71,7 +74,9 @@ def parse_threshold(text: str) -> Threshold:
     try:
         if "=" not in text:
             return float(text)
-        pairs = (part.rsplit("=", 1) for part in text.split(","))
+        pairs = PAIR.findall(text + ",")
+        if "".join(f"{name}={value}," for name, value in pairs) != text + ",":
+            raise ValueError
         return {name.strip(): float(value) for name, value in pairs}
     except ValueError:
         said = f"The threshold {text!r} is not understood: write a number, auto, or CLASS=NUMBER,CLASS=NUMBER."

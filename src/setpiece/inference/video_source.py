@@ -49,7 +49,8 @@ class Video:
     """A video that is open until its frames were read.
 
     Args:
-        source: a file, a camera's number, or an address, see `sources.is_live`.
+        source: a file, a camera's number, or an address. One that does not say how long it is, such as that of a
+            camera that sends MJPEG over HTTP, is live, as is what `sources.is_live` names.
 
     Attributes:
         name: for people, without the password of an address.
@@ -65,7 +66,6 @@ class Video:
 
     def __init__(self, source: str) -> None:
         self.name = shown_name(source)
-        self.live = is_live(source)
         try:
             self._container = _open(source)
         except (av.FFmpegError, OSError, ValueError) as error:
@@ -74,6 +74,7 @@ class Video:
             self._container.close()
             raise DataError(f"{self.name} has no picture: give a video.")
         self._stream = self._container.streams.video[0]
+        self.live = is_live(source) or ("://" in source and self._container.duration is None)
         if not self.live:
             self._stream.thread_type = "AUTO"  # several frames at a time; a camera's would come late
         self.time_base = self._stream.time_base or Fraction(1, 90000)
@@ -181,7 +182,11 @@ def _open(source: str) -> av.container.InputContainer:
         return av.open(f"/dev/video{number}", format="v4l2")
     if "://" in source:
         options = {"rtsp_transport": "tcp"} if source.startswith("rtsp") else {}  # with UDP lost packets smear
-        return av.open(source, options=options, timeout=TIMEOUTS)
+        container = av.open(source, options=options, timeout=TIMEOUTS)
+        if container.format.name != "mpjpeg":
+            return container
+        container.close()  # its pictures have no times: they get those at which they come
+        return av.open(source, options={"use_wallclock_as_timestamps": "1"}, timeout=TIMEOUTS)
     return av.open(str(Path(source)))
 
 

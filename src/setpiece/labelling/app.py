@@ -115,7 +115,9 @@ def _again(session: Session, did: Literal["Undid", "Did again"], change: Change 
     if change is None:
         return _fresh({"detail": f"There is nothing to {'undo' if did == 'Undid' else 'do again'}."}, 409)
     said = f"{did}: {session.describe(change)}"
-    return _fresh({"said": said, "images": list(change.images), "classes": change.classes is not None})
+    images, classes = list(change.images), change.classes is not None
+    shown = image_view(session, images[0]) if images else None  # at once, without another question
+    return _fresh({"said": said, "images": images, "classes": classes, "shown": shown})
 
 
 def _add_pictures(app: FastAPI, session: Session) -> None:
@@ -180,10 +182,21 @@ def _add_training(app: FastAPI, session: Session, trainer: Supervisor) -> None:
     async def train(sent: TrainSent) -> Response:
         if (session.trained.final or {}).get("state") == "training":
             raise HTTPException(409, "The long training runs already.")
-        trainer.order({"command": "final", "minutes": sent.minutes, "id": secrets.token_hex(4)})
+        id = secrets.token_hex(4)
+        trainer.order({"command": "final", "minutes": sent.minutes, "id": id})
         said = "The long training begins when the trainer is free."
-        final = {"state": "training", "done": 0.0, "folder": str(session.store.folder / "training" / "final")}
+        final = {"id": id, "state": "training", "done": 0.0, "folder": str(session.store.folder / "training" / "final")}
         session.trained.final = final | {"said": said, "ap": None}
+        session.touch()
+        return _fresh(session.trained.final)
+
+    @app.post("/api/train/stop")
+    async def stop() -> Response:
+        final = session.trained.final
+        if final is None or final["state"] != "training":
+            raise HTTPException(409, "No long training runs.")
+        trainer.order({"command": "stop", "id": final["id"]}, "final")
+        session.trained.final = final | {"said": "The long training is stopping."}
         session.touch()
         return _fresh(session.trained.final)
 

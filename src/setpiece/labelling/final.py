@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["FINAL", "final_view", "read_final"]
 
 FINAL = "final.json"
-SHOWN = ("state", "done", "folder", "said", "ap")
+SHOWN = ("id", "state", "done", "folder", "said", "ap")
 
 
 def read_final(folder: Path) -> dict[str, Any] | None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from setpiece.atomic import write_whole
 from setpiece.data.dataset import Dataset
 from setpiece.data.images import read_image
-from setpiece.errors import DataError, SetpieceError
+from setpiece.errors import DataError, SetpieceError, StoppedError
 from setpiece.export.export import FORMATS, Format, Pictures, describe, export
 from setpiece.inference.label_errors import Suspect, suspects
 from setpiece.inference.predictor import Predictor
@@ -33,6 +37,7 @@ __all__ = ["Longer"]
 HALVES = 2  # of the images, for the second look: each is judged by a detector that learned from the other
 HALF_ROUNDS = 5.0  # how much longer than a round a half is trained
 VERIFIED = 4  # photos on which an export is verified
+AGAIN = 0.5  # seconds after which a training that did not stop is told so again: it may not have begun to listen
 
 
 class Longer:
@@ -57,6 +62,8 @@ class Longer:
         self._folder, self._photos, self._recipe, self._telling = folder, photos, recipe, telling
         self._start_for = start_for
         self._final, self._state, self._labels = folder / "final", folder / FINAL, folder / "final.coco.json"
+        self._stopped: set[str] = set()  # ids of long trainings
+        self._running: str | None = None
 
     def second_look(self, dataset: Dataset, classes: Sequence[Category]) -> None:
         """Judge every label by a detector that has not seen its image, and tell what is doubtful."""
@@ -100,6 +107,9 @@ class Longer:
         if about.get("state") == "training":
             try:
                 self._train(about)
+            except StoppedError:
+                shutil.rmtree(self._final, ignore_errors=True)
+                self._tell(about, "stopped", 0.0, "The long training was stopped. Nothing of it is kept.")
             except SetpieceError as error:
                 self._tell(about, "failed", 0.0, str(error))
             about = self._about()
@@ -120,11 +130,29 @@ class Longer:
         minutes = "1 minute" if about["minutes"] == 1 else f"{about['minutes']:g} minutes"
         said = f"Training on {len(dataset.examples)} images for {minutes}."
         self._telling.state("long", said)
-        with self._telling.by_the_clock(seconds, lambda done: self._tell(about, "training", done, said)):
+        telling = self._telling.by_the_clock(seconds, lambda done: self._tell(about, "training", done, said))
+        with telling, self._stoppable(about["id"]):
             result = train(start, dataset, valid if measures else None, config, self._final, resume=True)
         ap = None if result.metrics is None or math.isnan(result.metrics.AP) else round(result.metrics.AP, 4)
         measured = f" AP {ap:.3f} on {len(valid.examples)} held-out images." if ap is not None else ""
         self._tell(about | {"ap": ap}, "done", 1.0, f"The detector is in {self._final}.{measured}")
+
+    def stop(self, id: str) -> None:
+        """Stop the long training of an id, or do not begin it. From another thread than that which trains."""
+        self._stopped.add(id)
+        while self._running == id:
+            os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C: training ends between two steps
+            time.sleep(AGAIN)
+
+    @contextmanager
+    def _stoppable(self, id: str) -> Iterator[None]:
+        self._running = id
+        try:
+            if id in self._stopped:
+                raise StoppedError("It was stopped before it began.", signal.SIGINT)
+            yield
+        finally:
+            self._running = None
 
     def _tell(self, about: Mapping[str, Any], state: str, done: float, said: str) -> None:
         now = {**about, "state": state, "done": done, "said": said}

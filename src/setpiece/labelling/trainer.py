@@ -12,9 +12,11 @@ import json
 import logging
 import os
 import queue
+import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,9 @@ import numpy as np
 
 from setpiece.errors import DataError, SetpieceError
 from setpiece.labelling.coco_file import LABELS, Saved, read_saved
+from setpiece.labelling.effort import best_threshold, spared
 from setpiece.labelling.examples import dataset_of, labelled_parts
-from setpiece.labelling.labels import LEAST_LABELLED, LabelledImage
+from setpiece.labelling.labels import LEAST_LABELLED, USUAL_THRESHOLD, Box, LabelledImage
 from setpiece.labelling.longer import Longer
 from setpiece.labelling.order import by_helpfulness, uncertainty
 from setpiece.labelling.rounds import Recipe, Rounds
@@ -40,6 +43,8 @@ TOGETHER = 4  # images that are looked at between two looks at the commands
 LOOKED_AT = 200  # images, before new labels are learned
 RANKED = 1000  # images among which the most helpful are chosen: those that the detector is most unsure of
 FEATURES = 500  # labelled images whose likeness counts
+LATEST = 20  # labelled images whose suggestions say which threshold spares the most work
+LEAST_JUDGED = 5  # of them
 
 
 class Trainer:
@@ -68,6 +73,8 @@ class Trainer:
         self._looked: dict[int, int] = {}  # at each image in which round
         self._unsure: dict[int, float] = {}
         self._features: dict[int, np.ndarray] = {}
+        self._suggested: dict[int, list[dict[str, Any]]] = {}  # of open images
+        self._judged: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=LATEST)  # confidences, seconds spared
         self._to_do: list[dict[str, Any]] = []
         self._rounds_left = 0
 
@@ -89,6 +96,10 @@ class Trainer:
                 self._telling.state("failed", str(error))
                 busy = False
             self._take(wait=not busy)
+
+    def stop(self, id: str) -> None:
+        """Stop the long training of an id. From another thread."""
+        self._longer.stop(id)
 
     def _take(self, *, wait: bool) -> None:
         """Take the commands that are there; wait for one where there is nothing else to do."""
@@ -155,6 +166,7 @@ class Trainer:
         """Look at open images that the last round has not seen, those first that come next; whether there were some."""
         saved, number = self._read(), self._rounds.number
         images = self._usable(saved)
+        self._judge(images)
         new = [image for image in images if self._looked.get(image.id) != number and image.marks.state == "open"]
         checkpoint = self._rounds.start_for(saved.labels.classes)
         if not new or checkpoint is None:
@@ -166,7 +178,7 @@ class Trainer:
             said = f"Looking at {len(new) - count} open images."
             self._telling.state("predicting", said, round(count / len(new), 3))
             count += len(together)
-            found = seeing.look([self._photos / image.file for image in together])
+            found = seeing.look(self._sized(together))
             for image, seen in zip(together, found, strict=True):
                 self._looked[image.id] = number
                 if seen is not None:
@@ -198,7 +210,19 @@ class Trainer:
             {"box": [round(value, 2) for value in box], "category": ids[name], "score": round(float(score), 4)}
             for box, name, score in zip(found.xyxy.tolist(), names, _confidences(seen), strict=True)
         ]
+        self._suggested[image.id] = boxes
         self._telling.tell("suggestions", image=image.id, round=self._rounds.number, boxes=boxes)
+
+    def _judge(self, images: Sequence[LabelledImage]) -> None:
+        """Compare what was suggested with the labels of the images that have some by now, and tell the threshold."""
+        labelled = [image for image in images if image.marks.state != "open" and image.id in self._suggested]
+        for image in labelled:
+            suggested = self._suggested.pop(image.id)
+            if suggested:
+                self._judged.append(_judged(suggested, image.marks.boxes))
+        if labelled and len(self._judged) >= LEAST_JUDGED:
+            scores, seconds = (np.concatenate(each) for each in zip(*self._judged, strict=True))
+            self._telling.tell("threshold", threshold=best_threshold(scores, seconds, USUAL_THRESHOLD))
 
     def _of_labelled(self, seeing: Seeing, images: Sequence[LabelledImage]) -> dict[int, np.ndarray]:
         """Features of labelled images that were not looked at while they were open."""
@@ -206,9 +230,12 @@ class Trainer:
         found: dict[int, np.ndarray] = {}
         for start in range(0, len(lacking), TOGETHER):
             together = lacking[start : start + TOGETHER]
-            seen = seeing.look([self._photos / image.file for image in together])
+            seen = seeing.look(self._sized(together))
             found |= {image.id: each.features for image, each in zip(together, seen, strict=True) if each is not None}
         return found
+
+    def _sized(self, images: Sequence[LabelledImage]) -> list[tuple[Path, tuple[int, int]]]:
+        return [(self._photos / image.file, (image.height, image.width)) for image in images]
 
     def _rank(self, images: Sequence[LabelledImage]) -> None:
         """Tell the order of the open images that were looked at, in this round or before."""
@@ -228,13 +255,27 @@ class Trainer:
         return "idle", "All labels are learned."
 
 
+def _judged(suggested: Sequence[Mapping[str, Any]], labels: Sequence[Box]) -> tuple[np.ndarray, np.ndarray]:
+    """Confidences of suggestions, and how many seconds each would have spared."""
+    boxes = np.array([each["box"] for each in suggested], np.float64)
+    classes = np.array([each["category"] for each in suggested], np.int64)
+    single = [box for box in labels if not box.crowd]
+    corners = np.array([box.corners for box in single], np.float64).reshape(-1, 4)
+    of_labels = np.array([box.category for box in single], np.int64)
+    return np.array([each["score"] for each in suggested]), spared(boxes, classes, corners, of_labels)
+
+
 def _confidences(seen: Seen) -> np.ndarray:
     return np.zeros(0) if seen.detections.confidence is None else seen.detections.confidence.astype(np.float64)
 
 
-def _listen(commands: queue.SimpleQueue[dict[str, Any]]) -> None:
+def _listen(commands: queue.SimpleQueue[dict[str, Any]], stop: Callable[[str], None]) -> None:
     for line in sys.stdin:
-        commands.put(json.loads(line))
+        command = json.loads(line)
+        if command["command"] == "stop":
+            stop(command["id"])
+        else:
+            commands.put(command)
     os._exit(0)  # the server is gone
 
 
@@ -249,10 +290,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     telling = Telling(own_output())
     commands: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(commands,), daemon=True).start()
     os.nice(NICE)
     logging.basicConfig(format="%(message)s")
-    Trainer(given.folder, given.photos, Recipe(given.model, given.size, given.seconds), telling, commands).run()
+    signal.signal(signal.SIGINT, lambda *_: None)  # it stops a long training, and nothing else
+    recipe = Recipe(given.model, given.size, given.seconds)
+    trainer = Trainer(given.folder, given.photos, recipe, telling, commands)
+    threading.Thread(target=_listen, args=(commands, trainer.stop), daemon=True).start()
+    trainer.run()
 
 
 if __name__ == "__main__":

@@ -77,6 +77,7 @@ def state_view(session: Session) -> dict[str, Any]:
         "training": {
             "state": trained.state,
             "round": trained.round,
+            "threshold": trained.threshold,
             "labelled_needed": session.labelled_needed(),
             "said": trained.said,
             "done": trained.done,

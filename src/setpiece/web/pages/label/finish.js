@@ -24,16 +24,20 @@ export function create(session) {
   const { state, say, refresh } = session;
   const minutes = html("input", { type: "number", id: "minutes", min: 1, max: 1440, value: 10, "data-role": "minutes" });
   const train = button("Train longer", "train", () => start(), { class: "primary" });
+  const stop = button("Stop", "stop-training", () => end());
   const run = html("p", { "data-role": "final" });
   const meter = html("progress", { "aria-label": "The long training", max: 1 });
   const format = html("select", { id: "format", "data-role": "format" }, FORMATS.map(([value, text]) => html("option", { value }, text)));
   const save = button("Export", "export", () => write());
   const written = html("p", { role: "status", "data-role": "exported" });
 
-  async function start() {
+  const start = () => ask("api/train", { minutes: Number(minutes.value) }, "The long training begins.");
+  const end = () => ask("api/train/stop", null, "The long training stops.");
+
+  async function ask(path, sent, done) {
     try {
-      await Api.ask("POST", "api/train", { minutes: Number(minutes.value) });
-      say("The long training begins.");
+      await Api.ask("POST", path, sent);
+      say(done);
     } catch (error) {
       say(error instanceof Error ? error.message : `${error}`);
     }
@@ -59,6 +63,7 @@ export function create(session) {
     meter.hidden = !training || final?.done === null;
     meter.value = final?.done ?? 0;
     train.disabled = training;
+    stop.hidden = !training;
     save.disabled = final?.state !== "done" || written.textContent === "Exporting …";
   }
 
@@ -66,7 +71,7 @@ export function create(session) {
     "section.panel",
     { "data-role": "finish" },
     html("h2", "When you are done"),
-    html("div.controls", html("div.control", html("label", { for: "minutes" }, "Minutes"), minutes), train),
+    html("div.controls", html("div.control", html("label", { for: "minutes" }, "Minutes"), minutes), train, stop),
     run,
     meter,
     html("div.controls", html("div.control", html("label", { for: "format" }, "Export the detector as"), format), save),

@@ -9,12 +9,15 @@ import * as Api from "./api.js";
  * @param {"undo" | "redo"} way
  */
 export function travel(session, way) {
-  const { state, alone, say, documents, open, refresh, reread } = session;
+  const { state, alone, documents, keep, open, refresh, reread } = session;
   return alone(async () => {
-    if (!state.server?.[way]) return say(`Nothing is left to ${way}.`);
-    const { said, images, classes } = await Api.ask("POST", `api/${way}`);
+    const { said, images, classes, shown } = await Api.ask("POST", `api/${way}`);
     if (classes) documents.known.clear();
     for (const id of images) documents.known.delete(id);
+    if (shown && !classes) {
+      keep(shown);
+      state.set({ at: null, said });
+    }
     await refresh();
     const { image } = state;
     if (image !== null && (images.includes(image) || !images.length)) await reread(image);
@@ -32,6 +35,7 @@ export function travel(session, way) {
 export function changeClass(session, body, said) {
   const { state, alone, refresh, documents, reread } = session;
   return alone(async () => {
+    await refresh();
     await Api.ask("POST", "api/classes", body);
     documents.known.clear();
     await refresh();

@@ -44,12 +44,14 @@ function start() {
   const notices = Notices.create(session);
   const tabs = Tabs.create(VIEWS, page.show);
   const tool = (id, look) => Toolbar.tool(actions, id, look);
+  const tools = Toolbar.create(actions, TOOLS, "Boxes and view");
+  Toolbar.nameSteps(tools, state);
 
   const labelling = html(
     "div.label-work",
     html(
       "div.label-main",
-      Toolbar.create(actions, TOOLS, "Boxes and view"),
+      tools,
       stage.element,
       notices.line,
       html("div.label-go", tool("previous"), tool("nothing"), tool("confirm", "primary"), tool("next"), tool("unlabelled")),

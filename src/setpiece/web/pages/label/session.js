@@ -41,7 +41,8 @@ export function create() {
       at: null,
       nameless: null,
       brush: 0,
-      threshold: 0.4, // a wrong suggestion costs a person less than a box that has to be drawn
+      threshold: 1, // until the server says which
+      following: true,
       suggesting: true,
       crosshair: true,
       rejected: [],
@@ -100,7 +101,7 @@ export function create() {
     if (state.image !== null) rejected.set(state.image, state.rejected);
     const visited = state.visited.includes(id) ? state.visited : [...state.visited, id];
     const doc = documents.known.get(id) ?? null;
-    state.set({ image: id, visited, doc, at: null, nameless: null, rejected: rejected.get(id) ?? [] });
+    state.set({ image: id, visited, doc, at: null, nameless: null, rejected: rejected.get(id) ?? [], ...Suggestions.followed(state) });
     say(titleOf(Sequence.entry(state.server, id)));
     if (!Sequence.entry(state.server, id)?.why) reread(id, true).then(ahead);
   }
@@ -238,7 +239,6 @@ export function create() {
   async function done(work) {
     try {
       await changes.idle();
-      await refresh();
       await work();
     } catch (error) {
       say(words(error));
@@ -246,5 +246,5 @@ export function create() {
   }
 
   const offered = () => Suggestions.offered(state);
-  return { state, say, entry, open, reread, refresh, ahead, order, change, preview, settle, alone, offered, documents };
+  return { state, say, entry, keep, open, reread, refresh, ahead, order, change, preview, settle, alone, offered, documents };
 }

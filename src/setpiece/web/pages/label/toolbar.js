@@ -29,3 +29,18 @@ export function tool(actions, id, look = "") {
 export function create(actions, ids, label) {
   return html("div.label-tools", { role: "toolbar", "aria-label": label }, ids.map((id) => tool(actions, id)));
 }
+
+/**
+ * Say in the titles of undo and redo what they would do.
+ * @param {HTMLElement} tools
+ * @param {LabelState} state
+ */
+export function nameSteps(tools, state) {
+  for (const way of ["undo", "redo"]) {
+    const button = /** @type {HTMLElement} */ (tools.querySelector(`[data-role="tool-${way}"]`));
+    const { title } = button;
+    state.on((changed) => {
+      if (changed.has("server")) button.title = state.server?.[way] ? `${title}: ${state.server[way]}` : title;
+    });
+  }
+}
