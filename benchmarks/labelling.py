@@ -20,7 +20,8 @@ stored as the detector saw it, so later rounds learn from boxes that are not exa
 The annotator's clock runs `--speed` times as fast as the real one, in which the trainer works: so it has an eighth of
 the time that it would have beside a person, and the figures are low. Where the trainer has learned everything the
 annotator does not wait. Prints seconds with and without suggestions, for all images and for their last half; what they
-would have been with other thresholds (for the same suggestions); and AP on the held-out fifth by human minute.
+would have been with other thresholds (for the same suggestions), or if rejecting took no time, as where the data set
+lacks labels of what is there; and AP on the held-out fifth by human minute.
 """
 
 from __future__ import annotations
@@ -46,12 +47,11 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from setpiece.data import Dataset, Example, open_dataset
-from setpiece.labelling.effort import CHOOSE, CONFIRM, DRAW, FITS
+from setpiece.labelling.effort import CHOOSE, CONFIRM, DRAW, FITS, NEAR
 
 TURN = 1.0  # second
 DRAG = 25.5  # seconds
 FITS_PUBLISHED = 0.5  # ... in the experiment that the seconds of a confirmation are from
-NEAR = 0.3  # IoU from which on a box is of an object, and is corrected
 HEADERS = {"X-Setpiece": "label"}
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6)
 
@@ -119,10 +119,12 @@ def replay(dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
                 wait(client, seconds(done, several) / options.speed)
             note(curve, client.get("/api/state").json(), human)
 
-    def saved(which: tuple[float | None, float], first: int = 0, draw: float = DRAW) -> float:
-        rows = by_image[first:]
-        alone = sum(seconds(without_suggestions(row[which]), several, draw) for row in rows)
-        return round(alone / sum(seconds(row[which], several, draw) for row in rows), 3)
+    def saved(
+        which: tuple[float | None, float], first: int = 0, draw: float = DRAW, without: tuple[str, ...] = ()
+    ) -> float:
+        total = sum((row[which] for row in by_image[first:]), Counter[str]())
+        counted = Counter({name: count for name, count in total.items() if name not in without})
+        return round(seconds(without_suggestions(total), several, draw) / seconds(counted, several, draw), 3)
 
     counts = sum((row[asked] for row in by_image), Counter[str]())
     return {
@@ -134,6 +136,7 @@ def replay(dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
         "saved": saved(asked),
         "saved_in_last_half": saved(asked, len(by_image) // 2),
         "saved_by_dragging": saved(asked, draw=DRAG),
+        "saved_without_rejections": saved(asked, without=("rejected",)),
         "saved_where_half_fits": saved(published),
         "saved_with_thresholds": {threshold: saved((threshold, FITS)) for threshold in THRESHOLDS},
         "seconds_by_image": [
@@ -239,7 +242,8 @@ def describe(result: dict[str, Any]) -> str:
         f"{result['seconds_alone']} s to draw everything: {result['saved']:.2f} times fewer "
         f"({result['saved_in_last_half']:.2f} in the last half of the images; "
         f"{result['saved_by_dragging']:.2f} where a box takes {DRAG} s; "
-        f"{result['saved_where_half_fits']:.2f} where an IoU of {FITS_PUBLISHED} fits)\n  {counts}\n"
+        f"{result['saved_where_half_fits']:.2f} where an IoU of {FITS_PUBLISHED} fits; "
+        f"{result['saved_without_rejections']:.2f} if rejecting took no time)\n  {counts}\n"
         f"  with other thresholds {thresholds}\n  held-out AP {curve}"
     )
 

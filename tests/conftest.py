@@ -34,18 +34,17 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# The files that take longest. They come first, so that no process is left alone with one of them at the end.
+# What takes longest. It comes first, so that no process is left alone with one of these files at the end.
 LONGEST = (
     *("training/test_faults.py", "test_cli.py", "training/test_training.py", "labelling/test_trainer.py"),
-    *("training/test_trackers.py", "export/test_export.py", "training/test_processes.py", "training/test_recorder.py"),
-    *("model/test_parity.py", "export/test_page.py", "export/test_command.py", "test_device.py"),
+    *("export", "training/test_trackers.py", "training/test_processes.py", "training/test_recorder.py"),
+    *("model/test_parity.py", "test_device.py"),
 )
 
 
 def pytest_collection_modifyitems(items):
     here = Path(__file__).parent
-    places = {here / name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path, len(places)))
+    items.sort(key=lambda item: [not item.path.is_relative_to(here / name) for name in LONGEST])
 
 
 @pytest.fixture(autouse=True)

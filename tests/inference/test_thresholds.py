@@ -30,6 +30,7 @@ def test_what_is_no_threshold_is_said(text):
         ("nut, large=0.4, bolt=.3", {"nut, large": 0.4, "bolt": 0.3}),
         ("a=b=0.5,c=1e-1", {"a=b": 0.5, "c": 0.1}),
         (" cat = 0.5 ", {"cat": 0.5}),
+        ("size=L, red=0.5", {"size=L, red": 0.5}),
     ],
 )
 def test_names_of_classes_may_have_commas_and_equals_signs(text, thresholds):

@@ -242,12 +242,12 @@ def test_of_a_camera_the_newest_frame_is_seen(watch, clips, monkeypatch, tmp_pat
 
 
 def test_a_camera_that_sends_pictures_over_http_is_live_and_its_frames_have_the_times_at_which_they_come():
-    with camera_over_http(count=8, every=0.1) as address:
+    with camera_over_http(count=6, every=0.3) as address:
         video = Video(address)
         frames = list(video.frames())
     assert video.live
-    assert len(frames) == 8
-    assert 0.3 < frames[-1].time - frames[3].time < 0.8  # the first ones are read at once
+    assert len(frames) == 6
+    assert frames[-1].time > 0.25  # a fifth of a second where the pictures of a camera counted as those of a file
 
 
 def test_a_video_that_is_read_over_http_is_not_live(clips):

@@ -128,10 +128,10 @@ def test_the_threshold_becomes_that_which_would_have_spared_most(tmp_path):
     right = {"box": [0.0, 0.0, 10.0, 9.0], "category": 1, "score": 0.32}
     wrong = [right | {"box": [20.0, 20.0, 30.0, 30.0], "score": score} for score in (0.24, 0.28)]
     trainer._suggested = {image.id: [right, *wrong] for image in images}
-    trainer._judge(images[:4])
+    trainer._judge(images[:4], several=True)
     assert telling.told == []  # too few say it
-    trainer._judge(images)
+    trainer._judge(images, several=True)
     assert telling.told == [{"event": "threshold", "threshold": 0.3}]
-    trainer._judge(images)
+    trainer._judge(images, several=True)
     assert len(telling.told) == 1
     assert list(trainer._suggested) == [6]

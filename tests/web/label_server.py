@@ -125,6 +125,7 @@ class Labels:
             "boxes": len(image["boxes"]),
             "classes": sorted({box["class"] for box in image["boxes"]}),
             "suggested": len(self.suggestions[id]),
+            "round": 1 if self.suggestions[id] else None,
         }
 
     def document(self, id: int) -> dict[str, Any]:
@@ -259,7 +260,8 @@ class Handler(BaseHTTPRequestHandler):
             case ("POST", "/api/redo") if labels.future:
                 return 200, labels.travel(labels.future, labels.past, "Redid")
             case ("POST", "/api/undo" | "/api/redo"):
-                return 409, {"detail": f"There is nothing to {'undo' if path.endswith('undo') else 'do again'}."}
+                said = f"There is nothing to {'undo' if path.endswith('undo') else 'do again'}."
+                return 200, {"said": said, "images": [], "classes": False, "shown": None}
             case ("POST", "/api/classes"):
                 return labels.change_classes(sent)
             case ("POST", "/api/order"):

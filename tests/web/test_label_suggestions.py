@@ -48,9 +48,10 @@ def test_enter_accepts_those_above_the_threshold_and_goes_on(open_label):
 def test_the_threshold_follows_from_photo_to_photo_until_it_is_set(open_label):
     label = open_label(suggested())
     label.labels.threshold = 0.25
+    label.labels.said = [{"id": 1, "text": "The page has heard of it."}]
     label.labels.touch()
-    label.until("document.querySelector('[data-role=following]').getAttribute('aria-pressed') === 'true'")
-    label.page.wait_for_timeout(1200)  # the page has heard of it
+    label.role("notices").get_by_text("The page has heard of it.").wait_for()
+    assert label.role("following").get_attribute("aria-pressed") == "true"
     assert label.shown("suggested") == 2  # what is in view stays
     label.press("d", "a")
     label.wait_for_image(6)
@@ -61,7 +62,7 @@ def test_the_threshold_follows_from_photo_to_photo_until_it_is_set(open_label):
     label.wait_for_image(6)
     assert label.shown("suggested") == 2
     label.press("t")
-    label.says("The threshold is the one that would have spared you most on your last photos.")
+    label.says("The threshold follows your answers: now 0.25.")
     assert label.shown("suggested") == 3
     label.press("t")
     label.says("The threshold stays at 0.25.")

@@ -131,6 +131,8 @@ def test_a_long_training_can_be_stopped(open_label):
     assert label.role("stop-training").is_hidden()
     label.role("train").click()
     label.role("stop-training").click()
+    label.says("The long training stops.")
+    assert label.role("said").is_visible()
     label.role("final").get_by_text("The long training was stopped.").wait_for()
     assert label.role("stop-training").is_hidden()
     assert label.role("train").is_enabled()

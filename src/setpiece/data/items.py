@@ -108,7 +108,7 @@ class TrainImages(torch.utils.data.Dataset[Item]):
             return False
         images, examples = [], []
         for index, example in enumerate(self.examples):
-            image, shown = self._decode(index, max(self._kept_size(example)))
+            image, shown = self._decode(index)
             images.append(F.resize(image, list(self._kept_size(example)), antialias=True))
             examples.append(shown)
             if progress is not None:
@@ -116,9 +116,10 @@ class TrainImages(torch.utils.data.Dataset[Item]):
         self._cache, self.examples = images, tuple(examples)
         return True
 
-    def _decode(self, index: int, least: int | None = None) -> tuple[UInt8[Tensor, "3 H W"], Example]:
-        image, example = _decode(self.examples[index], least)
-        self.broken[index] = example is not self.examples[index]
+    def _decode(self, index: int) -> tuple[UInt8[Tensor, "3 H W"], Example]:
+        known = self.examples[index]
+        image, example = _decode(known, max(self._kept_size(known)))
+        self.broken[index] = example is not known
         return image, example
 
     def _kept_size(self, example: Example) -> tuple[int, int]:
@@ -180,7 +181,11 @@ def oriented(item: Item, orientations: Orientations) -> Item:
 def read_example(example: Example, least: int | None = None) -> tuple[UInt8[np.ndarray, "H W 3"], Example]:
     """An image of a data set, and the example; grey and without objects where the file broke since it was checked.
 
-    What a run has learned must not be lost to one file. It is said once. `least` is that of `read_image`.
+    What a run has learned must not be lost to one file. It is said once.
+
+    Args:
+        example: of a data set.
+        least: pixels of each side that are needed, see `read_image`.
     """
     try:
         return read_image(example.path, upright=example.upright, least=least), example

@@ -17,7 +17,7 @@ __all__ = ["DEFAULT", "HasThresholds", "Threshold", "class_thresholds", "parse_t
 # One for all classes; by the names of some classes, with DEFAULT for the others; or "auto": the checkpoint's own.
 Threshold = float | Mapping[str, float | int] | str
 
-PAIR = re.compile(r"(.+?)=([^,=]+),")  # CLASS=NUMBER, the shortest name that is followed by a number
+PAIR = re.compile(r"(.+?)=([-+.\deE\s]+),")  # CLASS=NUMBER, the shortest name that is followed by a number
 
 
 @runtime_checkable

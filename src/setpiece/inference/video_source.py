@@ -25,6 +25,7 @@ __all__ = ["Frame", "Video", "shown_name"]
 TIMEOUTS = (10.0, 15.0)  # seconds, to open a stream and to read from it
 USUAL_RATE = Fraction(25)  # frames per second, where a video does not say
 HIGHEST_RATE = 1000  # some files give the ticks of their clock instead
+OVER_HTTP = ("mpjpeg", "hls")  # of what comes over HTTP, where it says nothing of a length
 MISSING = 3  # frames: a file that ends earlier than it says by more was cut off
 
 
@@ -49,8 +50,8 @@ class Video:
     """A video that is open until its frames were read.
 
     Args:
-        source: a file, a camera's number, or an address. One that does not say how long it is, such as that of a
-            camera that sends MJPEG over HTTP, is live, as is what `sources.is_live` names.
+        source: a file, a camera's number, or an address. What `sources.is_live` names is live, and so are MJPEG over
+            HTTP, as cameras send it, and HLS that does not say how long it is.
 
     Attributes:
         name: for people, without the password of an address.
@@ -74,7 +75,7 @@ class Video:
             self._container.close()
             raise DataError(f"{self.name} has no picture: give a video.")
         self._stream = self._container.streams.video[0]
-        self.live = is_live(source) or ("://" in source and self._container.duration is None)
+        self.live = is_live(source) or (self._container.format.name in OVER_HTTP and self._container.duration is None)
         if not self.live:
             self._stream.thread_type = "AUTO"  # several frames at a time; a camera's would come late
         self.time_base = self._stream.time_base or Fraction(1, 90000)

@@ -112,8 +112,9 @@ def _add_labels(app: FastAPI, session: Session) -> None:
 
 
 def _again(session: Session, did: Literal["Undid", "Did again"], change: Change | None) -> Response:
-    if change is None:
-        return _fresh({"detail": f"There is nothing to {'undo' if did == 'Undid' else 'do again'}."}, 409)
+    if change is None:  # which is no error: browsers write those to their console
+        said = f"There is nothing to {'undo' if did == 'Undid' else 'do again'}."
+        return _fresh({"said": said, "images": [], "classes": False, "shown": None})
     said = f"{did}: {session.describe(change)}"
     images, classes = list(change.images), change.classes is not None
     shown = image_view(session, images[0]) if images else None  # at once, without another question
@@ -195,7 +196,7 @@ def _add_training(app: FastAPI, session: Session, trainer: Supervisor) -> None:
         final = session.trained.final
         if final is None or final["state"] != "training":
             raise HTTPException(409, "No long training runs.")
-        trainer.order({"command": "stop", "id": final["id"]}, "final")
+        trainer.order({"command": "final", "id": final["id"], "stopped": True})
         session.trained.final = final | {"said": "The long training is stopping."}
         session.touch()
         return _fresh(session.trained.final)

@@ -7,12 +7,13 @@ from jaxtyping import Float, Int64
 
 from setpiece.evaluation.matches import iou_with, take
 
-__all__ = ["CHOOSE", "CONFIRM", "DRAW", "FITS", "best_threshold", "spared"]
+__all__ = ["CHOOSE", "CONFIRM", "DRAW", "FITS", "NEAR", "best_threshold", "spared"]
 
 CONFIRM = 1.6  # seconds, to accept or to reject a suggestion: Papadopoulos et al., CVPR 2016
 DRAW = 7.0  # seconds, of a box, by extreme clicking: the same, ICCV 2017
-CHOOSE = 1.0  # second, of a class
+CHOOSE = 1.0  # second, of a class, where there are several
 FITS = 0.7  # IoU from which on a person leaves a suggestion as it is
+NEAR = 0.3  # IoU from which on it is corrected, which takes as long as to draw the box, and is rejected below
 THRESHOLDS = np.arange(10, 91, 5) / 100
 
 
@@ -21,6 +22,8 @@ def spared(
     classes: Int64[np.ndarray, " N"],
     labels: Float[np.ndarray, "M 4"],
     label_classes: Int64[np.ndarray, " M"],
+    *,
+    several: bool,
 ) -> Float[np.ndarray, " N"]:
     """How many seconds each suggestion of a photo spares a person; negative where it has to be rejected.
 
@@ -29,15 +32,19 @@ def spared(
         classes: theirs.
         labels: what the person labelled, xyxy.
         label_classes: theirs.
+        several: whether there are several classes, of which one has to be chosen.
 
     Example:
-        >>> box, other = [0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 10.0]
-        >>> spared(np.array([box, other, box]), np.array([0, 0, 0]), np.array([box]), np.array([0])).tolist()
-        [6.4, -1.6, -1.6]
+        >>> box, half, other = [0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 5.0], [50.0, 0.0, 60.0, 10.0]
+        >>> labels = np.array([box, [20.0, 0.0, 30.0, 10.0]])
+        >>> spared(np.array([box, other, half]), np.zeros(3, int), labels, np.zeros(2, int), several=True).tolist()
+        [6.4, -1.6, 1.0]
     """
-    taken = take(iou_with(boxes, labels), FITS)
-    same = np.append(label_classes, -1)[taken] == classes
-    return np.where(taken < 0, 0.0, DRAW + CHOOSE * same) - CONFIRM
+    iou = iou_with(boxes, labels)
+    taken = take(iou, NEAR)
+    fits = np.take_along_axis(np.pad(iou, ((0, 0), (0, 1))), taken[:, None], 1)[:, 0] >= FITS
+    chosen = CHOOSE * several * (np.append(label_classes, -1)[taken] == classes)
+    return np.select([taken < 0, fits], [-CONFIRM, DRAW - CONFIRM + chosen], chosen)
 
 
 def best_threshold(scores: Float[np.ndarray, " N"], seconds: Float[np.ndarray, " N"], usual: float) -> float:

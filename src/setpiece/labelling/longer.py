@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -92,8 +93,14 @@ class Longer:
         """Train for long on the images that are labelled by now and not held out, and measure on those that are.
 
         Args:
-            command: its "minutes", and an "id": a training of this id that is there goes on, or is done.
+            command: its "minutes", and an "id": a training of this id that is there goes on, or is done. One of an id
+                that is stopped does not begin.
         """
+        if command["id"] in self._stopped:  # before it began, so that the detector before it stays
+            before = self._about() or {"state": "stopped", "done": 0.0, "ap": None, "folder": str(self._final)}
+            said = before.get("said", "The long training was stopped before it began.")
+            self._telling.tell("final", finished=True, **before | {"id": command["id"], "said": said})
+            return
         if self._about().get("id") != command["id"]:
             shutil.rmtree(self._final, ignore_errors=True)
             write_whole(self._labels, (self._folder.parent / LABELS).read_bytes())
@@ -108,8 +115,9 @@ class Longer:
             try:
                 self._train(about)
             except StoppedError:
-                shutil.rmtree(self._final, ignore_errors=True)
-                self._tell(about, "stopped", 0.0, "The long training was stopped. Nothing of it is kept.")
+                if about["id"] not in self._stopped:  # a signal to this process, from whose state the next one goes on
+                    raise
+                self._keep_best(about)
             except SetpieceError as error:
                 self._tell(about, "failed", 0.0, str(error))
             about = self._about()
@@ -130,19 +138,39 @@ class Longer:
         minutes = "1 minute" if about["minutes"] == 1 else f"{about['minutes']:g} minutes"
         said = f"Training on {len(dataset.examples)} images for {minutes}."
         self._telling.state("long", said)
-        telling = self._telling.by_the_clock(seconds, lambda done: self._tell(about, "training", done, said))
+
+        def tell(done: float) -> None:
+            stops = about["id"] in self._stopped
+            self._tell(about, "training", done, "The long training is stopping." if stops else said)
+
+        telling = self._telling.by_the_clock(seconds, tell)
         with telling, self._stoppable(about["id"]):
             result = train(start, dataset, valid if measures else None, config, self._final, resume=True)
-        ap = None if result.metrics is None or math.isnan(result.metrics.AP) else round(result.metrics.AP, 4)
+        ap = None if result.metrics is None else _rounded(result.metrics.AP)
         measured = f" AP {ap:.3f} on {len(valid.examples)} held-out images." if ap is not None else ""
         self._tell(about | {"ap": ap}, "done", 1.0, f"The detector is in {self._final}.{measured}")
+
+    def _keep_best(self, about: dict[str, Any]) -> None:
+        """What is left of a long training that was stopped: its best weights so far, if they were measured."""
+        best = RunFolder(self._final).best
+        metrics = read_metrics(best) if best.is_dir() else None
+        if metrics is None:
+            shutil.rmtree(self._final, ignore_errors=True)
+            self._tell(about, "stopped", 0.0, "The long training was stopped before its first evaluation.")
+        else:
+            said = f"The long training was stopped. Its best detector so far is in {self._final}."
+            self._tell(about | {"ap": _rounded(metrics["AP"])}, "done", 1.0, said)
 
     def stop(self, id: str) -> None:
         """Stop the long training of an id, or do not begin it. From another thread than that which trains."""
         self._stopped.add(id)
-        while self._running == id:
-            os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C: training ends between two steps
-            time.sleep(AGAIN)
+
+        def interrupt() -> None:
+            while self._running == id:
+                os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C: training ends between two steps
+                time.sleep(AGAIN)
+
+        threading.Thread(target=interrupt, daemon=True).start()
 
     @contextmanager
     def _stoppable(self, id: str) -> Iterator[None]:
@@ -184,6 +212,10 @@ class Longer:
         dataset, valid = labelled_parts(saved.labels, self._photos)
         examples = [each for each in (*valid.examples, *dataset.examples) if len(each.labels)][:VERIFIED]
         return [(example.path.name, read_image(example.path)) for example in examples]
+
+
+def _rounded(ap: float | None) -> float | None:
+    return None if ap is None or math.isnan(ap) else round(ap, 4)
 
 
 def _row(suspect: Suspect, ids: Mapping[str, int]) -> dict[str, Any]:

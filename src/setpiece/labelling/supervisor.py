@@ -99,19 +99,17 @@ class Supervisor:
         if self._process is not None and self._process.stdin is not None and not self._process.stdin.is_closing():
             self._process.stdin.write(json.dumps(command).encode() + b"\n")
 
-    def order(self, command: Mapping[str, Any], work: str | None = None) -> None:
+    def order(self, command: Mapping[str, Any]) -> None:
         """Send a command that is sent again to the next trainer where this one dies before the work is done.
 
-        Args:
-            command: what is asked for; it takes the place of what was asked of this work before.
-            work: whose end is its end; its own where None.
+        It takes the place of one of the same name that is not done.
 
         Raises:
             UsageError: there is no trainer any more.
         """
         if self._task is None or self._task.done():
             raise UsageError("There is no trainer any more: end setpiece label, and start it again.")
-        self._orders[work or command["command"]] = command
+        self._orders[command["command"]] = command
         self.tell(command)
 
     async def ask(self, command: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -17,13 +17,14 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from setpiece.errors import DataError, SetpieceError
+from setpiece.errors import DataError, SetpieceError, StoppedError
 from setpiece.labelling.coco_file import LABELS, Saved, read_saved
 from setpiece.labelling.effort import best_threshold, spared
 from setpiece.labelling.examples import dataset_of, labelled_parts
@@ -56,6 +57,9 @@ class Trainer:
         recipe: how is trained.
         telling: to the server.
         commands: from it.
+
+    Attributes:
+        longer: what takes long; its `stop` may be called from another thread.
     """
 
     def __init__(
@@ -66,7 +70,7 @@ class Trainer:
         self._rounds = Rounds(folder / "training", recipe)
         if self._rounds.checkpoint is not None:
             recipe = replace(recipe, size=self._rounds.checkpoint.size.shortest)
-        self._longer = Longer(folder / "training", photos, recipe, self._rounds.start_for, telling)
+        self.longer = Longer(folder / "training", photos, recipe, self._rounds.start_for, telling)
         self._sequence = 0
         self._coming: list[int] = []
         self._unusable: set[int] = set()
@@ -79,12 +83,16 @@ class Trainer:
         self._rounds_left = 0
 
     def run(self) -> None:
-        """Work for ever."""
+        """Work for ever.
+
+        Raises:
+            StoppedError: a signal came while it trained.
+        """
         self._telling.tell(
             "rounds", rounds=self._rounds.rows, forecast=self._rounds.forecast(), round=self._rounds.number
         )
         self._take(wait=True)
-        self._longer.resume()
+        self.longer.resume()
         while True:
             try:
                 while self._to_do:
@@ -92,14 +100,12 @@ class Trainer:
                 busy = self._train() | self._look() or self._train_again()
                 if not busy:
                     self._telling.state(*self._idle())
+            except StoppedError:
+                raise
             except SetpieceError as error:
                 self._telling.state("failed", str(error))
                 busy = False
             self._take(wait=not busy)
-
-    def stop(self, id: str) -> None:
-        """Stop the long training of an id. From another thread."""
-        self._longer.stop(id)
 
     def _take(self, *, wait: bool) -> None:
         """Take the commands that are there; wait for one where there is nothing else to do."""
@@ -117,11 +123,11 @@ class Trainer:
             case "second look":
                 saved = self._read()
                 images = [image for image in self._usable(saved) if image.marks.state != "open"]
-                self._longer.second_look(dataset_of(saved.labels, self._photos, images), saved.labels.classes)
+                self.longer.second_look(dataset_of(saved.labels, self._photos, images), saved.labels.classes)
             case "final":
-                self._longer.train(command)
+                self.longer.train(command)
             case "export":
-                self._longer.export(command["format"])
+                self.longer.export(command["format"])
 
     def _read(self) -> Saved:
         saved = read_saved(self._folder / LABELS)
@@ -166,7 +172,7 @@ class Trainer:
         """Look at open images that the last round has not seen, those first that come next; whether there were some."""
         saved, number = self._read(), self._rounds.number
         images = self._usable(saved)
-        self._judge(images)
+        self._judge(images, several=len(saved.labels.classes) > 1)
         new = [image for image in images if self._looked.get(image.id) != number and image.marks.state == "open"]
         checkpoint = self._rounds.start_for(saved.labels.classes)
         if not new or checkpoint is None:
@@ -213,13 +219,13 @@ class Trainer:
         self._suggested[image.id] = boxes
         self._telling.tell("suggestions", image=image.id, round=self._rounds.number, boxes=boxes)
 
-    def _judge(self, images: Sequence[LabelledImage]) -> None:
+    def _judge(self, images: Sequence[LabelledImage], *, several: bool) -> None:
         """Compare what was suggested with the labels of the images that have some by now, and tell the threshold."""
         labelled = [image for image in images if image.marks.state != "open" and image.id in self._suggested]
         for image in labelled:
             suggested = self._suggested.pop(image.id)
             if suggested:
-                self._judged.append(_judged(suggested, image.marks.boxes))
+                self._judged.append(_judged(suggested, image.marks.boxes, several=several))
         if labelled and len(self._judged) >= LEAST_JUDGED:
             scores, seconds = (np.concatenate(each) for each in zip(*self._judged, strict=True))
             self._telling.tell("threshold", threshold=best_threshold(scores, seconds, USUAL_THRESHOLD))
@@ -255,14 +261,17 @@ class Trainer:
         return "idle", "All labels are learned."
 
 
-def _judged(suggested: Sequence[Mapping[str, Any]], labels: Sequence[Box]) -> tuple[np.ndarray, np.ndarray]:
+def _judged(
+    suggested: Sequence[Mapping[str, Any]], labels: Sequence[Box], *, several: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Confidences of suggestions, and how many seconds each would have spared."""
     boxes = np.array([each["box"] for each in suggested], np.float64)
     classes = np.array([each["category"] for each in suggested], np.int64)
     single = [box for box in labels if not box.crowd]
     corners = np.array([box.corners for box in single], np.float64).reshape(-1, 4)
     of_labels = np.array([box.category for box in single], np.int64)
-    return np.array([each["score"] for each in suggested]), spared(boxes, classes, corners, of_labels)
+    seconds = spared(boxes, classes, corners, of_labels, several=several)
+    return np.array([each["score"] for each in suggested]), seconds
 
 
 def _confidences(seen: Seen) -> np.ndarray:
@@ -272,10 +281,9 @@ def _confidences(seen: Seen) -> np.ndarray:
 def _listen(commands: queue.SimpleQueue[dict[str, Any]], stop: Callable[[str], None]) -> None:
     for line in sys.stdin:
         command = json.loads(line)
-        if command["command"] == "stop":
+        if command.get("stopped"):
             stop(command["id"])
-        else:
-            commands.put(command)
+        commands.put(command)
     os._exit(0)  # the server is gone
 
 
@@ -295,8 +303,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGINT, lambda *_: None)  # it stops a long training, and nothing else
     recipe = Recipe(given.model, given.size, given.seconds)
     trainer = Trainer(given.folder, given.photos, recipe, telling, commands)
-    threading.Thread(target=_listen, args=(commands, trainer.stop), daemon=True).start()
-    trainer.run()
+    threading.Thread(target=_listen, args=(commands, trainer.longer.stop), daemon=True).start()
+    with suppress(StoppedError):  # by a signal to this process: the next one goes on
+        trainer.run()
 
 
 if __name__ == "__main__":

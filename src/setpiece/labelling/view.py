@@ -12,8 +12,6 @@ from setpiece.labelling.session import Session
 
 __all__ = ["classes_view", "image_view", "second_look_view", "state_view"]
 
-SURE = 0.5  # confidence from which on a suggestion is counted in the strip of images
-
 
 def classes_view(session: Session) -> list[dict[str, Any]]:
     """The classes, in their order."""
@@ -102,14 +100,14 @@ def _images(session: Session) -> list[dict[str, Any]]:
             row |= {"state": problem.state, "why": problem.why}
     unread = [
         {"id": -number, "file": file, "width": 0, "height": 0, "state": "broken", "why": why, "held_out": False}
-        | {"revision": 0, "boxes": 0, "classes": [], "suggested": 0}
+        | {"revision": 0, "boxes": 0, "classes": [], "suggested": 0, "round": None}
         for number, (file, why) in enumerate(session.watch.unread.items(), 1)
     ]
     return sorted([*rows, *unread], key=lambda row: row["file"])
 
 
 def _image_row(session: Session, image: LabelledImage, positions: dict[int, int]) -> dict[str, Any]:
-    suggestions = session.suggestions.get(image.id)
+    suggestions, least = session.suggestions.get(image.id), session.trained.threshold
     return {
         "id": image.id,
         "file": image.file,
@@ -121,7 +119,8 @@ def _image_row(session: Session, image: LabelledImage, positions: dict[int, int]
         "revision": image.revision,
         "boxes": len(image.marks.boxes),
         "classes": sorted({positions[box.category] for box in image.marks.boxes}),
-        "suggested": sum(score >= SURE for _, _, score in suggestions.boxes) if suggestions else 0,
+        "suggested": sum(score >= least for _, _, score in suggestions.boxes) if suggestions else 0,
+        "round": suggestions.round if suggestions else None,
     }
 
 

@@ -284,6 +284,8 @@ interface LabelEntry {
   boxes: number;
   classes: number[];
   suggested: number;
+  /** The round of training whose suggestions it has. */
+  round: number | null;
 }
 
 interface LabelProgress {

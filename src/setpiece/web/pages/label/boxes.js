@@ -18,7 +18,7 @@ export function create(session) {
   const restore = button("Show rejected (R)", "restore", () => state.set({ rejected: [] }));
   const toggle = button("Suggestions (S)", "suggesting", () => state.set({ suggesting: !state.suggesting }));
   const follow = button("Threshold follows (T)", "following", () => Suggestions.follow(session), {
-    title: "The confidence from which on suggestions would have spared you the most work on your last photos",
+    title: "From five photos with suggestions on: the threshold that would have spared you the most work on the last ones",
   });
   const reopen = button("Open again (U)", "reopen", () => Edits.reopen(session));
   const slider = Controls.slider({

@@ -47,14 +47,14 @@ function start() {
   const tools = Toolbar.create(actions, TOOLS, "Boxes and view");
   Toolbar.nameSteps(tools, state);
 
+  const go = html("div.label-go", tool("previous"), tool("nothing"), tool("confirm", "primary"), tool("next"), tool("unlabelled"));
   const labelling = html(
     "div.label-work",
     html(
       "div.label-main",
       tools,
       stage.element,
-      notices.line,
-      html("div.label-go", tool("previous"), tool("nothing"), tool("confirm", "primary"), tool("next"), tool("unlabelled")),
+      go,
     ),
     html("div.label-side", classes.element, Boxes.create(session)),
     Strip.create(session),
@@ -67,7 +67,9 @@ function start() {
     VIEWS.forEach((view, i) => {
       panels[i].hidden = view.id !== state.view;
       if (view.id === state.view) tabs.select(view);
+      if (view.id === state.view && view.id !== "label") panels[i].prepend(notices.line); // it is seen in each view
     });
+    if (state.view === "label") go.before(notices.line);
   };
   const main = /** @type {HTMLElement} */ (document.getElementById("page"));
   main.before(

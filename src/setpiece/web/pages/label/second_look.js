@@ -154,7 +154,9 @@ export function create(session) {
   });
   state.on((changed) => {
     if (changed.has("view") && state.view === "second-look") read();
-    if (changed.has("server") && state.view === "second-look") draw();
+    if (!changed.has("server") || state.view !== "second-look") return;
+    if (look?.state === "ready") read(); // an undo takes a decision back
+    else draw();
   });
   return html(
     "div.label-second",

@@ -178,7 +178,7 @@ export function create() {
       const first = state.visited.length ? Sequence.all(state)[0] : Sequence.open(state)[0] ?? Sequence.all(state)[0];
       if (first !== undefined) open(first);
     } else if (!here.why && !changes.pending(here.id)) {
-      const awaited = here.suggested > 0 && here.state === "open" && !state.doc?.suggestions.length;
+      const awaited = here.round !== null && here.state === "open" && !state.doc?.suggestions.length && state.doc?.round !== here.round;
       if (renumbered || here.revision !== state.doc?.revision || awaited) reread(here.id);
     }
   }

@@ -30,8 +30,8 @@ export function followed({ server, following }) {
 export function follow({ state, say }) {
   state.set({ following: !state.following });
   state.set(followed(state));
-  const stays = `The threshold stays at ${state.threshold.toFixed(2)}.`;
-  say(state.following ? "The threshold is the one that would have spared you most on your last photos." : stays);
+  const now = state.threshold.toFixed(2);
+  say(state.following ? `The threshold follows your answers: now ${now}.` : `The threshold stays at ${now}.`);
 }
 
 /**
