@@ -6,8 +6,8 @@
 demo: .venv/ready  ## train, evaluate and predict on scenes drawn on the spot
 	.venv/bin/setpiece demo
 
-test: .venv/ready modules-of-pages  ## the whole suite: its files in four processes, as tests often wait
-	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+test: .venv/ready modules-of-pages  ## the whole suite: its files in three processes of one thread each
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/ready lint-pages docs  ## ruff, mypy, the documentation, and eslint and tsc where there is node
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy

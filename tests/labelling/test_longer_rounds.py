@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import queue
+import signal
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from setpiece.errors import DataError
+from setpiece.errors import DataError, StoppedError
 from setpiece.labelling import longer, rounds
 from setpiece.labelling.labels import Category, LabelledImage, Marks, add_class, checked_box, set_marks
 from setpiece.labelling.longer import Longer
@@ -16,7 +17,7 @@ from setpiece.labelling.rounds import Recipe, Rounds
 from setpiece.labelling.store import Store
 from setpiece.labelling.telling import Telling
 from setpiece.labelling.trainer import Trainer
-from setpiece.model.checkpoint import create
+from setpiece.model.checkpoint import create, load, save
 
 from .conftest import write_photos
 
@@ -74,6 +75,35 @@ def test_a_long_training_goes_on_with_the_settings_that_it_began_with(store, pho
     assert first.size == 64
     last = telling.told[-1]
     assert (last["id"], last["state"], last["said"], last["finished"]) == ("a", "failed", "It broke.", True)
+
+
+@pytest.mark.parametrize("by", ["the page", "a signal"])
+def test_of_a_long_training_that_is_stopped_the_best_weights_stay(store, photos, monkeypatch, by):
+    checkpoint = create("sprint-n", ["cat", "dog"], shortest=64)
+    telling = Kept()
+    training = Longer(store.folder / "training", photos, Recipe("sprint-n"), lambda _: checkpoint, telling)
+
+    def train(*settings, **_):
+        save(checkpoint, settings[4] / "best")
+        (settings[4] / "best" / "metrics.json").write_text('{"AP": 0.25}')
+        if by == "the page":
+            training._stopped.add("a")
+        raise StoppedError("Ctrl-C stopped this run.", signal.SIGINT)
+
+    monkeypatch.setattr(longer, "train", train)
+    if by == "a signal":  # the next process goes on
+        with pytest.raises(StoppedError):
+            training.train({"id": "a", "minutes": 1.0})
+        assert telling.told[-1]["state"] == "training"
+        return
+    training.train({"id": "a", "minutes": 1.0})
+    last = telling.told[-1]
+    assert (last["id"], last["state"], last["ap"], last["finished"]) == ("a", "done", 0.25, True)
+    assert load(last["folder"]).classes == ("cat", "dog")
+    training._stopped.add("b")  # it was stopped before it began
+    training.train({"id": "b", "stopped": True})
+    assert telling.told[-1] == last | {"id": "b"}
+    assert load(last["folder"]).classes == ("cat", "dog")
 
 
 def test_a_round_that_was_published_and_not_measured_is_not_replaced_before_the_next_is_whole(
