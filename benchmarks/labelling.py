@@ -47,10 +47,11 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from setpiece.data import Dataset, Example, open_dataset
-from setpiece.labelling.effort import CHOOSE, CONFIRM, DRAW, FITS, NEAR
 
-TURN = 1.0  # second
-DRAG = 25.5  # seconds
+CONFIRM, CHOOSE, TURN = 1.6, 1.0, 1.0  # seconds
+DRAW, DRAG = 7.0, 25.5
+FITS = 0.7  # IoU from which on a person leaves a box as it is
+NEAR = 0.3  # IoU from which on a box is of an object, and is corrected
 FITS_PUBLISHED = 0.5  # ... in the experiment that the seconds of a confirmation are from
 HEADERS = {"X-Setpiece": "label"}
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6)
@@ -61,7 +62,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="+")
     parser.add_argument("--order", choices=["helpful", "random"], default="helpful")
     parser.add_argument("--images", type=int, help="Label the first N training images only.")
-    parser.add_argument("--threshold", type=float, help="the page's, which follows what was labelled, unless given")
+    parser.add_argument("--threshold", type=float, default=0.4, help="that of the page, unless given")
     parser.add_argument("--speed", type=float, default=8.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path)
@@ -80,7 +81,7 @@ def replay(dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
     """Label all images of a data set."""
     examples = {example.path.name: example for example in dataset.examples[: options.images]}
     chance, several = random.Random(options.seed), len(dataset.classes) > 1
-    by_image: list[dict[tuple[float | None, float], Counter[str]]] = []  # what was done, and what would have been
+    by_image: list[dict[tuple[float, float], Counter[str]]] = []  # what was done, and what would have been
     asked, published = (options.threshold, FITS), (options.threshold, FITS_PUBLISHED)
     ways = {asked, published, *((threshold, FITS) for threshold in THRESHOLDS)}
     curve: list[tuple[float, float, int]] = []
@@ -104,8 +105,7 @@ def replay(dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
                 name = next(each["file"] for each in state["images"] if each["id"] == chosen)
                 tried = {}
                 for threshold, fits in ways:
-                    least = state["training"]["threshold"] if threshold is None else threshold
-                    tried[threshold, fits] = annotate(image["suggestions"], examples[name], least, fits)
+                    tried[threshold, fits] = annotate(image["suggestions"], examples[name], threshold, fits)
                 by_image.append({way: done for way, (_, done) in tried.items()})
                 boxes, done = tried[asked]
                 sent = {
@@ -119,9 +119,7 @@ def replay(dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
                 wait(client, seconds(done, several) / options.speed)
             note(curve, client.get("/api/state").json(), human)
 
-    def saved(
-        which: tuple[float | None, float], first: int = 0, draw: float = DRAW, without: tuple[str, ...] = ()
-    ) -> float:
+    def saved(which: tuple[float, float], first: int = 0, draw: float = DRAW, without: tuple[str, ...] = ()) -> float:
         total = sum((row[which] for row in by_image[first:]), Counter[str]())
         counted = Counter({name: count for name, count in total.items() if name not in without})
         return round(seconds(without_suggestions(total), several, draw) / seconds(counted, several, draw), 3)

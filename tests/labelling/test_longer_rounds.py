@@ -147,21 +147,3 @@ def test_all_open_photos_get_their_turn_where_looks_end_early(tmp_path):
     assert seen == list(range(1, 13))
     trainer._coming = [7]
     assert [image.id for image in next(trainer._in_order(images))] == [7, 1, 2, 3]
-
-
-def test_the_threshold_becomes_that_which_would_have_spared_most(tmp_path):
-    telling = Kept()
-    trainer = Trainer(tmp_path, tmp_path, Recipe("sprint-n"), telling, queue.SimpleQueue())
-    marks = Marks("labelled", (checked_box([0.0, 0.0, 10.0, 10.0], 1, 80, 60),))
-    images = [LabelledImage(id, f"{id}.png", 80, 60, (1, 2), marks) for id in range(1, 6)]
-    images.append(LabelledImage(6, "6.png", 80, 60, (1, 2)))
-    right = {"box": [0.0, 0.0, 10.0, 9.0], "category": 1, "score": 0.32}
-    wrong = [right | {"box": [20.0, 20.0, 30.0, 30.0], "score": score} for score in (0.24, 0.28)]
-    trainer._suggested = {image.id: [right, *wrong] for image in images}
-    trainer._judge(images[:4], several=True)
-    assert telling.told == []  # too few say it
-    trainer._judge(images, several=True)
-    assert telling.told == [{"event": "threshold", "threshold": 0.3}]
-    trainer._judge(images, several=True)
-    assert len(telling.told) == 1
-    assert list(trainer._suggested) == [6]

@@ -40,7 +40,6 @@ class Labels:
         self.down = False  # it answers nothing then
         self.forgets = 0  # answers that are lost after their change is made
         self.mode = "helpful"
-        self.threshold = 0.4
         self.order: list[int] | None = None  # ids from the most helpful on; None is backwards
         self.said: list[dict[str, Any]] = []
         self.ap: list[dict[str, Any]] = []
@@ -94,7 +93,6 @@ class Labels:
                 "labelled_needed": max(0, 3 - done),
                 "said": "Waiting for labels.",
                 "done": None,
-                "threshold": self.threshold,
             },
             "progress": {
                 "labelled": done,

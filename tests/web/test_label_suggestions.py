@@ -45,29 +45,6 @@ def test_enter_accepts_those_above_the_threshold_and_goes_on(open_label):
     label.says("Threshold: 0.45.")
 
 
-def test_the_threshold_follows_from_photo_to_photo_until_it_is_set(open_label):
-    label = open_label(suggested())
-    label.labels.threshold = 0.25
-    label.labels.said = [{"id": 1, "text": "The page has heard of it."}]
-    label.labels.touch()
-    label.role("notices").get_by_text("The page has heard of it.").wait_for()
-    assert label.role("following").get_attribute("aria-pressed") == "true"
-    assert label.shown("suggested") == 2  # what is in view stays
-    label.press("d", "a")
-    label.wait_for_image(6)
-    assert label.shown("suggested") == 3
-    label.role("threshold").fill("0.5")
-    label.page.evaluate("document.activeElement.blur()")
-    label.press("d", "a")
-    label.wait_for_image(6)
-    assert label.shown("suggested") == 2
-    label.press("t")
-    label.says("The threshold follows your answers: now 0.25.")
-    assert label.shown("suggested") == 3
-    label.press("t")
-    label.says("The threshold stays at 0.25.")
-
-
 def test_a_click_accepts_one_and_the_right_button_rejects_one(open_label):
     label = open_label(suggested())
     label.click(50, 50)

@@ -15,7 +15,6 @@ from setpiece.errors import UsageError
 __all__ = [
     "DECIMALS",
     "LEAST_LABELLED",
-    "USUAL_THRESHOLD",
     "Box",
     "Category",
     "Change",
@@ -33,7 +32,6 @@ __all__ = [
 
 State = Literal["open", "labelled", "empty"]
 LEAST_LABELLED = 3  # images from which on is trained
-USUAL_THRESHOLD = 0.4  # confidence from which on boxes are suggested, until the labels say what spares the most work
 DECIMALS = 3  # of a pixel's coordinates; what is written and read again is equal
 LEAST_SIDE = 0.01  # pixels; readers of data sets drop boxes that have less
 

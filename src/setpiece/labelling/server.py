@@ -199,8 +199,6 @@ class LabelServer(uvicorn.Server):
                 session.suggestions[event["image"]] = Suggestions(event["round"], boxes)
             case "order":
                 session.ranked = event["next"]
-            case "threshold":
-                trained.threshold = event["threshold"]
             case "rounds":
                 trained.rounds, trained.forecast = event["rounds"], event["forecast"]
                 trained.round = event["round"]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from setpiece.labelling import labels as changes
 from setpiece.labelling.final import final_view, read_final
 from setpiece.labelling.held_out import is_held_out
-from setpiece.labelling.labels import LEAST_LABELLED, USUAL_THRESHOLD, Change, LabelledImage, State, checked_box
+from setpiece.labelling.labels import LEAST_LABELLED, Change, LabelledImage, State, checked_box
 from setpiece.labelling.second_look import SecondLook
 from setpiece.labelling.source import Source
 from setpiece.labelling.store import Store
@@ -50,7 +50,6 @@ class Trained:
         rounds: each with "round", "labelled", "boxes", "ap", "low", "high".
         forecast: of AP, from the last round that measured it.
         final: of the long training, None before it.
-        threshold: confidence from which on suggestions spared the most work on the photos that were labelled last.
     """
 
     state: str = "waiting"
@@ -60,7 +59,6 @@ class Trained:
     rounds: list[dict[str, Any]] = field(default_factory=list)
     forecast: dict[str, Any] | None = None
     final: dict[str, Any] | None = None
-    threshold: float = USUAL_THRESHOLD
 
 
 class Session:

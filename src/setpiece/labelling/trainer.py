@@ -15,7 +15,6 @@ import queue
 import signal
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -26,9 +25,8 @@ import numpy as np
 
 from setpiece.errors import DataError, SetpieceError, StoppedError
 from setpiece.labelling.coco_file import LABELS, Saved, read_saved
-from setpiece.labelling.effort import best_threshold, spared
 from setpiece.labelling.examples import dataset_of, labelled_parts
-from setpiece.labelling.labels import LEAST_LABELLED, USUAL_THRESHOLD, Box, LabelledImage
+from setpiece.labelling.labels import LEAST_LABELLED, LabelledImage
 from setpiece.labelling.longer import Longer
 from setpiece.labelling.order import by_helpfulness, uncertainty
 from setpiece.labelling.rounds import Recipe, Rounds
@@ -44,8 +42,6 @@ TOGETHER = 4  # images that are looked at between two looks at the commands
 LOOKED_AT = 200  # images, before new labels are learned
 RANKED = 1000  # images among which the most helpful are chosen: those that the detector is most unsure of
 FEATURES = 500  # labelled images whose likeness counts
-LATEST = 20  # labelled images whose suggestions say which threshold spares the most work
-LEAST_JUDGED = 5  # of them
 
 
 class Trainer:
@@ -77,8 +73,6 @@ class Trainer:
         self._looked: dict[int, int] = {}  # at each image in which round
         self._unsure: dict[int, float] = {}
         self._features: dict[int, np.ndarray] = {}
-        self._suggested: dict[int, list[dict[str, Any]]] = {}  # of open images
-        self._judged: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=LATEST)  # confidences, seconds spared
         self._to_do: list[dict[str, Any]] = []
         self._rounds_left = 0
 
@@ -172,7 +166,6 @@ class Trainer:
         """Look at open images that the last round has not seen, those first that come next; whether there were some."""
         saved, number = self._read(), self._rounds.number
         images = self._usable(saved)
-        self._judge(images, several=len(saved.labels.classes) > 1)
         new = [image for image in images if self._looked.get(image.id) != number and image.marks.state == "open"]
         checkpoint = self._rounds.start_for(saved.labels.classes)
         if not new or checkpoint is None:
@@ -216,19 +209,7 @@ class Trainer:
             {"box": [round(value, 2) for value in box], "category": ids[name], "score": round(float(score), 4)}
             for box, name, score in zip(found.xyxy.tolist(), names, _confidences(seen), strict=True)
         ]
-        self._suggested[image.id] = boxes
         self._telling.tell("suggestions", image=image.id, round=self._rounds.number, boxes=boxes)
-
-    def _judge(self, images: Sequence[LabelledImage], *, several: bool) -> None:
-        """Compare what was suggested with the labels of the images that have some by now, and tell the threshold."""
-        labelled = [image for image in images if image.marks.state != "open" and image.id in self._suggested]
-        for image in labelled:
-            suggested = self._suggested.pop(image.id)
-            if suggested:
-                self._judged.append(_judged(suggested, image.marks.boxes, several=several))
-        if labelled and len(self._judged) >= LEAST_JUDGED:
-            scores, seconds = (np.concatenate(each) for each in zip(*self._judged, strict=True))
-            self._telling.tell("threshold", threshold=best_threshold(scores, seconds, USUAL_THRESHOLD))
 
     def _of_labelled(self, seeing: Seeing, images: Sequence[LabelledImage]) -> dict[int, np.ndarray]:
         """Features of labelled images that were not looked at while they were open."""
@@ -259,19 +240,6 @@ class Trainer:
         if self._rounds.checkpoint is None:
             return "waiting", f"Training starts with {LEAST_LABELLED} labelled images."
         return "idle", "All labels are learned."
-
-
-def _judged(
-    suggested: Sequence[Mapping[str, Any]], labels: Sequence[Box], *, several: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Confidences of suggestions, and how many seconds each would have spared."""
-    boxes = np.array([each["box"] for each in suggested], np.float64)
-    classes = np.array([each["category"] for each in suggested], np.int64)
-    single = [box for box in labels if not box.crowd]
-    corners = np.array([box.corners for box in single], np.float64).reshape(-1, 4)
-    of_labels = np.array([box.category for box in single], np.int64)
-    seconds = spared(boxes, classes, corners, of_labels, several=several)
-    return np.array([each["score"] for each in suggested]), seconds
 
 
 def _confidences(seen: Seen) -> np.ndarray:

@@ -12,6 +12,8 @@ from setpiece.labelling.session import Session
 
 __all__ = ["classes_view", "image_view", "second_look_view", "state_view"]
 
+SURE = 0.4  # confidence from which on a suggestion is counted in the strip of images: where the page's slider begins
+
 
 def classes_view(session: Session) -> list[dict[str, Any]]:
     """The classes, in their order."""
@@ -75,7 +77,6 @@ def state_view(session: Session) -> dict[str, Any]:
         "training": {
             "state": trained.state,
             "round": trained.round,
-            "threshold": trained.threshold,
             "labelled_needed": session.labelled_needed(),
             "said": trained.said,
             "done": trained.done,
@@ -107,7 +108,7 @@ def _images(session: Session) -> list[dict[str, Any]]:
 
 
 def _image_row(session: Session, image: LabelledImage, positions: dict[int, int]) -> dict[str, Any]:
-    suggestions, least = session.suggestions.get(image.id), session.trained.threshold
+    suggestions = session.suggestions.get(image.id)
     return {
         "id": image.id,
         "file": image.file,
@@ -119,7 +120,7 @@ def _image_row(session: Session, image: LabelledImage, positions: dict[int, int]
         "revision": image.revision,
         "boxes": len(image.marks.boxes),
         "classes": sorted({positions[box.category] for box in image.marks.boxes}),
-        "suggested": sum(score >= least for _, _, score in suggestions.boxes) if suggestions else 0,
+        "suggested": sum(score >= SURE for _, _, score in suggestions.boxes) if suggestions else 0,
         "round": suggestions.round if suggestions else None,
     }
 

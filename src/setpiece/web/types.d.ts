@@ -261,7 +261,7 @@ interface Labelling {
   classes: { name: string }[];
   images: LabelEntry[];
   order: { mode: "helpful" | "files"; next: number[] };
-  training: { state: string; round: number; threshold: number; labelled_needed: number; said: string; done: number | null };
+  training: { state: string; round: number; labelled_needed: number; said: string; done: number | null };
   progress: LabelProgress;
   undo: string | null;
   redo: string | null;
@@ -355,8 +355,6 @@ type LabelState = Observable<{
   /** The class of the next box. */
   brush: number;
   threshold: number;
-  /** Whether the threshold is the server's, from the next photo on. */
-  following: boolean;
   suggesting: boolean;
   crosshair: boolean;
   /** Suggestions of the photo in view that were rejected. */

@@ -3,7 +3,6 @@
 import * as Edits from "./edits.js";
 import * as History from "./history.js";
 import * as Sequence from "./sequence.js";
-import * as Suggestions from "./suggestions.js";
 
 const STEP = 0.05; // of the threshold
 const CLOSER = 1.25;
@@ -51,7 +50,6 @@ export function all(session, stage, gestures, page) {
       ["restore", ["r"], "Show the rejected ones of this photo again", () => state.set({ rejected: [] }), "Show rejected"],
       ["surer", ["]"], "A higher threshold", () => threshold(session, STEP)],
       ["less-sure", ["["], "A lower threshold", () => threshold(session, -STEP)],
-      ["follow", ["t"], "A threshold that follows your answers, or one that stays", () => Suggestions.follow(session)],
       ["suggesting", ["s"], "Show suggestions, or hide them", () => toggle(session, "suggesting", "Suggestions"), "Suggestions"],
     ]),
     ...group("Classes", [["find", ["/"], "Find a class, or add one", page.find, "Class"]]),
@@ -159,7 +157,7 @@ function reject(session, gestures) {
 
 /** @param {Session} session */
 function threshold({ state, say }, by) {
-  state.set({ threshold: Math.min(0.95, Math.max(0.05, Math.round((state.threshold + by) * 100) / 100)), following: false });
+  state.set({ threshold: Math.min(0.95, Math.max(0.05, Math.round((state.threshold + by) * 100) / 100)) });
   say(`Threshold: ${state.threshold.toFixed(2)}.`);
 }
 

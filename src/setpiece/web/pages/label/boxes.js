@@ -5,7 +5,6 @@ import { button, format, html } from "../base/dom.js";
 import * as Edits from "./edits.js";
 import * as Marks from "./marks.js";
 import * as Redraw from "./redraw.js";
-import * as Suggestions from "./suggestions.js";
 import * as Targets from "./targets.js";
 
 /** @import { Session } from "./session.js" */
@@ -17,9 +16,6 @@ export function create(session) {
   const line = html("p.hint", { "data-role": "suggestion-line" });
   const restore = button("Show rejected (R)", "restore", () => state.set({ rejected: [] }));
   const toggle = button("Suggestions (S)", "suggesting", () => state.set({ suggesting: !state.suggesting }));
-  const follow = button("Threshold follows (T)", "following", () => Suggestions.follow(session), {
-    title: "From five photos with suggestions on: the threshold that would have spared you the most work on the last ones",
-  });
   const reopen = button("Open again (U)", "reopen", () => Edits.reopen(session));
   const slider = Controls.slider({
     label: "Threshold",
@@ -29,7 +25,7 @@ export function create(session) {
     step: 0.01,
     value: state.threshold,
     write: (x) => format(x, 2),
-    oninput: (threshold) => state.set({ threshold, following: false }),
+    oninput: (threshold) => state.set({ threshold }),
   });
 
   const name = (label) => state.server?.classes[label]?.name ?? "?";
@@ -77,13 +73,12 @@ export function create(session) {
     const shown = offered().length;
     restore.hidden = !state.rejected.length;
     toggle.setAttribute("aria-pressed", String(state.suggesting));
-    follow.setAttribute("aria-pressed", String(state.following));
     reopen.hidden = !["labelled", "empty"].includes(state.doc?.state ?? "");
     line.textContent = words(state, shown);
   }
   state.on((changed) => {
     if (changed.has("threshold")) slider.show(state.threshold);
-    if (["doc", "at", "server", "threshold", "following", "suggesting", "rejected", "image"].some((one) => changed.has(one))) draw();
+    if (["doc", "at", "server", "threshold", "suggesting", "rejected", "image"].some((one) => changed.has(one))) draw();
   });
   draw();
   return html(
@@ -92,7 +87,7 @@ export function create(session) {
     html("h2", { id: "boxes-title" }, "This photo"),
     slider.element,
     line,
-    html("div.controls", follow, toggle, restore, reopen),
+    html("div.controls", toggle, restore, reopen),
     list,
   );
 }

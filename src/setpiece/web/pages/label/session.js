@@ -41,8 +41,7 @@ export function create() {
       at: null,
       nameless: null,
       brush: 0,
-      threshold: 1, // until the server says which
-      following: true,
+      threshold: 0.4, // a wrong suggestion costs a person less than a box that has to be drawn
       suggesting: true,
       crosshair: true,
       rejected: [],
@@ -101,7 +100,7 @@ export function create() {
     if (state.image !== null) rejected.set(state.image, state.rejected);
     const visited = state.visited.includes(id) ? state.visited : [...state.visited, id];
     const doc = documents.known.get(id) ?? null;
-    state.set({ image: id, visited, doc, at: null, nameless: null, rejected: rejected.get(id) ?? [], ...Suggestions.followed(state) });
+    state.set({ image: id, visited, doc, at: null, nameless: null, rejected: rejected.get(id) ?? [] });
     say(titleOf(Sequence.entry(state.server, id)));
     if (!Sequence.entry(state.server, id)?.why) reread(id, true).then(ahead);
   }

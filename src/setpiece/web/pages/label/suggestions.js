@@ -21,19 +21,6 @@ export function offered({ doc, threshold, suggesting, rejected }) {
   return places.sort((a, b) => suggestions[b].score - suggestions[a].score);
 }
 
-/** The threshold that a photo is opened with, if it follows the person: it does not change while one is in view. */
-export function followed({ server, following }) {
-  return following && server ? { threshold: server.training.threshold } : {};
-}
-
-/** Have the threshold follow from now on, or stay as it is. */
-export function follow({ state, say }) {
-  state.set({ following: !state.following });
-  state.set(followed(state));
-  const now = state.threshold.toFixed(2);
-  say(state.following ? `The threshold follows your answers: now ${now}.` : `The threshold stays at ${now}.`);
-}
-
 /**
  * The label that a suggestion becomes.
  * @param {SuggestedBox} suggestion
