@@ -52,10 +52,12 @@ def serving(model: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], 
     command = [sys.executable, "-m", "setpiece.cli", "serve", model, "--port", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        line = process.stdout.readline()
-        address = re.search(r"http://\S+", line)
-        if address is None:
-            raise SystemExit(f"The server did not start: {line}")
+        said = ""
+        while (address := re.search(r"http://\S+", said)) is None:  # after what it says of its precision
+            line = process.stdout.readline()
+            if not line:
+                raise SystemExit(f"The server did not start: {said}")
+            said += line
         try:
             yield process, address[0]
         finally:

@@ -64,10 +64,10 @@ def is_gone(pid):
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory, serving_with_trainer):
-    """A sitting: eight images and the held-out ones are labelled, and a round of two seconds is done."""
+    """A sitting: eight images and the held-out ones are labelled, and a round of three seconds is done."""
     folder = tmp_path_factory.mktemp("sitting")
     photos = write_scene_photos(folder / "photos")
-    settings = {"classes": list(CLASSES), "size": 64, "round_seconds": 2.0}
+    settings = {"classes": list(CLASSES), "size": 64, "round_seconds": 3.0}
     with serving_with_trainer(photos, folder / "labels", **settings) as served:
         assert served.state()["training"]["labelled_needed"] == 3
         label(served, 8)
@@ -128,8 +128,8 @@ def test_the_second_look_names_labels_that_can_be_kept_or_changed(session):
 
 
 def test_the_long_training_ends_with_a_detector_and_goes_on_after_a_kill(session):
-    session.client.post("api/train", json={"minutes": 0.1})
-    assert session.client.post("api/train", json={"minutes": 0.1}).status_code == 409
+    session.client.post("api/train", json={"minutes": 0.2})
+    assert session.client.post("api/train", json={"minutes": 0.2}).status_code == 409
     until(lambda: session.state()["training"]["state"] == "long", 120)
     os.kill(trainer_of(session), signal.SIGKILL)
     final = until(lambda: (now := session.state()["final"])["state"] != "training" and now, 240)
