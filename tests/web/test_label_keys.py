@@ -157,7 +157,7 @@ def test_a_key_that_a_field_or_a_button_needs_is_theirs(open_label):
     label.role("tool-box").click()
     label.press("Escape", "Enter")  # a click leaves the keys to the photo
     label.wait_for_image(5)
-    assert len(label.labels.images[6]["boxes"]) == 1
+    assert len(label.boxes(6)) == 1
 
 
 def test_boxes_are_copied_from_the_previous_photo_where_they_are_not_yet(open_label):

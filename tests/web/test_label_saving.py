@@ -75,3 +75,34 @@ def test_everything_is_there_after_a_reload(open_label):
     label.press("a")
     label.wait_for_image(6)
     label.page.locator(".label-mark").wait_for()
+
+
+def test_a_class_that_the_server_is_slow_to_add_goes_to_the_box_that_it_was_written_for(open_label):
+    label = open_label()
+    label.drag((20, 20), (60, 60))
+    label.saved()
+    with label.labels.lock:  # the server answers nothing
+        label.press("/")
+        label.keys.type("blob")
+        label.press("Enter", "Escape")
+        label.until("document.querySelector('[data-role=saved]').textContent === 'Saving …'")
+        label.click(40, 40)
+        label.says("The step before this one is not done yet: try again.")
+    assert label.boxes() == [(3, 20, 20, 60, 60)]
+
+
+def test_a_box_that_is_begun_while_the_server_is_slow_is_drawn(open_label):
+    label = open_label()
+    label.drag((20, 20), (60, 60))
+    label.saved()
+    with label.labels.lock:
+        label.press("/")
+        label.keys.type("blob")
+        label.press("Enter")
+        label.page.mouse.move(*label.at(100, 100))
+        label.page.mouse.down()
+        label.page.mouse.move(*label.at(150, 150))
+    label.saved()
+    label.page.mouse.move(*label.at(160, 160))
+    label.page.mouse.up()
+    assert label.boxes() == [(3, 20, 20, 60, 60), (3, 100, 100, 160, 160)]

@@ -110,6 +110,7 @@ def give_class(label, name):
     label.keys.type(name)
     label.press("Enter")
     label.page.locator(".label-class .name", has_text=name).first.wait_for()
+    label.saved()
 
 
 def label_by_hand(label, scenes):

@@ -43,9 +43,12 @@ export function create(session, done) {
 
   async function add() {
     const name = typed();
+    const { image, at } = state;
     await History.changeClass(session, { action: "add", name }, `Added: ${name}.`);
     const label = classes().findIndex((one) => one.name === name);
-    if (label >= 0) choose(label);
+    if (label < 0) return;
+    if (!state.at && state.image === image) state.set({ at }); // the class is for the box that was in hand
+    choose(label);
   }
 
   const adding = () => typed() !== "" && exact() < 0;

@@ -19,7 +19,7 @@ const count = (number, word) => `${number} ${word}${number === 1 ? "" : word ===
 export function draw(session, drawn) {
   const { state } = session;
   const box = state.doc && Rectangles.within(drawn, sizeOf(session));
-  if (!box || !state.doc || state.busy) return;
+  if (!box || !state.doc || session.waits()) return;
   const { classes } = /** @type {Labelling} */ (state.server);
   if (!classes.length) return state.set({ nameless: box, at: null });
   const label = Math.min(state.brush, classes.length - 1);
@@ -147,8 +147,8 @@ export async function copyPrevious(session) {
 
 /** @param {Session} session */
 export function accept(session, index) {
-  const { state, say } = session;
-  if (!state.doc || state.busy) return;
+  const { state, say, waits } = session;
+  if (!state.doc || waits()) return;
   const suggestion = state.doc.suggestions[index];
   add(session, "accept suggestion", Suggestions.asLabel(suggestion, sizeOf(session)));
   say(`Accepted: ${state.server?.classes[suggestion.class].name}.`);
@@ -202,8 +202,8 @@ export function reopen({ state, change, say }) {
 }
 
 /** Change something, and go to the next open photo, as it was next before. */
-function leave({ state, open, say }, work) {
-  if (state.busy) return say("The step before this one is not done yet: try again.");
+function leave({ state, open, say, waits }, work) {
+  if (waits()) return;
   const next = Sequence.open(state)[0];
   work();
   if (next !== undefined) open(next);

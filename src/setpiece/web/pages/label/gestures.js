@@ -90,7 +90,7 @@ export function create(session, stage) {
     return { start, moved: false, drag, drop, click };
   }
 
-  /** What a pointer that goes down may become. */
+  /** What a pointer that goes down may become; nothing on a box that may be another one soon. */
   function begun(event, start) {
     if (event.button === 1 || space) return panning(start);
     if (corner) {
@@ -107,6 +107,7 @@ export function create(session, stage) {
     };
     const target = event.shiftKey ? null : Targets.under(session, stage.view(), start, event.pointerType);
     if (!target) return drawing(start, toPhoto(start), first);
+    if (session.waits()) return null;
     if (target.at.of === "suggestions") return changing(start, target, () => Edits.accept(session, target.at.index));
     const chosen = Targets.is(target.at, state.at);
     const choose = () => state.set({ at: chosen ? Targets.below(session, stage.view(), start) : target.at });
@@ -122,7 +123,7 @@ export function create(session, stage) {
     element.setPointerCapture(event.pointerId);
     if (fingers.size > 1) {
       cancel(); // two fingers zoom and pan
-    } else if (state.doc && !state.busy && !state.nameless) {
+    } else if (state.doc && !state.nameless) {
       session.settle();
       gesture = begun(event, point);
     }

@@ -14,12 +14,15 @@ export function travel(session, way) {
     const { said, images, classes, shown } = await Api.ask("POST", `api/${way}`);
     if (classes) documents.known.clear();
     for (const id of images) documents.known.delete(id);
-    if (shown && !classes) {
+    const { image } = state;
+    if (shown && !classes && images.length === 1) {
       keep(shown);
+      if (image !== shown.id) open(shown.id);
       state.set({ at: null, said });
+      refresh(); // the person need not wait for it
+      return;
     }
     await refresh();
-    const { image } = state;
     if (image !== null && (images.includes(image) || !images.length)) await reread(image);
     else open(images[0]);
     state.set({ at: null, said });

@@ -33,14 +33,15 @@ export function create(session) {
   function draw() {
     line.textContent = state.said;
     const { count, trouble: why } = state.unsaved;
-    saved.textContent = why ? "Not saved" : count ? "Saving …" : "Saved";
-    saved.classList.toggle("waits", count > 0 || why !== null);
+    const waits = count > 0 || state.busy;
+    saved.textContent = why ? "Not saved" : waits ? "Saving …" : "Saved";
+    saved.classList.toggle("waits", waits || why !== null);
     trouble.textContent = why ? `${why} ${kept(count)}` : "";
     trouble.hidden = !why;
     drawNews();
     list.hidden = !list.childElementCount;
   }
-  state.on((changed) => ["said", "unsaved", "server"].some((name) => changed.has(name)) && draw());
+  state.on((changed) => ["said", "unsaved", "busy", "server"].some((name) => changed.has(name)) && draw());
   window.addEventListener("beforeunload", (event) => state.unsaved.count && event.preventDefault());
   draw();
   return { line, saved, above: html("div.label-above", trouble, list) };

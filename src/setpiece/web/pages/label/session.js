@@ -23,7 +23,7 @@ function titleOf(entry) {
 }
 
 /**
- * What a photo is in the strip while the server has not heard of its last change.
+ * What a photo is in the strip before the server is asked again.
  * @param {LabelEntry | null} entry
  * @param {LabelDocument | undefined} doc
  */
@@ -84,11 +84,19 @@ export function create() {
   });
 
   const say = (said) => state.set({ said });
+
+  /** Whether nothing can be changed now; it is said then. */
+  function waits() {
+    if (state.busy) say("The step before this one is not done yet: try again.");
+    return state.busy;
+  }
+
   const entry = () => Sequence.entry(state.server, state.image);
 
   /** Hold on to boxes, and show them where their photo is in view. */
   function keep(doc) {
     documents.known.set(doc.id, doc);
+    showsAs(Sequence.entry(state.server, doc.id), doc);
     if (state.image !== doc.id) return;
     const { at } = state;
     state.set({ doc, at: at && doc[at.of][at.index] ? at : null });
@@ -190,14 +198,13 @@ export function create() {
    */
   function change(action, parts, at = null) {
     settle();
-    const { doc, busy } = state;
-    if (!doc || busy) return;
+    const { doc } = state;
+    if (!doc || waits()) return;
     const next = { ...doc, ...parts };
     if (!parts.state && next.state === "empty" && next.boxes.length) next.state = "open";
     if (!parts.state && next.state === "labelled" && !next.boxes.length) next.state = "open";
     keep(next);
     state.set({ at });
-    showsAs(entry(), next);
     changes.put({ id: next.id, state: next.state, boxes: next.boxes, action });
   }
 
@@ -208,7 +215,7 @@ export function create() {
    * @param {LabelAt} at
    */
   function preview(action, boxes, at) {
-    if (!state.doc || state.busy) return;
+    if (!state.doc || waits()) return;
     unsent ??= action;
     keep({ ...state.doc, boxes });
     state.set({ at });
@@ -245,5 +252,5 @@ export function create() {
   }
 
   const offered = () => Suggestions.offered(state);
-  return { state, say, entry, keep, open, reread, refresh, ahead, order, change, preview, settle, alone, offered, documents };
+  return { state, say, waits, entry, keep, open, reread, refresh, ahead, order, change, preview, settle, alone, offered, documents };
 }
