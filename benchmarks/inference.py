@@ -1,16 +1,16 @@
 """How fast we predict beside the peers, in turn in one process, on the same images and for DETR with the same weights.
 
     python benchmarks/inference.py detr [--size 640] [--seconds 60]      # beside transformers' DetrForObjectDetection
-    python benchmarks/inference.py sprint [--size 352] [--seconds 60]    # beside D-FINE-N and YOLO11n
+    python benchmarks/inference.py sprint [--size 352] [--photo 640x480] [--seconds 60]  # beside D-FINE-N and YOLO11n
 
 `detr` writes `detr-r50` with random weights as the folder that `transformers` reads, loads it there, and times one
 image of size x size from the pixels of a canvas to logits and boxes: both in PyTorch, and ours in OpenVINO and, where
 the processor has it, in bfloat16, also compiled by `torch.compile`. It prints ratios, and the largest difference of
 boxes and scores.
 
-`sprint` times whole calls, a JPEG file to detections: `sprint-n` in PyTorch, ONNX Runtime and OpenVINO, and the peers
+`sprint` times whole calls, a JPEG file of --photo pixels to detections: `sprint-n` in PyTorch, ONNX Runtime and OpenVINO, and the peers
 with random weights, whose speed is that of trained ones. They run at 640 pixels, for which they were made, and at our
-size. YOLO11n is timed where ultralytics (AGPL) was installed by hand; it is not among our dependencies.
+size. They decode the whole file, as their own packages do. YOLO11n is timed where ultralytics (AGPL) was installed by hand; it is not among our dependencies.
 """
 
 from __future__ import annotations
@@ -48,13 +48,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["detr", "sprint"])
     parser.add_argument("--size", type=int)
+    parser.add_argument("--photo", default="640x480", help="width x height of the JPEG file")
     parser.add_argument("--seconds", type=float, default=60.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         if options.what == "detr":
             detr(options.size or 640, options.seconds, Path(folder))
         else:
-            sprint(options.size or 352, options.seconds, Path(folder))
+            width, height = map(int, options.photo.split("x"))
+            sprint(options.size or 352, (width, height), options.seconds, Path(folder))
 
 
 def detr(size: int, seconds: float, folder: Path) -> None:
@@ -88,11 +90,11 @@ def detr(size: int, seconds: float, folder: Path) -> None:
     report(timed(calls, seconds), "transformers")
 
 
-def sprint(size: int, seconds: float, folder: Path) -> None:
+def sprint(size: int, photo: tuple[int, int], seconds: float, folder: Path) -> None:
     checkpoint = load_head_start("sprint-n", [f"class {number}" for number in range(80)])
     checkpoint = replace(checkpoint, size=InputSize(size, size))
     file = folder / "scene.jpg"
-    Image.fromarray(draw_scene(0)[0]).resize((640, 480)).save(file, quality=95)
+    Image.fromarray(draw_scene(0)[0]).resize(photo).save(file, quality=95)
     runtimes: dict[str, Detecting] = {"PyTorch": Predictor(fast(checkpoint))}
     runtimes |= exported_runtimes(checkpoint, ["onnx", "openvino"])
     calls: dict[str, Call] = {

@@ -6,10 +6,17 @@ import torch
 from PIL import Image
 from torch import nn
 
+from setpiece.data.dataset import Example
+from setpiece.data.fitting import fitted
+from setpiece.data.images import read_image
+from setpiece.data.items import EvalImages
+from setpiece.data.scenes import draw_scene
 from setpiece.detector import Detector
-from setpiece.inference.pictures import to_pixels
+from setpiece.inference.pictures import to_input, to_pixels
 from setpiece.inference.predictor import Predictor
+from setpiece.input_size import InputSize
 from setpiece.model.checkpoint import create
+from setpiece.serving.pictures import decode
 
 from ..checks import without_checks
 from ..colours import IMAGES, measuring, paint
@@ -96,6 +103,37 @@ def test_a_file_a_pil_image_and_an_array_are_one_picture(tmp_path):
     of_file, of_image, of_array = detector.predict([str(tmp_path / "a.png"), Image.fromarray(picture()), picture()])
     for found in (of_image, of_array):
         np.testing.assert_array_equal(found.xyxy, of_file.xyxy)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_less_of_a_large_photo_is_read_by_whoever_reads_it(tmp_path, orientation):
+    """Prediction, evaluation and the server see the same pixels, and boxes are in pixels of the whole photo."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo = Image.fromarray(draw_scene(0, (90, 120))[0]).resize((1201, 899), Image.Resampling.BICUBIC)
+    photo.save(tmp_path / "a.jpg", exif=exif)
+    whole = read_image(tmp_path / "a.jpg")
+    size = InputSize(96, 96)
+    pixels, original = to_input(tmp_path / "a.jpg", size)
+    assert original == whole.shape[:2]
+    assert pixels.shape[:2] == size.fit(*original)
+    assert 0 < np.abs(pixels.astype(int) - fitted(whole, size)).mean() < 2
+
+    nothing = np.zeros(0)
+    example = Example(
+        *(1, tmp_path / "a.jpg", *original, nothing.reshape(0, 4).astype(np.float32), nothing.astype(np.int64)),
+        *(nothing.astype(bool), nothing.astype(np.float32)),
+    )
+    served = decode((tmp_path / "a.jpg").read_bytes(), size, max_pixels=10**7)
+    np.testing.assert_array_equal(EvalImages([example], size)[0].image.permute(1, 2, 0), pixels)
+    np.testing.assert_array_equal(served.pixels, pixels)
+    assert served.size == original
+
+    torch.manual_seed(0)
+    detector = Detector("random", create("detr-tiny", ["a"], shortest=96), precision="fp32")
+    of_file, of_pixels = detector.predict([tmp_path / "a.jpg", whole], threshold=0.0)
+    order, wanted = np.argsort(of_file.data["query"]), np.argsort(of_pixels.data["query"])
+    np.testing.assert_allclose(of_file.xyxy[order], of_pixels.xyxy[wanted], atol=0.02 * max(original))
 
 
 def test_an_image_is_the_same_pixels_however_it_comes():

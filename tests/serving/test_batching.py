@@ -30,11 +30,11 @@ class Counting(Predictor):
         super().__init__(measuring())
         self.fixed_batch, self.together = fixed_batch, []
 
-    def _found(self, pixels, threshold):
+    def _found(self, pixels, originals, threshold):
         self.together.append(len(pixels))
         if any(image.min() == 255 for image in pixels):
             raise RuntimeError("white is not bearable")
-        return super()._found(pixels, threshold)
+        return super()._found(pixels, originals, threshold)
 
 
 class Forgetful(Predictor):

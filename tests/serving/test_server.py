@@ -36,9 +36,9 @@ class Whole(Detecting):
     def __init__(self): pass
     def detect(self, *_, **__): raise NotImplementedError
     def _mapped(self, function, items): return map(function, items)
-    def _found(self, pixels, threshold):
-        return [sv.Detections(np.array([[0, 0, *image.shape[1::-1]]], np.float32), None, np.array([0.9], np.float32),
-            np.array([0]), data={"class_name": np.array(["image"])}) for image in pixels]
+    def _found(self, pixels, originals, threshold):
+        return [sv.Detections(np.array([[0, 0, width, height]], np.float32), None, np.array([0.9], np.float32),
+            np.array([0]), data={"class_name": np.array(["image"])}) for height, width in originals]
 
 bound = bind("127.0.0.1", 0)
 server = DetectionServer(Whole(), "whole", Limits())

@@ -3,27 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64, UInt8
 from PIL import Image
 
+from setpiece.data.images import read_with_size
 from setpiece.input_size import InputSize, padded_size
 
-__all__ = ["alike", "fitted", "padded"]
+__all__ = ["SHARP", "alike", "fitted", "padded", "read_fitted"]
+
+SHARP = 2  # of a JPEG at least so many times the input size is read: resizing hides how it was made smaller until there
 
 
-def fitted(pixels: UInt8[np.ndarray, "H W 3"], size: InputSize) -> UInt8[np.ndarray, "h w 3"]:
+def fitted(
+    pixels: UInt8[np.ndarray, "H W 3"], size: InputSize, original: tuple[int, int] | None = None
+) -> UInt8[np.ndarray, "h w 3"]:
     """An image resized to an input size: interpolated bilinearly, and averaged where it shrinks.
 
     Pillow does it in every backend. So an exported model sees the pixels that the model saw when it was evaluated.
+
+    Args:
+        pixels: RGB, [0, 255].
+        size: the input size of a model.
+        original: (height, width) of the whole image, where less of it was read.
 
     Example:
         >>> fitted(np.zeros((100, 200, 3), np.uint8), InputSize(64, 96)).shape
         (48, 96, 3)
     """
-    height, width = size.fit(*pixels.shape[:2])
+    height, width = size.fit(*(original or pixels.shape[:2]))
     return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def read_fitted(
+    path: str | Path, size: InputSize, *, upright: bool = True
+) -> tuple[UInt8[np.ndarray, "h w 3"], tuple[int, int]]:
+    """The pixels of an image file at an input size, and the (height, width) of the whole image.
+
+    A JPEG is read at a half, a quarter or an eighth of its size where that is twice the input size or more: a photo of
+    12 megapixels takes a fraction of the time. Evaluation, prediction and the server read so.
+
+    Args:
+        path: any format that Pillow reads.
+        size: the input size of a model.
+        upright: see `setpiece.data.images.read_image`.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    pixels, original = read_with_size(path, upright=upright, least=SHARP * size.longest)
+    return fitted(pixels, size, original), original
 
 
 def padded(

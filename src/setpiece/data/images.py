@@ -24,7 +24,9 @@ __all__ = [
     "is_pointer",
     "read_header",
     "read_image",
+    "read_with_size",
     "to_rgb",
+    "upright_size",
 ]
 
 # The seven EXIF orientations other than 1, each with the operation that undoes it.
@@ -104,7 +106,7 @@ def read_header(path: Path) -> ImageHeader:
     with _open(path) as image:
         width, height = image.size
         orientation = exif_orientation(image)
-        upright = (width, height) if orientation >= 5 else (height, width)
+        upright = upright_size(image)
         mode, transparent = image.mode, image.has_transparency_data
         deep_colours = ";16" in str(getattr(image, "tile", "")) and not _is_deep(image)
         whole, spread = _check_pixels(image, decode=deep_colours or transparent)
@@ -133,12 +135,20 @@ def read_image(path: str | Path, *, upright: bool = True, least: int | None = No
     Raises:
         DataError: the file is missing, is no image, or is truncated.
     """
+    return read_with_size(path, upright=upright, least=least)[0]
+
+
+def read_with_size(
+    path: str | Path, *, upright: bool = True, least: int | None = None
+) -> tuple[UInt8[np.ndarray, "H W 3"], tuple[int, int]]:
+    """`read_image`, and the (height, width) of the whole image, also where less of it was read."""
     path = Path(path)
     with _open(path) as image:
         try:
-            if least is not None:
-                image.draft(None, (least, least))
-            return to_rgb(image, upright=upright)
+            whole = upright_size(image) if upright else (image.height, image.width)
+            drafted = least is not None and image.draft(None, (least, least)) is not None
+            pixels = to_rgb(image, upright=upright)
+            return pixels, whole if drafted else (pixels.shape[0], pixels.shape[1])
         except _UNREADABLE as error:
             raise DataError(
                 f"The image {path} cannot be decoded ({error}); it may be truncated: replace or remove it."
@@ -208,6 +218,12 @@ def exif_orientation(image: Image.Image) -> int:
     except _UNREADABLE:  # a damaged tag says nothing, and the pixels may be sound
         return 1
     return orientation if orientation in _TO_UPRIGHT else 1
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """(height, width) of an image once turned as its EXIF orientation says; nothing is decoded."""
+    width, height = image.size
+    return (width, height) if exif_orientation(image) >= 5 else (height, width)
 
 
 def _check_pixels(image: Image.Image, *, decode: bool) -> tuple[bool, bool]:

@@ -19,8 +19,8 @@ from torchvision.transforms.v2 import functional as F
 from setpiece.data.augmentation.paper import train_transform
 from setpiece.data.augmentation.random import below
 from setpiece.data.dataset import Dataset, Example
+from setpiece.data.fitting import SHARP, fitted
 from setpiece.data.images import read_image
-from setpiece.data.resize import FitSize
 from setpiece.data.sampler import Key, stable_seed
 from setpiece.errors import DataError
 from setpiece.records import InputSize
@@ -118,9 +118,9 @@ class TrainImages(torch.utils.data.Dataset[Item]):
 
     def _decode(self, index: int) -> tuple[UInt8[Tensor, "3 H W"], Example]:
         known = self.examples[index]
-        image, example = _decode(known, max(self._kept_size(known)))
+        pixels, example = read_example(known, max(self._kept_size(known)))
         self.broken[index] = example is not known
-        return image, example
+        return _channels_first(pixels), example
 
     def _kept_size(self, example: Example) -> tuple[int, int]:
         fitted = self.size.fit(example.height, example.width, DETAIL)
@@ -151,14 +151,15 @@ class EvalImages(torch.utils.data.Dataset[Item]):
 
     def __init__(self, examples: Sequence[Example], size: InputSize) -> None:
         self.examples = examples
-        self.transform = FitSize(size)
+        self.size = size
 
     def __len__(self) -> int:
         return len(self.examples)
 
     def __getitem__(self, index: int) -> Item:
-        image, example = _decode(self.examples[index])
-        return _item(example, image, self.transform)
+        pixels, example = read_example(self.examples[index], SHARP * self.size.longest)
+        image = fitted(pixels, self.size, (example.height, example.width))
+        return _item(example, _channels_first(image), lambda *unchanged: unchanged)
 
 
 def oriented(item: Item, orientations: Orientations) -> Item:
@@ -203,9 +204,8 @@ def _warn(message: str) -> None:
     logging.getLogger(__name__).warning("%s It could be read before; a grey image takes its place.", message)
 
 
-def _decode(example: Example, least: int | None = None) -> tuple[UInt8[Tensor, "3 H W"], Example]:
-    pixels, example = read_example(example, least)
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous(), example
+def _channels_first(pixels: UInt8[np.ndarray, "H W 3"]) -> UInt8[Tensor, "3 H W"]:
+    return torch.from_numpy(pixels.transpose(2, 0, 1).copy())
 
 
 def _item(example: Example, image: Tensor, transform: Transform) -> Item:

@@ -15,7 +15,7 @@ from setpiece.data.dataset import Dataset
 from setpiece.data.fitting import alike
 from setpiece.errors import UsageError
 from setpiece.evaluation import sv
-from setpiece.inference.pictures import Channels, Picture, to_pixels
+from setpiece.inference.pictures import Channels, Picture, to_input
 from setpiece.inference.thresholds import DEFAULT, HasThresholds, Threshold, class_thresholds
 from setpiece.input_size import InputSize
 
@@ -81,9 +81,12 @@ class Detecting(ABC):
 
     @abstractmethod
     def _found(
-        self, pixels: Sequence[UInt8[np.ndarray, "_ _ 3"]], threshold: Float[np.ndarray, " C"]
+        self,
+        pixels: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+        originals: Sequence[tuple[int, int]],
+        threshold: Float[np.ndarray, " C"],
     ) -> list[sv.Detections]:
-        """What is in images that have one padded size."""
+        """What is in images at the input size that have one padded size, in pixels of images of (height, width)."""
 
     @abstractmethod
     def _mapped(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
@@ -100,9 +103,9 @@ class Detecting(ABC):
         """Detect objects in pictures, in batches; as many as the model finds, not COCO's hundred at most.
 
         Args:
-            pictures: as `to_pixels` takes them, of any sizes; each is read when its batch is due.
+            pictures: as `to_input` takes them, of any sizes; each is read when its batch is due.
             threshold: the least confidence, in [0, 1], see `inference.thresholds`.
-            channels: the order of the colours of arrays and tensors, see `to_pixels`.
+            channels: the order of the colours of arrays and tensors, see `to_input`.
             batch_size: pictures that are read together; those of one padded size are looked at together.
 
         Raises:
@@ -123,8 +126,9 @@ class Detecting(ABC):
     def _of_batch(
         self, batch: list[Picture], threshold: Float[np.ndarray, " C"], channels: Channels
     ) -> list[sv.Detections]:
-        pixels = [to_pixels(picture, channels) for picture in batch]
+        inputs = [to_input(picture, self.size, channels) for picture in batch]
         found: dict[int, sv.Detections] = {}
-        for group in alike([image.shape[:2] for image in pixels], self.size):
-            found.update(zip(group, self._found([pixels[i] for i in group], threshold), strict=True))
+        for group in alike([original for _, original in inputs], self.size):
+            pixels, originals = zip(*(inputs[i] for i in group), strict=True)
+            found.update(zip(group, self._found(pixels, originals, threshold), strict=True))
         return [found[i] for i in range(len(batch))]

@@ -11,8 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64, UInt8
 
 from setpiece.data.dataset import Dataset, Example
-from setpiece.data.fitting import alike, fitted, padded
-from setpiece.data.images import read_image
+from setpiece.data.fitting import alike, padded, read_fitted
 from setpiece.errors import NonFiniteCostError
 from setpiece.evaluation import sv
 from setpiece.inference.backends import Backend
@@ -61,10 +60,10 @@ class ExportedPredictor(Detecting):
             return [examples[i] for i in batch]
 
         def found(batch: list[Example]) -> list[tuple[int, sv.Detections]]:
-            pixels = [read_image(example.path, upright=example.upright) for example in batch]
-            return list(
-                zip([example.image_id for example in batch], self._found(pixels, least, COCO_LIMIT), strict=True)
-            )
+            read = [read_fitted(example.path, self.size, upright=example.upright) for example in batch]
+            pixels, originals = zip(*read, strict=True)
+            records = self._found(pixels, originals, least, COCO_LIMIT)
+            return list(zip([example.image_id for example in batch], records, strict=True))
 
         for each in self._mapped(found, map(read, batches), 1 + workers):
             yield from each
@@ -72,12 +71,12 @@ class ExportedPredictor(Detecting):
     def _found(
         self,
         pixels: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+        originals: Sequence[tuple[int, int]],
         threshold: Float[np.ndarray, " C"],
         limit: int | None = None,
     ) -> list[sv.Detections]:
         least_area = 1 if self.info.canvas else self.info.least_area  # the only canvas has that many
-        canvases, sizes = padded([fitted(image, self.size) for image in pixels], least_area)
-        originals = [(image.shape[0], image.shape[1]) for image in pixels]
+        canvases, sizes = padded(pixels, least_area)
         step = self.info.batch or len(pixels)
         records: list[sv.Detections] = []
         for start in range(0, len(pixels), step):

@@ -78,10 +78,8 @@ def predict_files(
     return len(results)
 
 
-def _images(
-    files: Sequence[Path], read: deque[tuple[int, np.ndarray]], unreadable: list[DataError]
-) -> Iterator[np.ndarray]:
-    """The pixels of each file that can be read. The model takes them batches ahead of what it has found."""
+def _images(files: Sequence[Path], read: deque[tuple[int, np.ndarray]], unreadable: list[DataError]) -> Iterator[Path]:
+    """The files that can be read, whose pixels are kept. The model takes them batches ahead of what it has found."""
     for image_id, file in enumerate(files):
         try:
             image = read_image(file)
@@ -89,7 +87,7 @@ def _images(
             unreadable.append(error)
             continue
         read.append((image_id, image))
-        yield image
+        yield file  # and not its pixels, so that the same is found as by `Detector.predict(file)`
 
 
 def _results(found: sv.Detections, image_id: int, file: Path, classes: int) -> list[dict[str, Any]]:

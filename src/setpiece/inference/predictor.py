@@ -58,9 +58,11 @@ class Predictor(Detecting):
         """That the model is on."""
         return next(self.checkpoint.model.parameters()).device
 
-    def preprocess(self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> Images:
+    def preprocess(
+        self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], originals: Sequence[tuple[int, int]] | None = None
+    ) -> Images:
         """Resize, pad and normalise RGB pictures, see `inference.preprocess`."""
-        return preprocess(pictures, self.checkpoint)
+        return preprocess(pictures, self.checkpoint, originals)
 
     def outputs(self, images: Images) -> Outputs:
         """What the model predicts in each of its L prediction sets."""
@@ -90,10 +92,13 @@ class Predictor(Detecting):
         return to_detections(outputs, sizes, self.checkpoint.classes, form, threshold=threshold, limit=limit)
 
     def _found(
-        self, pixels: Sequence[UInt8[np.ndarray, "_ _ 3"]], threshold: Float[np.ndarray, " C"]
+        self,
+        pixels: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+        originals: Sequence[tuple[int, int]],
+        threshold: Float[np.ndarray, " C"],
     ) -> list[sv.Detections]:
         limit = max(COCO_LIMIT, self.checkpoint.model.num_queries)
-        return self._detections(self.preprocess(pixels), threshold, limit)
+        return self._detections(self.preprocess(pixels, originals), threshold, limit)
 
     def _mapped(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         with _evaluating(self.checkpoint.model):

@@ -14,18 +14,18 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from setpiece.data.fitting import alike
-from setpiece.data.images import read_image
 from setpiece.errors import DataError
 from setpiece.evaluation import sv
 from setpiece.inference.detections import to_detections
 from setpiece.inference.fast import fast
+from setpiece.inference.pictures import to_input
 from setpiece.inference.predictor import Predictor
+from setpiece.input_size import InputSize
 from setpiece.model.checkpoint import Checkpoint
 
 __all__ = ["Seeing", "Seen"]
 
 LEAST = 0.05  # confidence of what is suggested
-ENOUGH = 2  # times the input size: a larger JPEG is read at a part of its size
 ONE_OBJECT = 0.7  # IoU from which on two predictions are of one object, whatever their classes: the better one is kept
 
 
@@ -55,11 +55,10 @@ class Seeing:
     def look(self, photos: Sequence[tuple[Path, tuple[int, int]]]) -> list[Seen | None]:
         """What is in each photo, of which the (height, width) is known; None where one cannot be read."""
         size = self._predictor.checkpoint.size
-        pictures = [_read(path, ENOUGH * size.longest) for path, _ in photos]
+        pictures = [_read(path, size) for path, _ in photos]
         readable = [i for i, picture in enumerate(pictures) if picture is not None]
         found: list[Seen | None] = [None] * len(photos)
-        sizes = [picture.shape[:2] for picture in pictures if picture is not None]
-        for group in alike(sizes, size):
+        for group in alike([photos[i][1] for i in readable], size):
             indices = [readable[i] for i in group]
             seen = self._look([(picture, photos[i][1]) for i in indices if (picture := pictures[i]) is not None])
             for i, each in zip(indices, seen, strict=True):
@@ -68,12 +67,13 @@ class Seeing:
 
     def _look(self, pictures: list[tuple[UInt8[np.ndarray, "_ _ 3"], tuple[int, int]]]) -> Iterator[Seen]:
         checkpoint = self._predictor.checkpoint
-        images = self._predictor.preprocess([pixels for pixels, _ in pictures])
-        sizes = torch.tensor([size for _, size in pictures])  # of the photos, and not of what was read of them
+        images = self._predictor.preprocess(*zip(*pictures, strict=True))
         with _last_map(checkpoint.model.backbone) as maps:
             outputs = self._predictor.outputs(images)
         features = maps[-1].float().mean((2, 3)).cpu().numpy()
-        found = to_detections(outputs, sizes, checkpoint.classes, checkpoint.model.form, threshold=LEAST)
+        found = to_detections(
+            outputs, images.original_sizes, checkpoint.classes, checkpoint.model.form, threshold=LEAST
+        )
         for detections, of_image in zip(found, features, strict=True):
             yield Seen(detections.with_nms(ONE_OBJECT, class_agnostic=True), of_image)
 
@@ -93,8 +93,8 @@ def _last_map(backbone: nn.Module) -> Iterator[list[Tensor]]:
         hook.remove()
 
 
-def _read(path: Path, least: int) -> UInt8[np.ndarray, "_ _ 3"] | None:
+def _read(path: Path, size: InputSize) -> UInt8[np.ndarray, "_ _ 3"] | None:
     try:
-        return read_image(path, least=least)
+        return to_input(path, size)[0]
     except DataError:
         return None

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from setpiece.data.fitting import fitted
-from setpiece.data.images import exif_orientation, has_frames, to_rgb
+from setpiece.data.fitting import SHARP, fitted
+from setpiece.data.images import exif_orientation, has_frames, to_rgb, upright_size
 from setpiece.input_size import InputSize
 from setpiece.serving.refusals import RefusedError
 
@@ -65,8 +65,9 @@ def decode(file: bytes, size: InputSize, max_pixels: int) -> Received:
         raise _too_large(f"{width} x {height} pixels", max_pixels)
     try:
         notes = _notes(image)
-        pixels = to_rgb(image)
-        return Received(fitted(pixels, size), (pixels.shape[0], pixels.shape[1]), notes)
+        original = upright_size(image)
+        image.draft(None, (SHARP * size.longest,) * 2)
+        return Received(fitted(to_rgb(image), size, original), original, notes)
     except Exception:  # Pillow's readers raise all kinds of errors
         raise RefusedError(400, "The image cannot be decoded: it is truncated or damaged.") from None
 

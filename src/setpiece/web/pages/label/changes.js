@@ -64,7 +64,7 @@ export function create({ revision, saved, refused, report }) {
   }
 
   const pending = (id) => waiting.some((change) => change.id === id);
-  return { put, pending, ids: () => waiting.map(({ id }) => id), idle: async () => running };
+  return { put, pending, idle: async () => running };
 }
 
 /**

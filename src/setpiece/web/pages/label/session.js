@@ -25,10 +25,10 @@ function titleOf(entry) {
 /**
  * What a photo is in the strip before the server is asked again.
  * @param {LabelEntry | null} entry
- * @param {LabelDocument | undefined} doc
+ * @param {LabelDocument} doc
  */
 function showsAs(entry, doc) {
-  if (entry && doc) Object.assign(entry, { state: doc.state, boxes: doc.boxes.length });
+  if (entry) Object.assign(entry, { state: doc.state, boxes: doc.boxes.length });
 }
 
 /** Nothing is asked before `open` or `refresh`. */
@@ -174,7 +174,10 @@ export function create() {
 
   /** @param {Labelling} server */
   function take(server) {
-    for (const id of changes.ids()) showsAs(Sequence.entry(server, id), documents.known.get(id));
+    for (const [id, doc] of documents.known) {
+      const one = Sequence.entry(server, id);
+      if (one && (changes.pending(id) || doc.revision > one.revision)) showsAs(one, doc); // the answer is of before
+    }
     const names = (of) => of?.classes.map(({ name }) => name).join("\n") ?? "";
     const renumbered = state.server !== null && !names(server).startsWith(names(state.server));
     const brush = server.classes.findIndex(({ name }) => name === state.server?.classes[state.brush]?.name);
