@@ -1,16 +1,17 @@
 """How fast we predict beside the peers, in turn in one process, on the same images and for DETR with the same weights.
 
     python benchmarks/inference.py detr [--size 640] [--seconds 60]      # beside transformers' DetrForObjectDetection
-    python benchmarks/inference.py sprint [--size 352] [--photo 640x480] [--seconds 60]  # beside D-FINE-N and YOLO11n
+    python benchmarks/inference.py sprint [--size 352] [--photo 640x480]  # beside D-FINE-N and YOLO11n
 
 `detr` writes `detr-r50` with random weights as the folder that `transformers` reads, loads it there, and times one
 image of size x size from the pixels of a canvas to logits and boxes: both in PyTorch, and ours in OpenVINO and, where
 the processor has it, in bfloat16, also compiled by `torch.compile`. It prints ratios, and the largest difference of
 boxes and scores.
 
-`sprint` times whole calls, a JPEG file of --photo pixels to detections: `sprint-n` in PyTorch, ONNX Runtime and OpenVINO, and the peers
-with random weights, whose speed is that of trained ones. They run at 640 pixels, for which they were made, and at our
-size. They decode the whole file, as their own packages do. YOLO11n is timed where ultralytics (AGPL) was installed by hand; it is not among our dependencies.
+`sprint` times whole calls, a JPEG file of --photo pixels to detections: `sprint-n` in PyTorch, ONNX Runtime and
+OpenVINO, and the peers with random weights, whose speed is that of trained ones. They run at 640 pixels, for which they
+were made, and at our size. They decode the whole file, as their own packages do. YOLO11n is timed where ultralytics
+(AGPL) was installed by hand; it is not among our dependencies.
 """
 
 from __future__ import annotations

@@ -145,9 +145,16 @@ class Detector:
         """`evaluate` on a data set that is open already, as a record with a table for people."""
         return evaluate(self.detecting(), dataset)
 
-    def analyse(self, dataset: Dataset) -> Analysis:
-        """`evaluate_coco`, with intervals, thresholds, errors and confusions, see `setpiece.evaluation.analysis`."""
-        return analyse(dataset.to_coco(), results_of(self.detecting(), dataset))
+    def analyse(self, data: Dataset | str | Path, split: str = "valid") -> Analysis:
+        """`evaluate_coco`, with intervals, thresholds, errors and confusions, see `setpiece.evaluation.analysis`.
+
+        Args:
+            data: a data set that is open, or the folder of one, see `evaluate`.
+            split: of the folder.
+        """
+        detecting = self.detecting()
+        dataset = data if isinstance(data, Dataset) else open_dataset(data, split)
+        return analyse(dataset.to_coco(), results_of(detecting, dataset))
 
     def detecting(self) -> Detecting:
         """What predicts and is evaluated: the exported model, or a `Predictor` of a copy that is laid out for it.

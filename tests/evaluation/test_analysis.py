@@ -60,6 +60,26 @@ def test_confusions_are_those_of_supervision_where_the_pairs_are_clear(scene):
     np.testing.assert_array_equal(matrix, theirs)
 
 
+def test_an_object_that_is_found_is_not_confused_where_another_class_is_on_the_same_box():
+    truth = truth_of(3) | {"categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]}
+    both = [*found_in(range(3), score=0.8), *(one | {"category_id": 2, "score": 0.9} for one in found_in(range(3)))]
+    assert confusion_matrix(truth, both).tolist() == [[3, 0, 0], [0, 0, 0], [0, 3, 0]]
+    theirs = sv.ConfusionMatrix.from_detections(
+        predictions=[detections([one for one in both if one["image_id"] == i], "score") for i in range(3)],
+        targets=[detections([one for one in truth["annotations"] if one["image_id"] == i]) for i in range(3)],
+        classes=["cat", "dog"],
+        conf_threshold=0.0,
+    ).matrix
+    assert confusion_matrix(truth, both).tolist() == theirs.tolist()
+
+
+def test_a_class_without_objects_has_no_threshold_and_no_f1():
+    truth = truth_of(20) | {"categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]}
+    analysis = analyse(truth, [*found_in(range(15)), *(one | {"category_id": 2} for one in found_in(range(2)))])
+    assert analysis.to_dict()["at_best_threshold"]["dog"] == {"precision": None, "recall": None, "F1": None}
+    assert any(line.endswith("cat 0.45. dog has none, so 0.5 is taken.") for line in analysis.lines())
+
+
 def test_what_lies_on_a_crowd_is_confused_with_nothing():
     crowd = {"image_id": 0, "category_id": 1, "bbox": [40, 40, 50, 50], "iscrowd": 1}
     truth = truth_of(1) | {"categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]}
@@ -92,11 +112,11 @@ def test_an_analysis_says_all_of_it_and_is_ready_for_json():
     assert low < numbers["AP"] < high
     assert 0.3 < numbers["thresholds"]["cat"] < 0.9
     assert numbers["at_best_threshold"]["cat"] == pytest.approx({"precision": 1.0, "recall": 0.75, "F1": 1.5 / 1.75})
-    assert numbers["errors"]["background"]["count"] == 10
+    assert numbers["errors"]["background"]["count"] == 0  # at the best threshold, as the page begins
     assert numbers["errors"]["missed"] == {"count": 5, "AP50": pytest.approx(0.25, abs=0.01)}
     assert numbers["confusion"] == [[15, 5], [0, 0]]
     assert "95 % confidence interval" in analysis.sentence()
-    assert analysis.sentence().endswith("20 images are few: in truth they are wider.")
+    assert analysis.sentence().endswith("20 images are few: the true intervals are wider.")
 
 
 def test_how_sure_one_image_is_cannot_be_said():

@@ -155,6 +155,7 @@ def test_precision_and_recall_at_a_threshold_are_those_of_the_detections_above_i
             precision, recall, f1 = of.at(threshold)
             if kept.sum():
                 assert precision == pytest.approx(right / kept.sum())
+            if kept.sum() and of.objects:
                 assert f1 == pytest.approx(2 * right / (kept.sum() + of.objects))
             if of.objects:
                 assert recall == pytest.approx(right / of.objects)

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -67,17 +68,21 @@ def test_duplicates_are_named_and_what_costs_most_comes_first(dataset):
 
 def test_what_more_images_would_bring_is_said_where_it_is_known(dataset, tmp_path):
     file = tmp_path / "curve.json"
-    file.write_text(json.dumps({"outlook": {"images": 100, "more": 100, "ap": 0.5, "low": 0.53, "high": 0.56}}))
+    outlook = {"images": 100, "more": 100, "ap": 0.5, "low": 0.53, "high": 0.56, "rises": True}
+    file.write_text(json.dumps({"outlook": outlook, "measured_on": "ab"}))
     truth = dataset.to_coco()
     (said,) = (
         text
-        for text in next_steps(analyse(truth, []), dataset, InputSize(64, 64), Outlook.read(file))
+        for text in next_steps(analyse(truth, []), dataset, InputSize(64, 64), Outlook.read(file, "ab"))
         if "more images" in text
     )
     assert said == "The curve still rises: 100 more images should bring 0.03 to 0.06 of AP."
+    with pytest.raises(UsageError, match="was measured on other images than these"):
+        Outlook.read(file, "cd")
+    assert Outlook(100, 100, 0.5, 0.3, 0.6, rises=False).sentence().startswith("AP did not grow with the images")
     file.write_text("{}")
     with pytest.raises(UsageError, match="is not a file that setpiece curve --json has written"):
-        Outlook.read(file)
+        Outlook.read(file, "ab")
 
 
 def test_small_objects_that_are_missed_ask_for_more_pixels(dataset):
@@ -95,6 +100,42 @@ def test_a_class_that_is_taken_for_another_is_named(dataset):
         return one | {"category_id": dog} if one["category_id"] == cat and one["image_id"] % 2 else one
 
     assert any(text.startswith("cat is taken for dog in 10 of 20 cases") for text in steps(dataset, taken))
+
+
+def test_classes_that_are_confused_now_and_then_are_spoken_of(dataset):
+    cat, dog = dataset.category_ids
+
+    def taken(one):
+        return one | {"category_id": dog} if one["category_id"] == cat and one["image_id"] % 8 == 1 else one
+
+    (first, *_) = steps(dataset, taken)
+    assert re.match(
+        r"Objects that are taken for another class cost 0\.\d\d of AP50, most often cat for dog \(\d\)", first
+    )
+
+
+def test_a_training_that_was_too_short_comes_first(dataset):
+    truth, size = dataset.to_coco(), InputSize(64, 64)
+    found = [{name: one[name] for name in ("image_id", "category_id", "bbox")} for one in truth["annotations"][::2]]
+    analysis = analyse(truth, [one | {"score": 0.9} for one in found])
+    said = {
+        history: next_steps(analysis, dataset, size, history=history)[0] for history in [(0.3, 0.5), (0.5, 0.3), ()]
+    }
+    assert said[0.3, 0.5] == "AP still rose at the end of the training (0.300, 0.500): train longer first."
+    assert "train longer first" not in said[0.5, 0.3] + said[()]
+    assert next_steps(analyse(truth, []), dataset, size)[0].startswith("AP is near 0")
+
+
+def test_images_that_say_little_of_a_class_or_of_anything_are_named(dataset):
+    truth = dataset.to_coco()
+    cat, _ = truth["categories"]
+    truth["annotations"] = [one for one in truth["annotations"] if one["category_id"] == cat["id"]]
+    found = [{name: one[name] for name in ("image_id", "category_id", "bbox")} for one in truth["annotations"]]
+    analysis = analyse(truth, [one | {"score": 0.9} for one in found])
+    said = next_steps(analysis, dataset, InputSize(64, 64))
+    assert said == ["There is no object of dog in these images, so nothing is known of it: label some."]
+    one = replace(dataset, examples=dataset.examples[:1])
+    assert next_steps(analysis, one, InputSize(64, 64))[0].startswith("1 image says next to nothing")
 
 
 def test_loose_boxes_are_named(dataset):

@@ -28,6 +28,9 @@ def test_a_run_that_diverges_is_captured_and_computed_again_to_the_same_number(s
     with pytest.raises(NonFiniteError, match=r"^Training diverged at step \d+ on ") as diverged:
         start_training(config, tmp_path / "run")
     said, folder = str(diverged.value), tmp_path / "run" / "capture"
+    assert str(RunFolder(tmp_path / "run").ended()).startswith("diverged at step ")
+    with pytest.raises(WeightsError, match=r"The run .*run has no checkpoint yet: it diverged at step \d"):
+        Detector.load(tmp_path / "run")
     assert f"setpiece train --replay {folder} computes it again" in said
     assert "train with a lower --learning-rate" in said
     done = replay(folder)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from setpiece.cli.app import Model, Split, app, console, require_writable
+from setpiece.cli.results import ap_history
 from setpiece.errors import UsageError
 
 __all__ = ["explain", "tour", "watch"]
@@ -63,7 +64,7 @@ def explain(
         if evaluate and not names:
             found = detector.analyse(dataset)
             console.print(found.sentence(), soft_wrap=True, highlight=False)
-            steps = next_steps(found, dataset, detector.detecting().size)
+            steps = next_steps(found, dataset, detector.detecting().size, history=ap_history(model))
             explanation = explanation.evaluated(analysis_payload(found, dataset, explanation.title, steps))
     explanation.to_html(output)
     for finding in explanation.findings:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from setpiece.cli.app import DataFolder, Model, PredictIn, Split, app, console, load_detector, require_writable
-from setpiece.cli.results import require_page, write_page
+from setpiece.cli.results import ap_history, require_page, write_page
 from setpiece.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def evaluate(
     With --folds or --seeds MODEL is a preset, which is trained several times: the spread says how much is chance.
     """
     from setpiece.atomic import write_whole
+    from setpiece.data.fingerprint import fingerprint
     from setpiece.data.sources import open_dataset
     from setpiece.inference.next_steps import Outlook, next_steps
 
@@ -83,16 +84,16 @@ def evaluate(
     if report is not None:
         require_page(report, "--report")
     split = split or "valid"
-    outlook = None if curve_file is None else Outlook.read(curve_file)
     detector = load_detector(model, precision)
     dataset = open_dataset(data, split)
+    outlook = None if curve_file is None else Outlook.read(curve_file, fingerprint(dataset)["sha256"])
     for line in dataset.defects.summary():
         console.print(line, soft_wrap=True, highlight=False)
     found = detector.analyse(dataset)
     for table in found.tables():
         console.print(table)
     console.print(found.sentence(), soft_wrap=True, highlight=False)
-    steps = next_steps(found, dataset, detector.detecting().size, outlook)
+    steps = next_steps(found, dataset, detector.detecting().size, outlook, ap_history(model))
     for step in steps:
         console.print(f"- {step}", soft_wrap=True, highlight=False)
     if report is not None:
@@ -131,6 +132,7 @@ def curve(
 ) -> None:
     """Train on 25, 50, 75 and 100 % of the images, and say what twice as many would bring."""
     from setpiece.atomic import write_whole
+    from setpiece.data.fingerprint import fingerprint
     from setpiece.training.start import open_data
     from setpiece.training.studies import by_share, outlook
 
@@ -143,15 +145,19 @@ def curve(
     measured = _show(by_share(config, dataset, valid, console))
     expected = outlook(measured)
     if expected is not None:
-        console.print(
+        reached = (
             f"With {expected.images + expected.more} images AP would be {expected.low:.3f} to {expected.high:.3f}, if "
-            f"it grows by the same with every doubling. {expected.sentence()}",
-            soft_wrap=True,
-            highlight=False,
+            "it grows by the same with every doubling."
         )
+        said = [reached, expected.sentence()] if expected.rises else [expected.sentence()]
+        console.print(" ".join(said), soft_wrap=True, highlight=False)
     if json_file is not None:
         points = [{"images": one.images} | one.metrics.to_dict() for one in measured]
-        content = {"trainings": points, "outlook": None if expected is None else asdict(expected)}
+        content = {
+            "trainings": points,
+            "measured_on": fingerprint(valid)["sha256"],
+            "outlook": None if expected is None else asdict(expected),
+        }
         write_whole(json_file, json.dumps(content, indent=2) + "\n")
 
 
@@ -170,6 +176,7 @@ def compare(
     from setpiece.data.sources import open_dataset
     from setpiece.detector import Detector
     from setpiece.evaluation import comparison
+    from setpiece.evaluation.analysis import few_images
     from setpiece.evaluation.numbers import in_words
     from setpiece.explain.comparison import comparison_payload
     from setpiece.inference.evaluation import results_of
@@ -186,14 +193,17 @@ def compare(
             detector.predictor()  # or it is said that an exported model has no matching
     results = [results_of(detector.detecting(), dataset) for detector in detectors]
     compared = comparison.compare(dataset.to_coco(), list(zip(models, results, strict=True)))
-    title = f"{dataset.root.resolve().name} ({split}), {len(dataset.examples)} images"
-    table = Table("model", title=title)
-    for column in ("AP", "its 95 % interval", "AP50", "AP less the first", "95 % interval"):
+    images = len(dataset.examples)
+    title = f"{dataset.root.resolve().name} ({split}), {images} image{'s' if images != 1 else ''}"
+    table = Table(Column("model", overflow="fold"), title=title)
+    for column in ("AP", "95 % interval", "AP50", "change", "95 % interval"):
         table.add_column(column, justify="right", no_wrap=True)
     for of in compared:
         beside = [] if of.difference is None else [in_words(of.difference, "+.3f"), str(of.interval)]
         table.add_row(of.name, in_words(of.metrics.AP), str(of.ap), in_words(of.metrics.AP50), *beside)
     console.print(table)
+    for sentence in few_images(images):
+        console.print(sentence)
     changed = comparison.changed_images(compared, CHANGED if report is None else SHOWN)
     for number, model in enumerate(models):
         for what, sign in (("better", 1), ("worse", -1)):
@@ -204,6 +214,7 @@ def compare(
     console.print("(+1: one more right detection, or one wrong one less, with each class's best threshold)")
     if report is not None:
         predictors = [detector.predictor() for detector in detectors]
+        title = ". ".join([title, *few_images(images)])
         write_whole(report, render(comparison_payload(compared, predictors, changed, dataset, title)))
         console.print(f"The report is {report}: open it in a browser.", soft_wrap=True, highlight=False)
 

@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from setpiece.data.dataset import Dataset
     from setpiece.evaluation.analysis import Analysis
 
-__all__ = ["require_page", "write_page"]
+__all__ = ["ap_history", "require_page", "write_page"]
+
+
+def ap_history(model: str) -> list[float]:
+    """AP of each evaluation of the training that a model came from; nothing where that is not known."""
+    from setpiece.runs.layout import RunFolder
+
+    run = RunFolder.around(Path(model))
+    return [] if run is None else run.ap_history()
 
 
 def require_page(page: Path, option: str) -> None:
@@ -24,7 +32,7 @@ def require_page(page: Path, option: str) -> None:
     from setpiece.evaluation.figures import beside
 
     if page.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"{option} {page} is a page: give it a name that ends in .html.")
+        raise UsageError(f"{option} writes a page: give it a name that ends in .html, and not {page}.")
     for file in (page, *beside(page)):
         require_writable(file, option)
 

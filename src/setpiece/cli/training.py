@@ -263,7 +263,7 @@ def _evaluate(result: TrainingResult, folder: Path, data: Path) -> dict[str, Any
         return None
     detector = Detector(result.folder, result.checkpoint)
     found = detector.analyse(valid)
-    steps = next_steps(found, valid, detector.detecting().size)
+    steps = next_steps(found, valid, detector.detecting().size, history=RunFolder(folder).ap_history())
     console.print(found.metrics.table())
     for line in [*found.lines(), *(f"- {step}" for step in steps)]:
         console.print(line, soft_wrap=True, highlight=False)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
+from rich.box import SIMPLE
 from rich.table import Table
 
 from setpiece.errors import DataError
@@ -83,7 +84,7 @@ class CocoMetrics:
 
     def table(self) -> Table:
         """The twelve numbers, for a terminal."""
-        table = Table("metric", "meaning", title="COCO metrics")
+        table = Table("metric", "meaning", title="COCO metrics", box=SIMPLE)
         table.add_column("value", justify="right")
         for name, meaning in MEANINGS.items():
             table.add_row(name, meaning, in_words(getattr(self, name)), end_section=name == "APl")

@@ -14,7 +14,7 @@ from setpiece.evaluation.coco import check_images, numbered
 from setpiece.evaluation.matches import LIMIT, SAME, ClassMatches, iou_with, on_crowds, take, xyxy
 from setpiece.evaluation.precision import average_precision
 
-__all__ = ["KINDS", "Breakdown", "DetectionError", "Shown", "error_breakdown"]
+__all__ = ["KINDS", "Breakdown", "DetectionError", "Kind", "Shown", "error_breakdown"]
 
 Kind = Literal["classification", "localisation", "both", "duplicate", "background", "missed"]
 KINDS: dict[Kind, str] = {

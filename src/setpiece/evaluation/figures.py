@@ -103,14 +103,14 @@ def calibrated(analysis: Analysis) -> Figure:
 
 
 def costs(analysis: Analysis) -> Figure:
-    """What AP50 would gain without the errors of each kind, with their number."""
-    kinds, counts = list(analysis.breakdown.costs), analysis.breakdown.counts()
+    """What AP50 would gain without the errors of each kind, with their number at the best thresholds."""
+    kinds, counts = list(analysis.breakdown.costs), analysis.errors
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     bars = axes.barh([f"{kind} ({counts[kind]})" for kind in kinds], [analysis.breakdown.costs[kind] for kind in kinds])
     axes.bar_label(bars, fmt="%+.3f", padding=3)
     axes.invert_yaxis()
-    axes.set(xlabel="AP50 that would be gained", title="Kinds of errors")
+    axes.set(xlabel="AP50 that would be gained", title="Kinds of errors, with their number at the best thresholds")
     axes.margins(x=0.15)
     return figure
 

@@ -44,10 +44,13 @@ class Curve:
         return DEFAULT if math.isnan(self.best) else self.best
 
     def at(self, threshold: float) -> tuple[float, float, float]:
-        """Precision, recall and F1 of the detections at or above a threshold; precision is NaN where there are none."""
+        """Precision, recall and F1 of the detections at or above a threshold.
+
+        Precision is NaN where there are no detections, and recall and F1 where there are no objects.
+        """
         kept = int((self.thresholds >= threshold).sum())
         if not kept:
-            return np.nan, 0.0 if self.objects else np.nan, 0.0
+            return np.nan, *((0.0, 0.0) if self.objects else (np.nan, np.nan))
         return float(self.precision[kept - 1]), float(self.recall[kept - 1]), float(self.f1[kept - 1])
 
 
@@ -70,9 +73,9 @@ def curve(matches: ClassMatches) -> Curve:
     true = np.cumsum(found)[last] if len(scores) else np.zeros(0)
     precision = true / (last + 1)
     recall = true / objects if objects else np.full(len(last), np.nan)
-    f1 = 2 * true / (last + 1 + objects)
+    f1 = 2 * true / (last + 1 + objects) if objects else np.full(len(last), np.nan)
     best = np.nan
-    if len(f1) and f1.max() > 0:
+    if objects and len(f1) and f1.max() > 0:
         at = int(f1.argmax())
         below = scores[last[at + 1]] if at + 1 < len(last) else 0.0
         best = float((scores[last[at]] + below) / 2)

@@ -37,7 +37,7 @@ def analysis_payload(analysis: Analysis, dataset: Dataset, title: str, steps: Se
     numbers = analysis.to_dict()
     least = dict(zip(dataset.category_ids, (of.threshold for of in analysis.curves), strict=True))
     steps_of = [dict.fromkeys(least, step / STEPS) for step in range(STEPS + 1)]
-    *at, at_best = analysis.breakdown.counts_at([*steps_of, least])
+    at = analysis.breakdown.counts_at(steps_of)
     return {
         "kind": "evaluation",
         "title": title,
@@ -51,7 +51,7 @@ def analysis_payload(analysis: Analysis, dataset: Dataset, title: str, steps: Se
                 "kind": kind,
                 "is": what,
                 "at": [counts[kind] for counts in at],
-                "at_best": at_best[kind],
+                "at_best": analysis.errors[kind],
                 "cost": numbers["errors"][kind]["AP50"],
             }
             for kind, what in KINDS.items()
@@ -89,7 +89,7 @@ def _of_class(of: Curve, numbers: dict[str, Any]) -> dict[str, Any]:
 def _steps_of_f1(of: Curve) -> list[list[float]]:
     """The corners of F1 over the threshold, [threshold, F1] each: it stays the same down to the next confidence."""
     last = len(of.thresholds) - 1
-    if last < 0:
+    if last < 0 or not of.objects:
         return []
     best = int(of.f1.argmax())
     kept = np.unique([*np.linspace(0, last, POINTS).astype(np.int64), best, min(best + 1, last)])

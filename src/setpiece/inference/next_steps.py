@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,9 @@ OFTEN = 0.2  # share of the objects of a class that are taken for another one
 FEW = 3  # confusions
 MUCH = 0.5  # share of the missed objects that are small
 WIDE = 0.1  # of AP, between the ends of its interval
+NONE = 0.05  # AP, below which errors say nothing yet
+RISING = 0.01  # of AP, from the evaluation before the last one to the last, which is the best
+PAIRS = 3  # of classes that are named, and so many classes without objects
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Outlook:
         more: so many more.
         ap: with those that there are.
         low, high: between which AP would lie with more.
+        rises: whether AP grew with the images.
     """
 
     images: int
@@ -44,44 +48,84 @@ class Outlook:
     ap: float
     low: float
     high: float
+    rises: bool
 
     @classmethod
-    def read(cls, file: Path) -> Outlook | None:
+    def read(cls, file: Path, measured_on: str) -> Outlook | None:
         """What `setpiece curve --json` wrote; None where that says nothing of more images.
 
+        Args:
+            file: of JSON.
+            measured_on: the hash of the images that are evaluated, see `setpiece.data.fingerprint`.
+
         Raises:
-            UsageError: it is no such file.
+            UsageError: it is no such file, or of other images.
         """
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))["outlook"]
-            return None if content is None else cls(**content)
+            content = json.loads(file.read_text(encoding="utf-8"))
+            outlook = None if content["outlook"] is None else cls(**content["outlook"])
+            same = content["measured_on"] == measured_on
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{file} is not a file that setpiece curve --json has written.") from error
+        if not same:
+            raise UsageError(f"{file} was measured on other images than these: take the curve of this data.")
+        return outlook
 
     def sentence(self) -> str:
         """The gain of more images, in words."""
+        if not self.rises:
+            return "AP did not grow with the images: these trainings may be too short to use more. Take more --minutes."
         low, high = self.low - self.ap, self.high - self.ap
         if low <= 0:
             return f"It is not sure that {self.more} more images raise AP: it may change by {low:+.2f} to {high:+.2f}."
         return f"The curve still rises: {self.more} more images should bring {low:.2f} to {high:.2f} of AP."
 
 
-def next_steps(analysis: Analysis, dataset: Dataset, size: InputSize, outlook: Outlook | None = None) -> list[str]:
-    """Sentences, those that promise most first.
+def next_steps(
+    analysis: Analysis,
+    dataset: Dataset,
+    size: InputSize,
+    outlook: Outlook | None = None,
+    history: Sequence[float] = (),
+) -> list[str]:
+    """Sentences: whether the training is long enough and these images say enough, then those that promise most first.
 
     Args:
         analysis: of the results on `dataset`.
         dataset: the images that were evaluated.
         size: the input size of the model.
         outlook: what more images would bring, where that is known.
+        history: AP of each evaluation of the training, in order, where it is known.
     """
     if math.isnan(analysis.metrics.AP):
         return ["There is nothing to measure: label objects in these images."]
     steps = list(_steps(analysis, dataset, size))
     if outlook is not None:
         steps.append(((outlook.low + outlook.high) / 2 - outlook.ap, outlook.sentence()))
-    said = [text for _, text in sorted(steps, key=lambda step: -step[0])]
+    promised = [text for _, text in sorted(steps, key=lambda step: -step[0])]
+    said = [*_too_short(analysis.metrics.AP, history), *_too_few(analysis, len(dataset.examples)), *promised]
     return said or ["Nothing stands out: more images and longer training help most."]
+
+
+def _too_short(ap: float, history: Sequence[float]) -> Iterator[str]:
+    """Where a longer training may change all that follows."""
+    if ap < NONE:
+        yield "AP is near 0, so the errors say little yet: train longer first."
+    elif len(history) > 1 and history[-1] == max(history) and history[-1] - history[-2] >= RISING:
+        yield f"AP still rose at the end of the training ({history[-2]:.3f}, {history[-1]:.3f}): train longer first."
+
+
+def _too_few(analysis: Analysis, images: int) -> Iterator[str]:
+    """Where these images say little."""
+    if images == 1:
+        yield "1 image says next to nothing of how good this is: label more validation images."
+    if unseen := [of.name for of in analysis.curves if not of.objects]:
+        names = ", ".join(unseen[:PAIRS]) + (f" and {len(unseen) - PAIRS} more" if len(unseen) > PAIRS else "")
+        yield f"There is no object of {names} in these images, so nothing is known of {_them(unseen)}: label some."
+
+
+def _them(names: Sequence[str]) -> str:
+    return "it" if len(names) == 1 else "them"
 
 
 def _steps(analysis: Analysis, dataset: Dataset, size: InputSize) -> Iterator[tuple[float, str]]:
@@ -89,9 +133,7 @@ def _steps(analysis: Analysis, dataset: Dataset, size: InputSize) -> Iterator[tu
     if costs["missed"] >= WORTH:
         yield costs["missed"], _missed(analysis, dataset, size)
     if costs["classification"] >= WORTH:
-        for first, second, count, of in _confusions(analysis, dataset):
-            text = f"{first} is taken for {second} in {count} of {of} cases: look whether the labels of both are right"
-            yield costs["classification"] * count / of, f"{text}, and add images that show the difference."
+        yield from _taken_for_others(analysis, dataset)
     if costs["background"] >= WORTH:
         sure = sum(1 for error in analysis.breakdown.errors if error.kind == "background" and _score(error) >= DEFAULT)
         text = f"Detections of nothing cost {costs['background']:.2f} of AP50"
@@ -99,7 +141,8 @@ def _steps(analysis: Analysis, dataset: Dataset, size: InputSize) -> Iterator[tu
             text += f"; {sure} with a confidence of 0.5 or more: are these objects that nobody has labelled?"
             yield costs["background"], f"{text} (setpiece doctor DATA --model RUN)"
         else:
-            yield costs["background"], f"{text}, all below a confidence of 0.5, which predict does not show by itself."
+            text += ", all below a confidence of 0.5: train longer, or add images without objects to the training."
+            yield costs["background"], text
     if costs["localisation"] >= WORTH:
         yield (
             costs["localisation"],
@@ -133,22 +176,38 @@ def _missed(analysis: Analysis, dataset: Dataset, size: InputSize) -> str:
     missed = "1 object is" if len(sides) == 1 else f"{len(sides)} objects are"
     text = f"{missed} missed at every threshold, which costs {cost:.2f} of AP50"
     if small < MUCH:
-        return f"{text}: train longer, or add images like those below."
+        return f"{text}: train longer, or add images with such objects."
     larger = -(-int(size.shortest * 1.5) // 32) * 32
     return f"{text}, and {small:.0%} of them are under {SMALL} px at {size.shortest}: train with --size {larger}."
 
 
+def _taken_for_others(analysis: Analysis, dataset: Dataset) -> Iterator[tuple[float, str]]:
+    """Pairs of classes that are often confused; where there are none, that classes are confused all the same."""
+    cost = analysis.breakdown.costs["classification"]
+    pairs = list(_confusions(analysis, dataset))
+    for first, second, count, of in pairs:
+        if count >= FEW and count >= OFTEN * of:
+            text = f"{first} is taken for {second} in {count} of {of} cases: look whether the labels of both are right"
+            yield cost * count / of, f"{text}, and add images that show the difference."
+    if not any(count >= FEW and count >= OFTEN * of for _, _, count, of in pairs):
+        most = ", ".join(f"{first} for {second} ({count})" for first, second, count, _ in pairs[:PAIRS])
+        named = f", most often {most}" if most else ", all below the best thresholds"
+        yield (
+            cost,
+            f"Objects that are taken for another class cost {cost:.2f} of AP50{named}: train longer, or add images.",
+        )
+
+
 def _confusions(analysis: Analysis, dataset: Dataset) -> Iterator[tuple[str, str, int, int]]:
-    """Pairs of classes of which the first is often taken for the second, with their count among so many objects."""
+    """Pairs of classes of which the first is taken for the second, and in how many of its objects; most first."""
     taken: Counter[tuple[int, int]] = Counter()
     for row, counts in enumerate(analysis.confusion[:-1]):
         for column, count in enumerate(counts[:-1]):
             if row != column:
                 taken[row, column] = int(count)
     for (row, column), count in taken.most_common():
-        of = int(analysis.confusion[row].sum())
-        if count >= FEW and count >= OFTEN * of:
-            yield dataset.classes[row], dataset.classes[column], count, of
+        if count:
+            yield dataset.classes[row], dataset.classes[column], count, int(analysis.confusion[row].sum())
 
 
 def _score(error: DetectionError) -> float:

@@ -272,6 +272,10 @@ class RunFolder:
             return []
         return [_row(line) for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines()]
 
+    def ap_history(self) -> list[float]:
+        """AP of each evaluation, in order."""
+        return [row["AP"] for row in self.metrics_rows() if row.get("AP") is not None]
+
     def cut_metrics(self, step: int) -> None:
         """Drop the lines past a step: the resumed run writes them again."""
         if self.metrics.is_file():

@@ -43,6 +43,7 @@ from setpiece.evaluation import CocoMetrics, evaluate_coco
 from setpiece.evaluation.matches import THRESHOLDS, class_matches
 from setpiece.evaluation.thresholds import curve
 from setpiece.inference.evaluation import results_of
+from setpiece.inference.fast import fast
 from setpiece.inference.predictor import Predictor
 from setpiece.inference.thresholds import DEFAULT
 from setpiece.model.checkpoint import Checkpoint, load, save
@@ -348,6 +349,7 @@ class Trainer:
             f"{folder} shows it."
         )
         try:
+            self.folder.end(f"diverged at step {self.position.step}")
             save(replace(self.checkpoint, model=self.stepper.trained), folder)
             write_capture(folder, capture, self.stepper.state_dict())
         except OutputError as failure:
@@ -403,14 +405,15 @@ class Trainer:
     def _evaluate(self, valid: Dataset) -> CocoMetrics:
         """Evaluate the EMA model. Save it as the last checkpoint, and as the best one if its AP is the highest."""
         self.display.evaluating(self.progress, len(valid.examples))
+        predictor = Predictor(fast(self.checkpoint), self.config.precision)  # as `Detector` does: AP is the same there
         share = {"rank": self.accelerator.process_index, "world_size": self.accelerator.num_processes}
         # Several processes stop together, after the evaluation.
         with self.signals.at_once() if self.accelerator.num_processes == 1 else nullcontext():
             try:
-                results = results_of(self.predictor, valid, workers=self.workers, **share)
+                results = results_of(predictor, valid, workers=self.workers, **share)
             except LoadingError as error:
                 self.display.say(f"{error} The evaluation goes on without.")
-                results = results_of(self.predictor, valid, **share)
+                results = results_of(predictor, valid, **share)
         results = gather_object(results)
         truth = valid.to_coco()
         metrics = evaluate_coco(truth, results)
@@ -426,7 +429,7 @@ class Trainer:
             self.position.stale += 1
         self._save_checkpoint(self.folder.last, metrics)
         if self.accelerator.is_main_process:
-            write_pictures(self.predictor, valid, self.folder.pictures)
+            write_pictures(predictor, valid, self.folder.pictures)
         return metrics
 
     def _thresholds(self, truth: dict[str, Any], results: list[dict[str, Any]]) -> tuple[float, ...]:

@@ -164,7 +164,8 @@ def outlook(measured: Sequence[Measured]) -> Outlook | None:
     if reached is None:
         return None
     low, high = np.clip(reached, 0.0, 1.0).tolist()
-    return Outlook(most, most, measured[images.index(most)].metrics.AP, low, high)
+    first, last = (measured[images.index(count)].metrics.AP for count in (min(images), most))
+    return Outlook(most, most, last, low, high, rises=last > first)
 
 
 def spread(measured: Sequence[Measured]) -> dict[str, Any]:

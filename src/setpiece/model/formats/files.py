@@ -42,6 +42,13 @@ def locate(source: str | Path) -> Path:
         for folder in (path, path / "best", path / "last"):
             if (folder / CONFIG).is_file():
                 return folder / WEIGHTS
+        if (path / "run.json").is_file():
+            ended = path / "ended"
+            how = f": it {ended.read_text(encoding='utf-8').strip()}" if ended.is_file() else ""
+            raise WeightsError(
+                f"The run {path} has no checkpoint yet{how}. It has one from its first evaluation on: go on with "
+                f"setpiece train … --resume --output {path}, or train again."
+            )
         raise WeightsError(f"{path} is not a checkpoint: it has no {CONFIG}, nor best/{CONFIG} or last/{CONFIG}.")
     if path.is_file():
         if path.suffix not in SUFFIXES:
