@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import io
 import os
 import shutil
@@ -27,6 +28,7 @@ settings.load_profile("setpiece")
 
 
 def pytest_configure(config):
+    gc.set_threshold(50_000, 20, 50)  # Python's own looks through torch's many objects so often that it takes a tenth
     config.pluginmanager.register(skips, "setpiece-skips")  # and not from here alone: the doctests in src obey it, too
     if (
         threading.current_thread() is threading.main_thread()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from PIL import Image
 
 from setpiece.data import available_splits, open_dataset
 from setpiece.data.defects import Defect
 from setpiece.data.sources import read_splits
 
-from .checks.planted import LAYOUTS, clean
+from .checks.planted import LAYOUTS, clean, noise
 
 
 def write(root, layout, keep=6):
@@ -116,3 +117,73 @@ def test_the_layout_with_more_splits_is_read_so_that_validation_does_not_disappe
     names = {"coco": "COCO", "yolo": "YOLO", "voc": "Pascal VOC"}
     assert all(f", {names[partial]} where {names[whole]} is read" in text for text in unread(root))
     assert unread(root)
+
+
+OUTPUTS = {
+    "run": {"cells/run.json": '{"data": "data", "model": "sprint-n"}', "cells/pictures/a.png": None},
+    "run called as a split": {"train2/run.json": '{"data": ".", "model": "sprint-n"}', "train2/pictures/a.png": None},
+    "run in runs": {"runs/data-sprint-n/recording/probe-0.jpg": None},
+    "run of another trainer": {"runs/detect/predict/a.jpg": None, "runs/detect/predict/a.txt": "0 .5 .5 .1 .1 .9\n"},
+    "predictions": {"predictions/predictions.json": '[{"category_name": "cat"}]', "predictions/a.png": None},
+    "predictions of nothing": {"predictions/predictions.json": "[]\n", "predictions/a.png": None},
+}
+
+
+def put(root, files):
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        if text is None:
+            Image.fromarray(noise(len(name))).save(root / name)
+        else:
+            (root / name).write_text(text)
+
+
+@pytest.mark.parametrize("layout", [*LAYOUTS, "flat"])
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_pictures_and_labels_that_a_run_or_a_prediction_wrote_are_no_data_and_said_once(tmp_path, layout, output):
+    if layout == "flat":
+        root = tmp_path / "data"
+        put(root, {"classes.txt": "cat\ndog\n"})
+        put(
+            root,
+            {f"{number}.{end}": text for number in range(6) for end, text in (("jpg", None), ("txt", "0 .5 .5 .1 .1"))},
+        )
+    else:
+        root = write(tmp_path, layout)
+    before = {split: len(dataset.examples) for split, dataset in read_splits(root).items()}
+    put(root, OUTPUTS[output])
+    found = read_splits(root)
+    assert {split: len(dataset.examples) for split, dataset in found.items()} == before
+    said = unread(root, Defect.OUTPUT_IMAGE)
+    assert len(said) == 1
+    assert all(dataset.defects.counts.keys() <= {Defect.NO_SPLIT, Defect.OUTPUT_IMAGE} for dataset in found.values())
+
+
+def test_nothing_is_said_of_outputs_without_images(tmp_path):
+    root = write(tmp_path, "yolo")
+    put(root, {"runs/x/run.json": "{}", "runs/x/metrics.jsonl": "{}"})
+    assert all(not dataset.defects.counts for dataset in read_splits(root).values())
+
+
+@pytest.mark.parametrize("name", ["run.json", "predictions.json"])
+def test_files_of_other_programs_that_are_called_as_ours_hide_nothing(tmp_path, name):
+    root = write(tmp_path, "yolo")
+    put(root, {f"images/{split}/{name}": '[{"image_id": 1, "score": 0.5}]' for split in ("train", "valid")})
+    assert [len(dataset.examples) for dataset in read_splits(root).values()] == [6, 6]
+
+
+def test_a_data_set_in_a_folder_called_runs_is_read_where_that_is_named(tmp_path):
+    root = write(tmp_path, "yolo").rename(tmp_path / "runs")
+    assert len(open_dataset(root, "train").examples) == 6
+
+
+def test_what_coco_says_otherwise_of_the_images_is_not_missed(tmp_path):
+    root = write(tmp_path, "coco")
+    (root / "annotations").mkdir()
+    for split in ("train", "valid"):
+        file = (root / split / "_annotations.coco.json").rename(root / "annotations" / f"instances_{split}.json")
+        for kind in ("person_keypoints", "stuff"):
+            shutil.copy(file, root / "annotations" / f"{kind}_{split}.json")
+    assert unread(root) == []
+    shutil.copy(file, root / "annotations" / "person_keypoints_other.json")
+    assert unread(root) == ["annotations/person_keypoints_other.json"]

@@ -51,6 +51,11 @@ class Defect(Enum):
         "taken for missing",
     )
     OTHER_FILE = ("file that is not read as an image", "files that are not read as images", "left out")
+    OUTPUT_IMAGE = (
+        "image that a training or a prediction wrote",
+        "images that a training or a prediction wrote",
+        "left out",
+    )
     UNUSED_LABELS = ("label file without its image", "label files without their images", "left out")
     MISPLACED_LABELS = (
         "label file that is not where it is looked for",
@@ -74,6 +79,11 @@ class Defect(Enum):
         "images that are listed twice",
         "read once, with the annotations of both",
     )
+    REPEATED_ID = (
+        "annotation with the id of another one",
+        "annotations with the ids of others",
+        "read like the others, since their ids are not used",
+    )
     ZERO_SIZE_BOX = ("box of zero size", "boxes of zero size", "dropped")
     SWAPPED_BOX = (
         "box whose corners are swapped: a negative width or height",
@@ -90,8 +100,8 @@ class Defect(Enum):
     DUPLICATE_BOX = ("box that is there twice", "boxes that are there twice", "one is kept")
     HULL_BOX = ("outline without a box", "outlines without boxes", "the box around it is taken")
     ORIENTED_BOX = (
-        "oriented box: four corners in the place of a box",
-        "oriented boxes: four corners in the place of a box",
+        "oriented box: four corners, or an angle, in the place of a box",
+        "oriented boxes: four corners, or an angle, in the place of a box",
         "the upright box around it is taken",
     )
     CROWD = ("crowd annotation", "crowd annotations", "kept for evaluation, left out of training")

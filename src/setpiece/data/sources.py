@@ -26,6 +26,7 @@ from setpiece.errors import DataError, UsageError
 __all__ = ["Dataset", "Example", "NoDatasetError", "available_splits", "open_dataset", "read_split", "read_splits"]
 
 LAYOUTS = {"COCO": coco, "YOLO": yolo, "Pascal VOC": voc}
+Refused = dict[str, DataError]  # the layouts that cannot be read, and why
 
 
 class NoDatasetError(DataError):
@@ -111,7 +112,7 @@ def _read(
         if (example := repair(image, header, annotated.defects)) is not None
     ]
     if annotated.images and not read:
-        detail = " ".join(annotated.defects.summary())
+        detail = "; ".join(annotated.defects.summary())
         raise DataError(f"{annotated.source} leads to no image that can be read: {detail}.")
     check_numbers(annotated, read)
     examples = tuple(example for _, example in read)
@@ -137,9 +138,11 @@ def _readers(root: Path) -> Readers:
         raise UsageError(f"The data set folder {root} does not exist.")
     if not root.is_dir():
         raise UsageError(f"{root} is a file; give the folder that holds the data set.")
+    refused: Refused = {}
     for find in (_split, _divided):
-        if readers := find(root) or _below(root, find):
+        if readers := find(root, refused) or ({} if refused else _below(root, find)):
             return readers
+    _raise_first(refused)
     raise NoDatasetError(
         f"No data set is recognised in {root}, which holds {contents(root)}; it needs train/{ROBOFLOW_FILE} (COCO "
         "as Roboflow exports it), annotations/instances_train.json or one COCO file beside images (COCO), data.yaml, "
@@ -148,28 +151,40 @@ def _readers(root: Path) -> Readers:
     )
 
 
-def _split(root: Path) -> Readers:
+def _split(root: Path, refused: Refused) -> Readers:
     """The splits of the layout that has most of them, if several lie in one folder; of the first among equals."""
     best: Readers = {}
     for name, layout in LAYOUTS.items():
         try:
             readers = layout.find_splits(root)
-        except DataError:
-            if best:  # it is about another layout than the one that is read
-                continue
-            raise
+        except DataError as error:
+            refused[name] = error
+            continue
         if len(readers) > len(best):
             best = {split: cache(partial(_named, reader, name)) for split, reader in readers.items()}
     return best
 
 
-def _divided(root: Path) -> Readers:
+def _divided(root: Path, refused: Refused) -> Readers:
     """The two parts of a data set without splits."""
     for name, layout in LAYOUTS.items():
-        if (whole := layout.find_whole(root)) is not None:
-            parts = divide(replace(whole, layout=name))
+        if name in refused:  # it may have splits, if only they could be read
+            continue
+        try:
+            whole = layout.find_whole(root)
+            parts = {} if whole is None else divide(_with_images(replace(whole, layout=name)))
+        except DataError as error:
+            refused[name] = error
+            continue
+        if parts:
             return {split: partial(_as_it_is, part) for split, part in parts.items()}
     return {}
+
+
+def _raise_first(refused: Refused) -> None:
+    """Raise why a layout cannot be read, where no other one is found: then it is the one that is meant."""
+    if refused:
+        raise next(iter(refused.values()))
 
 
 def _as_it_is(part: AnnotatedSplit) -> AnnotatedSplit:
@@ -177,7 +192,24 @@ def _as_it_is(part: AnnotatedSplit) -> AnnotatedSplit:
 
 
 def _named(reader: Callable[[], AnnotatedSplit], layout: str) -> AnnotatedSplit:
-    return replace(reader(), layout=layout)
+    return _with_images(replace(reader(), layout=layout))
+
+
+def _with_images(annotated: AnnotatedSplit) -> AnnotatedSplit:
+    """The same.
+
+    Raises:
+        DataError: it names several images, and none of them is there.
+    """
+    images = annotated.images
+    if len(images) > 1 and not any(image.notes or os.path.isfile(image.path) for image in images):
+        source = annotated.source
+        named = f"the files in {source} name" if source.is_dir() else f"{source} names"
+        raise DataError(
+            f"None of the {len(images)} images that {named} is there, as {images[0].path}: export again with images, "
+            "or put them there."
+        )
+    return annotated
 
 
 def _note_unread(root: Path, readers: Readers) -> None:
@@ -190,10 +222,10 @@ def _note_unread(root: Path, readers: Readers) -> None:
     note_unread(root, splits[0].layout, splits, is_annotation, splits[0].defects)
 
 
-def _below(root: Path, find: Callable[[Path], Readers]) -> Readers:
+def _below(root: Path, find: Callable[[Path, Refused], Readers]) -> Readers:
     """The data set in the only folder below that has one: archives are often unpacked one folder too deep."""
     folders = [folder for folder in visible(root) if folder.is_dir()]
-    found = {folder: readers for folder in folders if (readers := find(folder))}
+    found = {folder: readers for folder in folders if (readers := _only(folder, find))}
     if not found and len(folders) == 1:
         return _below(folders[0], find)
     if len(found) > 1:
@@ -203,6 +235,14 @@ def _below(root: Path, find: Callable[[Path], Readers]) -> Readers:
         for folder, readers in found.items()
         for split, reader in readers.items()
     }
+
+
+def _only(folder: Path, find: Callable[[Path, Refused], Readers]) -> Readers:
+    refused: Refused = {}
+    readers = find(folder, refused)
+    if not readers:
+        _raise_first(refused)
+    return readers
 
 
 def _noted(reader: Callable[[], AnnotatedSplit], folder: Path) -> AnnotatedSplit:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from setpiece.data import available_splits, open_dataset
+from setpiece.data.defects import Defect
 from setpiece.errors import DataError, UsageError
 
 
@@ -92,6 +93,13 @@ def test_splits_that_disagree_about_a_category_are_an_error(write_coco):
     write_coco([], split="valid", categories=[{"id": 1, "name": "fork"}])
     with pytest.raises(DataError, match=r"Category 1 is 'fork' in .*valid.* and 'cell' in .*train"):
         open_dataset(root, "valid")
+
+
+@pytest.mark.parametrize("number", [[1], {}, None, "1"])
+def test_a_category_of_valid_whose_id_is_none_is_no_error_where_nothing_has_it(write_coco, number):
+    root = write_coco([[1, 2, 30, 30]])
+    write_coco([[1, 2, 30, 30]], split="valid", categories=[{"id": 1, "name": "cell"}, {"id": number, "name": "x"}])
+    assert open_dataset(root, "valid").classes == ("cell",)
 
 
 def test_ids_and_areas_survive_the_way_into_coco(write_coco):
@@ -194,5 +202,139 @@ def test_a_data_set_without_one_readable_image_is_an_error(write_coco):
     root = write_coco([], [])
     for path in root.glob("train/*.jpg"):
         path.unlink()
-    with pytest.raises(DataError, match="no image that can be read: 2 missing images"):
+    with pytest.raises(
+        DataError,
+        match=r"None of the 2 images that .*coco\.json names is there, as .*train/0\.jpg: export again with images",
+    ):
         open_dataset(root, "train")
+    for number in range(2):
+        (root / "train" / f"{number}.jpg").write_text("no image")
+    with pytest.raises(DataError, match="no image that can be read: 2 unreadable images"):
+        open_dataset(root, "train")
+
+
+@pytest.mark.parametrize(
+    ("written", "crowd"),
+    [
+        *((value, False) for value in (0, 0.0, False, None, "0", "false", "False", " FALSE ")),
+        *((value, True) for value in (1, 1.0, True, "1", "true", "True")),
+    ],
+)
+def test_a_crowd_is_said_in_any_spelling_of_a_truth_value(write_coco, written, crowd):
+    dataset = open_dataset(write_coco([{"bbox": [1, 2, 30, 30], "iscrowd": written}]), "train")
+    assert dataset.examples[0].crowd.tolist() == [crowd]
+
+
+@pytest.mark.parametrize("written", [2, "no", "perhaps", []])
+def test_what_is_no_truth_value_is_refused_by_name(write_coco, written):
+    root = write_coco([{"bbox": [1, 2, 30, 30], "iscrowd": written}])
+    with pytest.raises(DataError, match=r"coco\.json: annotation 0 has the iscrowd .*: write 0 or 1\."):
+        open_dataset(root, "train")
+
+
+def test_ids_that_pandas_wrote_as_fractions_are_integers(write_coco):
+    images = [{"id": 10.0, "file_name": "0.jpg", "height": 48, "width": 64}]
+    categories = [{"id": 1.0, "name": "cell"}]
+    root = write_coco(
+        [{"bbox": [1, 2, 30, 30], "image_id": 10.0, "category_id": 1.0}, {"bbox": [5, 5, 0, 9], "id": 7.0}],
+        images=images,
+        categories=categories,
+    )
+    dataset = open_dataset(root, "train")
+    assert dataset.to_coco()["images"][0]["id"] == 10
+    assert repr(dataset.category_ids) == "(1,)"
+    assert len(dataset.examples[0].labels) == 1
+    assert "annotation 7, " in dataset.defects.summary()[0]
+
+
+@pytest.mark.parametrize("name", [0, 1.5])
+def test_a_class_that_is_called_by_a_number_without_quotes_is_told_so(write_coco, name):
+    root = write_coco([], categories=[{"id": 1, "name": name}])
+    with pytest.raises(DataError, match="has a number as its name: write it in quotes"):
+        open_dataset(root, "train")
+
+
+def test_a_class_of_another_id_in_valid_is_told_with_both_ids(write_coco):
+    root = write_coco([[1, 2, 30, 30]])
+    box = {"bbox": [1, 2, 30, 30], "category_id": 11}
+    write_coco([box], split="valid", categories=[{"id": 11, "name": "cell"}])
+    with pytest.raises(
+        DataError, match=r"annotation 0 is of the class 'cell', which has the id 11 there and 1 in .*train.*; give each"
+    ):
+        open_dataset(root, "valid")
+
+
+@pytest.mark.parametrize(
+    ("ids", "repeated"), [((1, 1, 1.0), 2), ((1, 2, 1), 1), ((1, 2, 3), 0), ((None, None, "a"), 0)]
+)
+def test_annotations_of_one_id_are_read_and_counted(write_coco, ids, repeated):
+    boxes = [{"bbox": [1 + place, 2, 30, 30], "id": each} for place, each in enumerate(ids)]
+    dataset = open_dataset(write_coco(boxes), "train")
+    assert len(dataset.examples[0].labels) == 3
+    assert dataset.defects.counts == ({Defect.REPEATED_ID: repeated} if repeated else {})
+
+
+POINTS = [[10, 20], [30, 20], [30, 40], [10, 40]]
+
+
+@pytest.mark.parametrize("outline", [[POINTS], POINTS, [POINTS, [[12, 22], [14, 22], [14, 24]]]])
+def test_an_outline_of_pairs_has_the_box_around_it(write_coco, outline):
+    dataset = open_dataset(write_coco([{"segmentation": outline, "bbox": None}]), "train")
+    assert dataset.examples[0].boxes_xyxy.tolist() == [[10, 20, 30, 40]]
+    assert dataset.defects.counts == {Defect.HULL_BOX: 1}
+
+
+def renamed(root, names):
+    """The annotation file of the train split, its images called otherwise."""
+    path = root / "train" / "_annotations.coco.json"
+    content = json.loads(path.read_text())
+    for image, name in zip(content["images"], names, strict=True):
+        image["file_name"] = name
+    path.write_text(json.dumps(content))
+    return root
+
+
+def test_an_image_that_is_embedded_in_the_json_is_missing_and_told_what_to_do(write_coco):
+    root = renamed(write_coco([[1, 2, 30, 30]], [[1, 2, 30, 30]]), ["0.jpg", "data:image/jpeg;base64," + "A/9b" * 2000])
+    dataset = open_dataset(root, "train")
+    assert [example.path.name for example in dataset.examples] == ["0.jpg"]
+    line = dataset.defects.summary()[0]
+    assert line.startswith("1 missing image: left out")
+    assert "image 11, embedded in the JSON: save it as a file" in line
+    assert len(line) < 400
+
+
+@pytest.mark.parametrize("letter", ["a", "猫", "😀"])
+def test_names_too_long_for_a_file_are_missing_images_each_said_shortly(write_coco, letter):
+    names = ["0.jpg", *(letter * 300 + f"{number}" + letter * 300 + ".jpg" for number in range(2))]
+    dataset = open_dataset(renamed(write_coco([[1, 2, 30, 30]], [], []), names), "train")
+    assert dataset.defects.counts == {Defect.MISSING_IMAGE: 2, Defect.UNLISTED_IMAGE: 2}
+    assert len(dataset.defects.summary()[0]) < 300
+
+
+def test_names_that_go_up_and_down_again_are_the_files_that_they_lead_to(write_coco):
+    names = ["../train/0.jpg", "sub/../1.jpg", "2.jpg"]
+    dataset = open_dataset(renamed(write_coco([[1, 2, 30, 30]], [[1, 2, 30, 30]], [[1, 2, 30, 30]]), names), "train")
+    assert [example.path.name for example in dataset.examples] == ["0.jpg", "1.jpg", "2.jpg"]
+    assert dataset.defects.summary() == []
+
+
+def test_one_file_under_two_names_is_read_once(write_coco):
+    root = renamed(write_coco([[1, 2, 30, 30]], [[5, 6, 30, 30]]), ["0.jpg", "../train/0.jpg"])
+    (root / "train" / "1.jpg").unlink()
+    dataset = open_dataset(root, "train")
+    assert [len(example.labels) for example in dataset.examples] == [2]
+    assert dataset.defects.counts == {Defect.REPEATED_IMAGE: 1}
+
+
+def test_images_of_the_train_folder_are_never_those_of_valid(write_coco):
+    root = write_coco([[1, 2, 30, 30]], [[1, 2, 30, 30]])
+    (root / "annotations").mkdir()
+    for split in ("train", "val"):
+        shutil.copy(root / "train" / "_annotations.coco.json", root / "annotations" / f"instances_{split}.json")
+    (root / "train" / "_annotations.coco.json").unlink()
+    (root / "images").mkdir()
+    shutil.move(root / "train", root / "images" / "train")
+    assert len(open_dataset(root, "train").examples) == 2
+    with pytest.raises(DataError, match=r"None of the 2 images that .*instances_val\.json names is there"):
+        open_dataset(root, "valid")

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from setpiece.data.defects import Defect, Defects
 from setpiece.data.formats.files import (
     IMAGE_SUFFIXES,
-    find_images,
     images_under,
     is_image,
     locate,
     note_other_files,
 )
+from setpiece.data.formats.named_images import find_images
 
 
 def test_what_pillow_opens_as_a_picture_is_an_image():
@@ -125,6 +125,45 @@ def test_a_missing_image_stays_where_it_should_be(write):
     assert (found.path, found.notes) == (root / "gone.jpg", ())
 
 
+@pytest.mark.parametrize(
+    ("name", "split", "file"),
+    [
+        ("1.jpg", "valid", None),
+        ("1.jpg", "train", "train/1.jpg"),
+        ("1.jpg", None, "train/1.jpg"),  # no splits
+        ("/old/train/1.JPG", "valid", "train/1.jpg"),  # the name says the folder
+        ("val/1.jpg", None, None),
+        ("2.jpg", "valid", "photos/2.jpg"),
+        ("3.jpg", "valid", "Validation/3.jpg"),
+    ],
+)
+def test_a_file_in_a_folder_of_another_split_is_never_meant(write, name, split, file):
+    root = write({"train/1.jpg": None, "photos/2.jpg": None, "Validation/3.jpg": None, "train/3.jpg": None})
+    (found,) = find_images([name], [root / "gone", root], split)
+    assert found.path == (root / file if file else root / "gone" / name)
+
+
+def test_folders_around_the_data_set_are_no_splits(write):
+    root = write({"train/data/a/1.jpg": None}) / "train" / "data"
+    (found,) = find_images(["1.jpg"], [root], "valid")
+    assert found.path == root / "a" / "1.jpg"
+
+
+def test_a_way_up_and_down_again_is_left_out_of_a_path(write):
+    root = write({"a/1.jpg": None})
+    names = ["../a/1.jpg", "b/../1.jpg", "../../a/1.jpg", "../gone.jpg"]
+    found = [image.path for image in find_images(names, [root / "a"])]
+    assert found[:2] == [root / "a" / "1.jpg"] * 2
+    assert found[3] == root / "gone.jpg"
+
+
+def test_a_way_up_out_of_a_linked_folder_leads_where_the_system_says(write):
+    root = write({"disk/b/2.jpg": None, "disk/1.jpg": None, "set/1.jpg": None})
+    (root / "set" / "link").symlink_to(root / "disk" / "b", target_is_directory=True)
+    (found,) = find_images(["link/../1.jpg"], [root / "set"])
+    assert found.path.samefile(root / "disk" / "1.jpg")
+
+
 @given(st.text(max_size=20))
 def test_no_name_is_an_error(name):
     assert len(find_images([name], [Path(__file__).parent])) == 1
@@ -143,3 +182,9 @@ def test_no_name_is_an_error(name):
 def test_a_path_of_a_setting_is_found_by_its_longest_end(write, entry, place):
     root = write({"images/train/1.jpg": None})
     assert locate(entry, [root]) == (root / place if place else None)
+
+
+@given(st.text("/.a", max_size=12) | st.text(max_size=20).map(lambda text: text * 40))
+def test_any_name_has_a_path_that_can_be_looked_at(name):
+    (found,) = find_images([name], [Path(__file__).parent])
+    assert found.path.is_file() in (True, False)

@@ -20,6 +20,7 @@ RULES: dict[Defect, tuple[str, Severity, str]] = {
     Defect.OTHER_NAME: ("files.names", NOTE, "nothing, or rename the files as they are annotated"),
     Defect.AMBIGUOUS_NAME: ("files.ambiguous", ERROR, "write the folder into the annotated name, or rename one file"),
     Defect.OTHER_FILE: ("files.others", NOTE, "nothing, if they are no images; else save them as JPEG or PNG"),
+    Defect.OUTPUT_IMAGE: ("files.outputs", NOTE, "nothing, or write outputs into a folder beside the data"),
     Defect.UNUSED_LABELS: ("files.labels-without-image", WARNING, "bring the images back, or delete the label files"),
     Defect.MISPLACED_LABELS: (
         "files.labels-elsewhere",
@@ -39,6 +40,7 @@ RULES: dict[Defect, tuple[str, Severity, str]] = {
     Defect.UNANNOTATED_IMAGE: ("files.unannotated", WARNING, "annotate them, or take them off the list"),
     Defect.UNLISTED_IMAGE: ("files.unlisted", WARNING, "add them to the annotations, also if they show no object"),
     Defect.REPEATED_IMAGE: ("files.repeated", WARNING, "list each image once"),
+    Defect.REPEATED_ID: ("files.repeated-ids", WARNING, "number the annotations anew: other programs mix them up"),
     Defect.ZERO_SIZE_BOX: ("boxes.zero-size", ERROR, "draw them again, or delete them"),
     Defect.SWAPPED_BOX: ("boxes.swapped", ERROR, "swap them, or draw them again"),
     Defect.NOT_FINITE_BOX: ("boxes.not-finite", ERROR, "draw them again, or delete them"),
@@ -84,7 +86,7 @@ RULES: dict[Defect, tuple[str, Severity, str]] = {
 }
 
 
-OF_ALL_SPLITS = (Defect.MISPLACED_LABELS, Defect.UNREAD_ANNOTATIONS)
+OF_ALL_SPLITS = (Defect.MISPLACED_LABELS, Defect.UNREAD_ANNOTATIONS, Defect.OUTPUT_IMAGE)
 
 
 def readers(survey: Survey, _: Settings) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -18,12 +18,25 @@ from setpiece.data.formats.annotations import (
     read_text,
 )
 from setpiece.data.formats.coco_files import LISTS, is_annotation, split_files, whole_file
-from setpiece.data.formats.files import find_images, note_beside
+from setpiece.data.formats.fields import (
+    area,
+    coordinate,
+    flat,
+    short,
+    side,
+    truth,
+    without_fraction,
+    written_as_text,
+)
+from setpiece.data.formats.files import note_beside
+from setpiece.data.formats.named_images import find_images
 from setpiece.data.formats.outlines import hull
 from setpiece.data.formats.splits import SPLITS, Readers, split_of
 from setpiece.errors import DataError
 
 __all__ = ["find_splits", "find_whole", "is_annotation", "read_coco"]
+
+_IDS = {"id", "image_id", "category_id"}
 
 
 def find_splits(root: Path) -> Readers:
@@ -35,7 +48,7 @@ def find_splits(root: Path) -> Readers:
     files = split_files(root)
     # Every split has the classes of the train split; without one, those of the first split that exists.
     ordered = [files[split][0] for split in SPLITS if split in files]
-    return {split: partial(read_coco, file, folders, ordered) for split, (file, folders) in files.items()}
+    return {split: partial(read_coco, file, folders, ordered, split) for split, (file, folders) in files.items()}
 
 
 def find_whole(root: Path) -> AnnotatedSplit | None:
@@ -48,13 +61,14 @@ def find_whole(root: Path) -> AnnotatedSplit | None:
     return None if found is None else read_coco(found[0], found[1], [found[0]])
 
 
-def read_coco(path: Path, folders: list[Path], files: list[Path]) -> AnnotatedSplit:
+def read_coco(path: Path, folders: list[Path], files: list[Path], split: str | None = None) -> AnnotatedSplit:
     """One COCO annotation file.
 
     Args:
         folders: where the images may be.
         files: the annotation files of all splits. The first decides the classes: all its categories, less an unused
             root category (one that no file annotates, and that is another category's supercategory).
+        split: which the file annotates; None where there are no splits.
 
     Raises:
         DataError: the file is malformed, or refers to an image or a category that is not declared.
@@ -65,11 +79,14 @@ def read_coco(path: Path, folders: list[Path], files: list[Path]) -> AnnotatedSp
     _check_same_ids(coco, path, class_of_id, reference)
     label_of_id = {category_id: label for label, category_id in enumerate(class_of_id)}
     defects = Defects()
-    images = _images(coco, path, folders, defects)
+    images = _images(coco, path, folders, split, defects)
+    _note_repeated_ids(coco, path, defects)
     for annotation in coco["annotations"]:
         image, name = _place(annotation, path, images)
-        label = _label(annotation, coco, path, label_of_id, reference)
-        image.boxes.append(_box(annotation, name, path, label))
+        category_id = annotation.get("category_id")
+        if type(category_id) is not int or category_id not in label_of_id:
+            raise _no_class(category_id, coco, f"{path}: {name}", class_of_id, reference, path)
+        image.boxes.append(_box(annotation, name, path, label_of_id[category_id]))
     read = {image.image_id: image for image in images.values()}
     own = [image.path for image in read.values() if len(files) == 1 or _is_of_one_split(image.path.parent, path)]
     note_beside(own, Defect.UNLISTED_IMAGE, defects)
@@ -93,6 +110,8 @@ def _load(path: Path) -> dict[str, Any]:
     for key in LISTS:
         if not isinstance(coco, dict) or not _is_list_of_objects(coco.get(key)):
             raise DataError(f"{path} is not a COCO annotation file: it has no list of objects named {key!r}.")
+        for item in coco[key]:
+            item |= {name: without_fraction(item[name]) for name in _IDS & item.keys()}
     return coco
 
 
@@ -105,9 +124,12 @@ def _classes(coco: dict[str, Any], files: list[Path]) -> dict[int, str]:
     path, *others = files
     categories = coco["categories"]
     for category in categories:
-        if type(category.get("id")) is not int or not isinstance(category.get("name"), str):
-            text = _as_text(category.get("id"))
-            raise DataError(f"{path}: the category {_short(category)} needs an integer id and a name{text}.")
+        number, name = category.get("id"), category.get("name")
+        if type(number) is int and isinstance(name, int | float):
+            raise DataError(f"{path}: the category {short(category)} has a number as its name: write it in quotes.")
+        if type(number) is not int or not isinstance(name, str):
+            text = written_as_text(number)
+            raise DataError(f"{path}: the category {short(category)} needs an integer id and a name{text}.")
     used = set(_used(coco))
     if any(category["id"] not in used and _is_parent(category, categories) for category in categories):
         used.update(used_id for other in others for used_id in _used(_load(other)))
@@ -132,35 +154,47 @@ def _is_parent(category: dict[str, Any], categories: list[dict[str, Any]]) -> bo
 
 def _check_same_ids(coco: dict[str, Any], path: Path, class_of_id: dict[int, str], reference: Path) -> None:
     for category in coco["categories"]:
-        expected = class_of_id.get(category.get("id"), category.get("name"))
-        if category.get("name") != expected:
+        number = category.get("id")
+        expected = class_of_id.get(number) if type(number) is int else None
+        if expected is not None and category.get("name") != expected:
             raise DataError(
-                f"Category {category.get('id')} is {category.get('name')!r} in {path} and {expected!r} in {reference}; "
+                f"Category {number} is {category.get('name')!r} in {path} and {expected!r} in {reference}; "
                 "use the same categories in every split."
             )
 
 
-def _images(coco: dict[str, Any], path: Path, folders: list[Path], defects: Defects) -> dict[int, AnnotatedImage]:
+def _images(
+    coco: dict[str, Any], path: Path, folders: list[Path], split: str | None, defects: Defects
+) -> dict[int, AnnotatedImage]:
     """By their ids; two ids of one file have the same record."""
     images: dict[int, AnnotatedImage] = {}
-    of_file: dict[Path, AnnotatedImage] = {}
+    of_file: dict[Path | str, AnnotatedImage] = {}
     for image in coco["images"]:
         if type(image.get("id")) is not int or not isinstance(image.get("file_name"), str):
             name = image.get("file_name") or repr(image.get("id"))
-            raise DataError(f"{path}: the image {name} needs an integer id and a file_name{_as_text(image.get('id'))}.")
+            text = written_as_text(image.get("id"))
+            raise DataError(f"{path}: the image {name} needs an integer id and a file_name{text}.")
     numbers = _numbers([image["id"] for image in coco["images"]])
-    found = find_images([image["file_name"] for image in coco["images"]], folders)
-    for image, file in zip(coco["images"], found, strict=True):
-        image_id, name = image["id"], image["file_name"]
+    names = [_file_name(image) for image in coco["images"]]
+    for image, name, file in zip(coco["images"], names, find_images(names, folders, split), strict=True):
+        image_id = image["id"]
         if image_id in images:
             raise DataError(f"{path} declares two images of id {image_id}, the second {name}; ids must be unique.")
-        height, width = _side(image.get("height")), _side(image.get("width"))
+        height, width = side(image.get("height")), side(image.get("width"))
         size = (height, width) if height and width else None
-        if file.path in of_file:
+        same = file.path if os.path.isfile(file.path) else name  # of names that are too long, paths show only the ends
+        if same in of_file:
             defects.add(Defect.REPEATED_IMAGE, name)
         record = AnnotatedImage(numbers[len(images)], file.path, size, [], notes=file.notes)
-        images[image_id] = of_file.setdefault(file.path, record)
+        images[image_id] = of_file.setdefault(same, record)
     return images
+
+
+def _file_name(image: dict[str, Any]) -> str:
+    name: str = image["file_name"]
+    if not name.lower().startswith("data:image/"):
+        return name
+    return f"image {image['id']}, embedded in the JSON: save it as a file, and write the file's name into file_name"
 
 
 def _numbers(ids: list[int]) -> tuple[int, ...]:
@@ -168,13 +202,14 @@ def _numbers(ids: list[int]) -> tuple[int, ...]:
     return tuple(ids) if all(abs(each) < 2**31 for each in ids) else tuple(range(1, len(ids) + 1))
 
 
-def _side(value: Any) -> int | None:
-    """Pixels of a side, also where they are written as 640.0 or "640"; None where they are no whole number above 0."""
-    try:
-        number = float(value) if isinstance(value, int | float | str) else math.nan
-    except (ValueError, OverflowError):
-        return None
-    return int(number) if number > 0 and number.is_integer() and math.isfinite(number) else None
+def _note_repeated_ids(coco: dict[str, Any], path: Path, defects: Defects) -> None:
+    seen: set[int] = set()
+    for annotation in coco["annotations"]:
+        number = annotation.get("id")
+        if type(number) is int:
+            if number in seen:
+                defects.add(Defect.REPEATED_ID, f"{path.name}, annotation {number}")
+            seen.add(number)
 
 
 def _place(annotation: dict[str, Any], path: Path, images: dict[int, AnnotatedImage]) -> tuple[AnnotatedImage, str]:
@@ -182,71 +217,55 @@ def _place(annotation: dict[str, Any], path: Path, images: dict[int, AnnotatedIm
     name, image_id = f"annotation {annotation.get('id')}", annotation.get("image_id")
     if type(image_id) is not int or image_id not in images:
         raise DataError(
-            f"{path}: {name} is for the image {_short(image_id)}, which the file does not declare{_as_text(image_id)}; "
-            "add it to `images`, or delete its annotations."
+            f"{path}: {name} is for the image {short(image_id)}, which the file does not declare"
+            f"{written_as_text(image_id)}; add it to `images`, or delete its annotations."
         )
     return images[image_id], name
 
 
-def _label(
-    annotation: dict[str, Any], coco: dict[str, Any], path: Path, label_of_id: dict[int, int], reference: Path
-) -> int:
-    category_id = annotation.get("category_id")
-    if type(category_id) is int and category_id in label_of_id:
-        return label_of_id[category_id]
-    where = f"{path}: annotation {annotation.get('id')}"
+def _no_class(
+    category_id: Any, coco: dict[str, Any], where: str, class_of_id: dict[int, str], reference: Path, path: Path
+) -> DataError:
+    """Why the category of an annotation is none of the classes."""
     own = next((item.get("name") for item in coco["categories"] if item.get("id") == category_id), None)
-    if own is not None and reference != path:
-        raise DataError(
-            f"{where} is of the class {own!r}, which {reference} does not declare: add the class there, or remove what "
-            "is annotated with it."
+    if own is None or reference == path:
+        return DataError(
+            f"{where} has the category {short(category_id)}, which is not among the {len(class_of_id)} of `categories`"
+            f"{written_as_text(category_id)}; add it there, or delete what is annotated with it."
         )
-    number = len(label_of_id)
-    raise DataError(
-        f"{where} has the category {_short(category_id)}, which is not among the {number} of `categories`"
-        f"{_as_text(category_id)}; add it there, or delete what is annotated with it."
+    there = next((number for number, name in class_of_id.items() if name == own), None)
+    if there is not None:
+        return DataError(
+            f"{where} is of the class {own!r}, which has the id {category_id} there and {there} in {reference}; give "
+            "each class the same id in every split."
+        )
+    return DataError(
+        f"{where} is of the class {own!r}, which {reference} does not declare: add the class there, or remove what is "
+        "annotated with it."
     )
 
 
 def _box(annotation: dict[str, Any], name: str, path: Path, label: int) -> AnnotatedBox:
     box_xywh = annotation.get("bbox")
-    crowd = bool(annotation.get("iscrowd"))
+    crowd = truth(annotation.get("iscrowd"))
+    if crowd is None:
+        raise DataError(f"{path}: {name} has the iscrowd {short(annotation['iscrowd'])}: write 0 or 1.")
     notes = (Defect.CROWD,) if crowd else ()
     written = isinstance(box_xywh, list) and any(box_xywh)
-    if not written and (corners := hull(annotation.get("segmentation"))) is not None:
+    if not written and (corners := hull(flat(annotation.get("segmentation")))) is not None:
         notes = (*notes, Defect.HULL_BOX)
     else:
         corners = _corners(box_xywh, name, path)
-    return AnnotatedBox(name, corners, label, crowd, _area(annotation.get("area")), notes)
+    return AnnotatedBox(name, corners, label, crowd, area(annotation.get("area")), notes)
 
 
 def _corners(box_xywh: Any, name: str, path: Path) -> tuple[float, float, float, float]:
     try:
         if not isinstance(box_xywh, list):
             raise TypeError("not a list")
-        left, top, width, height = map(_coordinate, box_xywh)
+        left, top, width, height = map(coordinate, box_xywh)
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
-            f"{path}: {name} has the bbox {_short(box_xywh)}, where [x, y, width, height] is due."
+            f"{path}: {name} has the bbox {short(box_xywh)}, where [x, y, width, height] is due."
         ) from error
     return left, top, left + width, top + height
-
-
-def _as_text(number: Any) -> str:
-    return ", and its id is a text: write it without quotes" if isinstance(number, str) and number.isdecimal() else ""
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]} …"
-
-
-def _coordinate(value: Any) -> float:
-    return math.nan if value is None else float(value)  # JavaScript writes NaN as null
-
-
-def _area(value: Any) -> float | None:
-    try:
-        return float(value) if isinstance(value, int | float) and math.isfinite(value) and value > 0 else None
-    except OverflowError:
-        return None

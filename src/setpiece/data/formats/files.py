@@ -1,16 +1,12 @@
-"""Which files of a folder are images, and which of them a name in an annotation file means."""
+"""Which files of a folder are data, and which of those are images."""
 
 from __future__ import annotations
 
 import os
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote
 
 from PIL import Image
 
@@ -19,10 +15,9 @@ from setpiece.errors import DataError
 
 __all__ = [
     "IMAGE_SUFFIXES",
-    "NamedImage",
     "composed",
+    "exists",
     "files_under",
-    "find_images",
     "has_images",
     "images_under",
     "is_hidden",
@@ -30,7 +25,9 @@ __all__ = [
     "locate",
     "note_beside",
     "note_other_files",
+    "parts_of",
     "visible",
+    "with_outputs",
 ]
 
 # Formats of Pillow that are no pictures of pixels, or only stubs of a reader.
@@ -38,6 +35,9 @@ _NOT_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"}
 _SYSTEM_NAMES = {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 _SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini"}
 _DOWNLOADED = ":Zone.Identifier"  # Windows remembers so where a file came from
+_RUNS = "runs"  # where `setpiece train`, and other trainers, write
+# What `setpiece train` and `setpiece predict` write into their folders, and words at the beginning of it.
+_OUTPUT_FILES = {"run.json": (b'"data"', b'"model"'), "predictions.json": (b'"category_name"',)}
 # What stands beside images on purpose: annotations, and words about them.
 _TEXT_SUFFIXES = {".txt", ".json", ".xml", ".yaml", ".yml", ".csv", ".cache", ".md", ".names", ".data", ".html", ".log"}
 
@@ -63,17 +63,44 @@ def is_image(path: Path) -> bool:
 
 
 def visible(folder: Path) -> list[Path]:
-    """What is in a folder, but for hidden files, sorted; nothing where there is no such folder.
+    """What is in a folder, but for hidden files and outputs, sorted; nothing where there is no such folder.
+
+    Outputs are folders that a training or a prediction wrote: those called `runs`, and those with our files of a run or
+    of predictions. Pictures in them are no data.
 
     Raises:
         DataError: the folder cannot be read.
     """
-    if not folder.is_dir():
+    return [path for path, is_output in _entries(folder) if not is_output]
+
+
+def _entries(folder: Path) -> list[tuple[Path, bool]]:
+    """What is in a folder, but for hidden files, sorted; and whether it is a folder of outputs."""
+    if not os.path.isdir(folder):
         return []
     try:
-        return sorted(path for path in folder.iterdir() if not is_hidden(path))
+        with os.scandir(folder) as entries:
+            found = [(folder / entry.name, _is_folder(entry)) for entry in sorted(entries, key=lambda each: each.name)]
     except OSError as error:
         raise DataError(f"Cannot open {folder}: {error.strerror}; check its permissions.") from error
+    return [(path, is_folder and _is_output(path)) for path, is_folder in found if not is_hidden(path)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(entry))
+
+
+def _is_output(folder: Path) -> bool:
+    return folder.name == _RUNS or any(_is_ours(folder / name, words) for name, words in _OUTPUT_FILES.items())
+
+
+def _is_ours(path: Path, words: Sequence[bytes]) -> bool:
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(4096)
+    except OSError:
+        return False
+    return beginning.strip() == b"[]" or all(word in beginning for word in words)  # [] where nothing was found
 
 
 def files_under(folder: Path, limit: int | None = None) -> list[Path]:
@@ -88,13 +115,17 @@ def files_under(folder: Path, limit: int | None = None) -> list[Path]:
     return sorted(islice(_walk(folder, {top, *top.parents}), limit))
 
 
-def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
-    for path in sorted(visible(folder), key=lambda path: (path.is_symlink(), path)):  # a folder before links to it
+def _walk(folder: Path, seen: set[Path], outputs: list[Path] | None = None) -> Iterator[Path]:
+    entries = _entries(folder)
+    if outputs is not None:
+        outputs += [path for path, is_output in entries if is_output]
+    data = [path for path, is_output in entries if not is_output]
+    for path in sorted(data, key=Path.is_symlink):  # a folder before links to it
         if path.is_dir():
             real = path.resolve()
             if real not in seen:
                 seen.add(real)
-                yield from _walk(path, seen)
+                yield from _walk(path, seen, outputs)
         else:
             yield path
 
@@ -102,6 +133,14 @@ def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
 def images_under(folder: Path) -> list[Path]:
     """Every image file in a folder and its subfolders, in sorted order."""
     return [path for path in files_under(folder) if is_image(path)]
+
+
+def with_outputs(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The same files as `files_under`, and the images that are left out because a training or prediction wrote them."""
+    top, outputs = folder.resolve(), list[Path]()
+    files = sorted(_walk(folder, {top, *top.parents}, outputs))
+    written = (Path(here, name) for output in outputs for here, _, names in os.walk(output) for name in names)
+    return files, sorted(filter(is_image, written))
 
 
 def has_images(folder: Path) -> bool:
@@ -128,90 +167,15 @@ def note_beside(read: Iterable[Path], kind: Defect, defects: Defects) -> None:
 
 def locate(entry: str, bases: Sequence[Path]) -> Path | None:
     """The path that a setting names: as written, or the longest end of it that exists, because data sets are moved."""
-    parts = _parts(entry)
+    parts = parts_of(entry)
     endings = ["/".join(parts[start:]) for start in range(len(parts))]
     # A folder called images may hold all splits, so `images` counts only if it is the whole entry.
     candidates = [entry, *(ending for ending in endings if ending != "images")]
-    return next((path for name in candidates for base in bases if _exists(path := base / name)), None)
+    return next((path for name in candidates for base in bases if exists(path := base / name)), None)
 
 
-@dataclass(frozen=True)
-class NamedImage:
-    """What a name in an annotation file leads to.
-
-    Attributes:
-        path: the image file; where none is found, where it should be.
-        notes: what has to be said of it.
-    """
-
-    path: Path
-    notes: tuple[tuple[Defect, str], ...] = ()
-
-
-def find_images(names: Sequence[str], folders: Sequence[Path]) -> list[NamedImage]:
-    """The image files that an annotation file names, all in the first folder that has any of them.
-
-    A name that is no path of a file is compared with all images under the folder: with either separator, in any Unicode
-    form, in another case, without a suffix. Of the files that fit, the one that shares the longest ending is meant. If
-    several do, or if another name leads to the same file, none is: a wrong image is worse than a missing one.
-    """
-    folder = next((folder for folder in folders if any(_exists(folder / name, file=True) for name in names)), None)
-    index_of = cache(_Index)  # of a folder, once a name is missing in it
-    if folder is None:
-        folder = next((folder for folder in folders if any(map(index_of(folder).fitting, names))), folders[0])
-    found: list[tuple[Path, list[Path]]] = []  # as written, and the files that fit where that does not exist
-    for name in names:
-        path = folder / name
-        if _exists(path, file=True):
-            found.append((path, []))
-        else:
-            found.append((path, index_of(folder).fitting(name)))
-    of_name = dict(zip(names, found, strict=True))  # a name that is there twice is one claim
-    claims = Counter(fitting[0] if len(fitting) == 1 else path for path, fitting in of_name.values())
-    return [_decide(name, path, fits, claims) for name, (path, fits) in zip(names, found, strict=True)]
-
-
-def _decide(name: str, written: Path, fitting: list[Path], claims: Counter[Path]) -> NamedImage:
-    if not fitting:
-        return NamedImage(written)
-    if len(fitting) > 1:
-        return NamedImage(written, ((Defect.AMBIGUOUS_NAME, f"{name}: {fitting[0]} or {fitting[1]}"),))
-    if claims[fitting[0]] > 1:
-        return NamedImage(written, ((Defect.AMBIGUOUS_NAME, f"{name}: {fitting[0]}, which another name fits, too"),))
-    return NamedImage(fitting[0], ((Defect.OTHER_NAME, f"{name} is read from {fitting[0]}"),))
-
-
-class _Index:
-    """The images under a folder by their names, in three spellings: composed, in lower case, without suffix."""
-
-    def __init__(self, folder: Path) -> None:
-        self._files: dict[tuple[int, str], list[Path]] = {}
-        for path in images_under(folder):
-            for key in enumerate((composed(path.name), _lower(path.name), _lower(path.stem))):
-                self._files.setdefault(key, []).append(path)
-
-    def fitting(self, name: str) -> list[Path]:
-        """Those that share the longest ending with a name, in the strictest spelling that any of them fits."""
-        parts = _parts(name)
-        if not parts:
-            return []
-        keys = [composed(parts[-1]), _lower(parts[-1])]
-        if PurePosixPath(keys[1]).suffix not in IMAGE_SUFFIXES:
-            keys.append(keys[1])
-        fitting = next((files for key in enumerate(keys) if (files := self._files.get(key))), [])
-        if not fitting and unquote(name) != name:  # as in an address: photo%201.jpg
-            return self.fitting(unquote(name))
-        shared = [_shared(parts, path) for path in fitting]
-        return [path for path, count in zip(fitting, shared, strict=True) if count == max(shared)]
-
-
-def _shared(parts: Sequence[str], path: Path) -> int:
-    """How many folders before the file's name are called the same."""
-    pairs = zip(reversed(parts[:-1]), reversed(path.parent.parts), strict=False)
-    return next((count for count, (a, b) in enumerate(pairs) if _lower(a) != _lower(b)), len(parts) - 1)
-
-
-def _parts(name: str) -> tuple[str, ...]:
+def parts_of(name: str) -> tuple[str, ...]:
+    """The folders and the file of a path with either separator."""
     return PurePosixPath(name.replace("\\", "/")).parts
 
 
@@ -220,11 +184,8 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _lower(text: str) -> str:
-    return composed(text).casefold()
-
-
-def _exists(path: Path, *, file: bool = False) -> bool:
+def exists(path: Path, *, file: bool = False) -> bool:
+    """Whether there is a file or folder, or a file, of that name; False for a name that none can have."""
     try:
         return os.path.isfile(path) if file else os.path.exists(path)
     except ValueError:  # a zero byte

@@ -6,37 +6,37 @@ images/train/a.jpg   labels/train/a.txt        or        train/images/a.jpg   tr
 
 A line is `class centre_x centre_y width height`, or `class x1 y1 x2 y2 x3 y3 ...`, a polygon, of which the
 hull box is taken. An image without a label file is background. Images are numbered from 1 in sorted order.
-`yolo_config` says where the names and the splits are written, `yolo_lines` what a line means.
+`yolo_config` says where the names and the splits are written, `yolo_labels` which label file an image has, `yolo_lines`
+what a line means.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 from setpiece.data.defects import Defect, Defects, Place
 from setpiece.data.formats.annotations import AnnotatedImage, AnnotatedSplit, read_text
 from setpiece.data.formats.files import (
-    NamedImage,
     composed,
     files_under,
-    find_images,
     has_images,
     is_image,
     locate,
     note_other_files,
     visible,
 )
+from setpiece.data.formats.named_images import NamedImage, find_images
 from setpiece.data.formats.splits import SPLITS, Readers, named_after
-from setpiece.data.formats.yolo_config import Config, find_config, is_annotation
-from setpiece.data.formats.yolo_lines import boxes_of, check_poses, read_lines
+from setpiece.data.formats.yolo_config import Config, find_config, is_annotation, with_lists
+from setpiece.data.formats.yolo_labels import IMAGE_FOLDERS, find_labels, label_folders, names_of, shared
+from setpiece.data.formats.yolo_lines import boxes_of, check_ids, check_poses, read_lines
 from setpiece.errors import DataError
 
 __all__ = ["find_splits", "find_whole", "is_annotation"]
-
-_IMAGE_FOLDERS = {"images", "imgs", "image", "img", "jpegimages", "pictures", "photos"}
 
 
 def find_splits(root: Path) -> Readers:
@@ -48,6 +48,8 @@ def find_splits(root: Path) -> Readers:
     config = find_config(root)
     if config is None:
         return {}
+    if not config.paths and not any(_usual(root, split) for split in SPLITS):
+        config = with_lists(config)
     sources = {split: _sources(config, split) for split in SPLITS}
     # A path that leads nowhere is an error where it matters. Many files name test images that nobody has.
     named = {split for split in ("train", "valid") if config.paths.get(split)}
@@ -65,10 +67,11 @@ def find_whole(root: Path) -> AnnotatedSplit | None:
     config = find_config(root)
     if config is None:
         return None
-    folders = [folder for folder in visible(root) if folder.name.lower() in _IMAGE_FOLDERS]
+    folders = [folder for folder in visible(root) if folder.name.lower() in IMAGE_FOLDERS]
     source = next((folder for folder in [*folders, root] if has_images(folder)), None)
     if source is not None and not config.paths:
         return _read(config, [source], Defects())
+    _refuse_labels_alone(root)
     if config.only_names:
         return None
     key, entries = next(iter(config.paths.values()), ("", []))
@@ -76,6 +79,15 @@ def find_whole(root: Path) -> AnnotatedSplit | None:
     raise DataError(
         f"{config.path} names no folder of images that exists{where}; put images/train beside it, or correct it."
     )
+
+
+def _refuse_labels_alone(root: Path) -> None:
+    labels = None if has_images(root) else next(filter(is_annotation, files_under(root)), None)
+    if labels is not None:
+        raise DataError(
+            f"The export in {root} holds no images: export again with images, or put them beside the label files in "
+            f"{labels.parent}."
+        )
 
 
 def _sources(config: Config, split: str) -> list[Path]:
@@ -92,10 +104,10 @@ def _has_images(source: Path) -> bool:
 def _usual(root: Path, split: str) -> list[Path]:
     """`images/train`, else `train/images`, else `train`; however they are spelt."""
     folders = [folder for folder in visible(root) if folder.is_dir()]
-    homes = [folder for folder in folders if folder.name.lower() in _IMAGE_FOLDERS]
+    homes = [folder for folder in folders if folder.name.lower() in IMAGE_FOLDERS]
     own = named_after(split, folders)
     below = [folder for home in homes for folder in named_after(split, visible(home))]
-    inside = [folder for home in own for folder in visible(home) if folder.name.lower() in _IMAGE_FOLDERS]
+    inside = [folder for home in own for folder in visible(home) if folder.name.lower() in IMAGE_FOLDERS]
     return next(([folder] for folder in [*below, *inside, *own] if folder.is_dir() and _has_images(folder)), [])
 
 
@@ -129,13 +141,15 @@ def _read(config: Config, sources: list[Path], defects: Defects, others: Sequenc
     found: dict[Path, NamedImage] = {}
     for source in sources:
         found.update((image.path, image) for image in _images(source, config.root, defects))
-    labels_of = cache(partial(_label_files, root=config.root))
-    label_files = {path: _label_file(path, labels_of(path.parent)) for path in sorted(found)}
-    label_files_of_others = {
-        path: _label_file(path, labels_of(path.parent)) for path in _of_others(others, config.root) if path not in found
-    }
-    shared = {path: other for path, other in _shared(label_files | label_files_of_others).items() if path in found}
-    lines = {path: read_lines(labels) for path, labels in label_files.items() if path not in shared}
+    if not any(map(os.path.isfile, found)):
+        _refuse_labels_alone(config.root)
+    other_images = _of_others(others, config.root) - found.keys()
+    folders = {each: label_folders(each, config.root) for each in (*sources, *others) if each.is_dir()}
+    label_files, elsewhere = find_labels([*sorted(found), *sorted(other_images)], config.root, folders)
+    clashes = {path: other for path, other in shared(label_files).items() if path in found}
+    own = {path: label_files[path] for path in sorted(found)}
+    lines = {path: read_lines(labels) for path, labels in own.items() if path not in clashes}
+    check_ids(list(lines.values()), label_of_id, config)
     check_poses(list(lines.values()), config)
     images = [
         AnnotatedImage(
@@ -144,18 +158,18 @@ def _read(config: Config, sources: list[Path], defects: Defects, others: Sequenc
             None,
             boxes_of(lines[path], labels, label_of_id, config),
             normalised=True,
-            notes=found[path].notes,
+            notes=(*found[path].notes, *([(Defect.OTHER_NAME, f"{path} has {labels}")] if path in elsewhere else [])),
         )
-        for image_id, (path, labels) in enumerate(label_files.items(), start=1)
-        if path not in shared
+        for image_id, (path, labels) in enumerate(own.items(), start=1)
+        if path not in clashes
     ]
-    for path, other in shared.items():
+    for path, other in clashes.items():
         defects.add(Defect.AMBIGUOUS_NAME, Place(f"{label_files[path]}: {path} or {other}", path))
     unused: list[Path] = []
     if all(source.is_dir() for source in sources):
-        folders = {folder for source in sources for folder in _label_folders(source, config.root)}.difference(sources)
-        unused = _note_unused_labels(label_files, folders, defects)
-    files = frozenset(path for path in (*label_files.values(), *unused, *sources) if path is not None)
+        places = {place for source in sources for place in folders[source]}.difference(sources)
+        unused = _note_unused_labels(label_files, places, defects)
+    files = frozenset(path for path in (*own.values(), *unused, *sources) if path is not None)
     return AnnotatedSplit(config.path, tuple(class_of_id.values()), tuple(class_of_id), images, defects, files)
 
 
@@ -179,59 +193,16 @@ def _images(source: Path, root: Path, defects: Defects) -> list[NamedImage]:
     return find_images(lines, [source.parent, root]) if lines else []
 
 
-def _label_folders(folder: Path, root: Path) -> list[Path]:
-    """Where the label files of a folder of images may be: `labels` in the place of one of its folders, else beside.
-
-    The folder called images is replaced first, then the others, the innermost first.
-    """
-    inside = folder.relative_to(root).parts if folder.is_relative_to(root) else folder.parts
-    before = folder.parts[: len(folder.parts) - len(inside)]
-    order = sorted(range(len(inside)), key=lambda place: (inside[place].lower() not in _IMAGE_FOLDERS, -place))
-    places = [Path(*before, *inside[:place]) for place in order]
-    rest = [inside[place + 1 :] for place in order]
-    found = [
-        candidate
-        for place, after in zip(places, rest, strict=True)
-        for labels in visible(place)
-        if labels.name.lower() in ("labels", "label") and (candidate := labels.joinpath(*after)).is_dir()
-    ]
-    inside_it = [labels for labels in visible(folder) if labels.name.lower() == "labels" and labels.is_dir()]
-    return [*found, *inside_it, folder]
-
-
-def _label_files(folder: Path, root: Path) -> list[dict[str, Path]]:
-    """The text files of each folder where labels may be, by their names without suffix."""
-    return [
-        {composed(path.stem): path for path in visible(place) if path.suffix.lower() == ".txt"}
-        for place in _label_folders(folder, root)
-    ]
-
-
-def _label_file(image: Path, places: list[dict[str, Path]]) -> Path | None:
-    """The one that is called as the image with its suffix, as `a.jpg.txt`; else as the image without, as `a.txt`."""
-    names = composed(image.name), composed(image.stem)
-    return next((files[name] for name in names for files in places if name in files), None)
-
-
-def _shared(label_files: dict[Path, Path | None]) -> dict[Path, Path]:
-    """The images that are to have one label file, each with another one of them: `a.jpg` and `a.png` have `a.txt`."""
-    images_of: dict[Path, list[Path]] = {}
-    for image, labels in label_files.items():
-        if labels is not None and image.is_file():
-            images_of.setdefault(labels, []).append(image)
-    return {
-        image: next(other for other in images if other != image)
-        for images in images_of.values()
-        if len(images) > 1
-        for image in images
-    }
-
-
 def _note_unused_labels(used: dict[Path, Path | None], folders: Iterable[Path], defects: Defects) -> list[Path]:
-    """Count the label files that belong to no image: the image is gone, or is called otherwise, or cannot be read."""
+    """Count the label files that belong to no image: the image is gone, or is called otherwise, or cannot be read.
+
+    One that is called as an image without labels is none of them. Where it belongs cannot be said here.
+    """
     files = {path for folder in folders for path in files_under(folder) if path.suffix.lower() == ".txt"}
-    names = ("classes", "train", "val", "test")
+    wanted = {name for image, labels in used.items() if labels is None for name in names_of(image)}
+    names = {"classes", "predefined_classes", "labels", "train", "val", "test"}
     unused = [path for path in sorted(files - set(used.values())) if path.stem not in names]
+    unused = [path for path in unused if composed(path.stem).casefold() not in wanted]
     for path in unused:
         defects.add(Defect.UNUSED_LABELS, str(path))
     return unused

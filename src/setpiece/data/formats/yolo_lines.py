@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,13 @@ from setpiece.data.formats.annotations import AnnotatedBox, read_text
 from setpiece.data.formats.yolo_config import Config
 from setpiece.errors import DataError
 
-__all__ = ["Line", "boxes_of", "check_poses", "read_lines"]
+__all__ = ["Line", "boxes_of", "check_ids", "check_poses", "read_lines"]
 
 FEW = 3  # fewer lines may have as many numbers each by chance
 MOST = 0.5  # of the lines
 APART = 0.35  # of the outline's extent, from which on a point does not belong to it
 ROUNDING = 0.01  # of the image
+_HEADS_OF_DOTA = ("imagesource:", "gsd:")
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,15 @@ def read_lines(path: Path | None) -> list[Line]:
     """
     if path is None:
         return []
+    content = read_text(path)
+    if content and not content.strip("\0"):
+        raise DataError(f"{path} holds only zero bytes, as after a power cut: restore or empty it.")
     lines = []
-    for number, text in enumerate(read_text(path).splitlines(), start=1):
+    for number, text in enumerate(content.splitlines(), start=1):
         if not text.strip():
             continue
+        if not text.strip("\0"):
+            raise DataError(f"{path}, line {number} holds only zero bytes, as after a power cut: restore the file.")
         where = f"{path}, line {number}: {text.strip()[:60]!r}"
         try:
             class_id, *values = map(float, text.split())
@@ -56,12 +61,28 @@ def read_lines(path: Path | None) -> list[Line]:
 
 def _hint(text: str) -> str:
     """What a line that is no numbers may be, and what to do."""
-    first, *others = text.replace(",", " ").split() or [""]
-    if "," in text:
+    tokens = text.split()
+    place, token = next(((place, token) for place, token in enumerate(tokens) if not _is_number(token)), (0, ""))
+    if not token:
+        return ": a class id is a whole number"
+    if all(map(_is_number, token.strip(",").split(","))):
         return ": write points in numbers and spaces between them, no commas"
-    if others and not re.fullmatch(r"[-+.\deE]+", first):
-        return f": write the id of the class {first!r}, its place among the names from 0, and not its name"
-    return ": a class id is a whole number"
+    if (place == 8 and len(tokens) in (9, 10)) or token.startswith(_HEADS_OF_DOTA):
+        return (
+            ", but DOTA's format, four corners in pixels and the name of the class: convert it to YOLO's, the class id "
+            "and then the corners in fractions of the image"
+        )
+    if place == 0 and len(tokens) > 1:
+        return f": write the id of the class {token!r}, its place among the names from 0, and not its name"
+    return f": {token[:30]!r} is no number; take it away or correct it"
+
+
+def _is_number(token: str) -> bool:
+    try:
+        float(token)
+    except ValueError:
+        return False
+    return True
 
 
 def boxes_of(
@@ -105,6 +126,21 @@ def _is_oriented(values: Sequence[float]) -> bool:
         return False
     one, two, three, four = np.array(values).reshape(4, 2)
     return bool(np.abs(one + three - two - four).max() <= ROUNDING)
+
+
+def check_ids(files: Sequence[Sequence[Line]], label_of_id: dict[int, int], config: Config) -> None:
+    """Refuse ids that count from 0 where the names count from 1.
+
+    Raises:
+        DataError: the names are of the classes 1 to N, and there are labels of class 0 and none of class N.
+    """
+    used = {line.class_id for lines in files for line in lines}
+    last = len(label_of_id)
+    if label_of_id.keys() == set(range(1, last + 1)) and 0 in used and last not in used:
+        raise DataError(
+            f"{config.path} numbers the names from 1 to {last}, and the label files number classes from 0: number the "
+            "names from 0."
+        )
 
 
 def check_poses(files: Sequence[Sequence[Line]], config: Config) -> None:
