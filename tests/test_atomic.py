@@ -111,3 +111,41 @@ def test_the_file_has_the_permissions_that_the_umask_gives(tmp_path, permissions
         (tmp_path / ".file.unfinished").touch(0o400)
     write_whole(tmp_path / "file", content)
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == permissions
+
+
+def test_what_a_link_leads_to_is_written_and_the_link_stays(tmp_path):
+    (tmp_path / "real").mkdir()
+    link = tmp_path / "link.json"
+    link.symlink_to(tmp_path / "real" / "found.json")  # not there yet
+    for content in ("old", "new"):
+        write_whole(link, content)
+        assert link.is_symlink()
+        assert (tmp_path / "real" / "found.json").read_text() == content
+    with written_whole(link) as unfinished:
+        unfinished.write_text("a model")
+    assert link.is_symlink()
+    assert [(path.name, path.read_text()) for path in (tmp_path / "real").iterdir()] == [("found.json", "a model")]
+    assert {path.name for path in tmp_path.iterdir()} == {"real", "link.json"}
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_is_written_to_and_stays(tmp_path, linked):
+    pipe = name = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    if linked:
+        name = tmp_path / "link"
+        name.symlink_to(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_whole(name, "für")
+    assert os.read(reader, 99).decode() == "für"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    with pytest.raises(OutputError, match=r"is no file and no folder"), written_whole(name):
+        pass
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert set(tmp_path.iterdir()) == {pipe, name}
+
+
+def test_what_is_no_character_does_not_keep_a_text_from_being_written(tmp_path):
+    write_whole(tmp_path / "page.html", "caf\udce9 für \ud83d")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == "caf? für ?"

@@ -712,3 +712,64 @@ def test_models_are_compared_on_the_same_images(setpiece, small_scenes, checkpoi
     assert str(checkpoint)[-12:] in words
     assert "…" not in done.out
     assert setpiece("compare", checkpoint, "--data", small_scenes).code == 2
+
+
+def test_doctor_writes_through_a_pipe_and_a_link(setpiece, small_scenes, tmp_path):
+    os.mkfifo("pipe")
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "page.html")
+    reader = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
+    done = setpiece("doctor", small_scenes, "--fast", "--json", "pipe", "--html", "link")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(os.read(reader, 1 << 16))["images"] == {"train": 8, "valid": 4}
+    os.close(reader)
+    assert left_in(tmp_path) == ["link", "pipe", "real", "real/page.html"]
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_link_into_a_folder_that_is_not_there_is_refused_before_the_work(setpiece, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "gone" / "found.json")
+    done = setpiece("doctor", "nowhere", "--json", "link")
+    assert (done.code, done.err) == (2, "Error: --json link cannot be written: name a file in a folder that exists.\n")
+
+
+def test_doctor_writes_all_files_of_a_folder_whose_name_is_not_utf8(setpiece, small_scenes, tmp_path):
+    try:
+        shutil.copytree(small_scenes, "caf\udce9")
+    except OSError:
+        pytest.skip("this file system has names in UTF-8 alone")
+    done = setpiece("doctor", "caf\udce9", "--fast", "--html", "page.html", "--json", "found.json", "--fix", "fixed")
+    assert (done.code, done.err) == (0, "")
+    assert "<title>What was found in caf?</title>" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["data"] == "caf\udce9"
+    assert (tmp_path / "fixed" / "changes.txt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--only", "images", "--skip", "images"), "--skip leaves out all checks that --only names: nothing is left"),
+        (
+            [word for name in ("files", "boxes", "classes", "splits", "images", "labels") for word in ("--skip", name)],
+            "--skip leaves out all checks: nothing is left",
+        ),
+    ],
+)
+def test_doctor_refuses_to_skip_all_that_it_looks_for(setpiece, small_scenes, options, said):
+    done = setpiece("doctor", small_scenes, *options)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_what_a_folder_holds_and_is_not_looked_at_is_said_where_an_image_cannot_be_read(setpiece, checkpoint, tmp_path):
+    (tmp_path / "photos" / "sub").mkdir(parents=True)
+    for name in ("one.jpg", "sub/two.jpg"):
+        Image.new("RGB", (64, 64)).save(tmp_path / "photos" / name)
+    for name in ("empty.jpg", "three.heic"):
+        (tmp_path / "photos" / name).touch()
+    done = setpiece("predict", checkpoint, "photos")
+    assert done.code == 1
+    assert "(1 of 2 images could not be read.)" in done.err
+    assert "1 image in folders below photos is left out, such as photos/sub/two.jpg" in done.out
+    assert "1 file in photos of a kind that is not read (.heic) is left out, such as three.heic" in done.out

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from setpiece.data import open_dataset
+from setpiece.data.defects import Defect
 from setpiece.errors import DataError
 
 CORNERS = [[[20, 10, 50, 40], [5, 6, 20, 30]], [[30, 20, 60, 44]], [[40, 25, 63, 47], [2, 30, 20, 45]]]  # of 64x48
@@ -140,3 +143,90 @@ def test_boxes_that_were_drawn_on_a_larger_image_are_no_corners(write_coco, writ
 
 def test_objects_in_the_corner_of_small_images_are_no_fractions(write_coco):
     open_dataset(write_coco([[0, 0, 1, 1]], [[3, 4, 1, 1]]), "train")
+
+
+def drawn(count, seed=0, width=64, height=48, least=8, most=16):
+    """Corners in whole pixels, inside an image, three to each."""
+    generator = np.random.default_rng(seed)
+    sides = generator.integers(least, most, (count, 3, 2))
+    corners = generator.integers(0, (width, height) - sides + 1)
+    return np.concatenate([corners, corners + sides], 2).tolist()
+
+
+def test_coco_centres_are_refused(write_coco):
+    message = (
+        r"of 60 boxes stick out .* at the right or the bottom, and all fit .*; are they centre x, centre y, width, h"
+    )
+    refused(write_coco(*centred(drawn(20))), message)
+
+
+def test_yolo_corners_with_sides_are_refused(write_yolo):
+    message = r"of 60 boxes stick out .* at the left or the top, and all fit .*; are they left, top, width, height"
+    refused(write_yolo(sized(fractions(drawn(20)))), message)
+
+
+@pytest.mark.parametrize("layout", ["coco", "voc", "yolo"])
+def test_boxes_that_were_drawn_carelessly_are_read_in_every_layout(write_coco, write_voc, write_yolo, layout):
+    careless = (np.array(drawn(20)) + np.random.default_rng(1).integers(-4, 5, (20, 3, 4))).tolist()
+    if layout == "coco":
+        root = write_coco(*sized(careless))
+    else:
+        root = write_voc(careless) if layout == "voc" else write_yolo(centred(fractions(careless)))
+    assert open_dataset(root, "train").defects.counts[Defect.CLIPPED_BOX] == 10
+
+
+@pytest.mark.parametrize("by", [1, 3])
+def test_boxes_that_are_moved_beyond_two_borders_are_no_centres(write_coco, by):
+    moved = [[[x + by, y + by, w, h] for x, y, w, h in boxes] for boxes in sized(drawn(20))]
+    open_dataset(write_coco(*moved), "train")
+
+
+def percent(boxes_of_image, width, height):
+    scale = np.array([100 / width, 100 / height] * 2)
+    return [(np.array(boxes) * scale).round(2).tolist() for boxes in boxes_of_image]
+
+
+@pytest.fixture
+def write_large(write_coco):
+    """Write images of 480x400 pixels with boxes as given, without a declared size."""
+
+    def write(boxes_of_image):
+        images = [{"id": 10 + index, "file_name": f"{index}.jpg"} for index in range(len(boxes_of_image))]
+        root = write_coco(*boxes_of_image, images=images)
+        for index in range(len(boxes_of_image)):
+            Image.new("RGB", (480, 400)).save(root / "train" / f"{index}.jpg")
+        return root
+
+    return write
+
+
+def test_percent_of_images_that_are_larger_is_refused(write_large):
+    boxes = sized(percent(drawn(8, width=480, height=400, least=60, most=120), 480, 400))
+    refused(
+        write_large(boxes), "all 24 boxes lie between 0 and 100, in images of 480x400 pixels or more; are they perc"
+    )
+
+
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        [[[10 + i, 12, 60, 80] for i in range(3)]] * 8,  # a clock in the corner
+        sized(drawn(4, width=100, height=100, least=10, most=30)),  # of few images
+        [*sized(drawn(8, width=100, height=100, least=10, most=30)), [[300, 200, 30, 40]]],
+    ],
+)
+def test_objects_in_the_corner_of_large_images_are_no_percent(write_large, boxes):
+    open_dataset(write_large(boxes), "train")
+
+
+def test_some_pixels_among_fractions_are_refused(write_yolo):
+    refused(
+        write_yolo([*centred(fractions(drawn(6))), *centred(drawn(2))]),
+        "6 of 24 boxes lie far outside .* are they in pixels. Write fractions for these, too",
+    )
+
+
+def test_one_box_in_pixels_among_fractions_is_dropped(write_yolo):
+    boxes = centred(fractions(drawn(6)))
+    boxes[2][1] = [20, 20, 10, 10]
+    assert open_dataset(write_yolo(boxes), "train").defects.counts == {Defect.OUTSIDE_BOX: 1}

@@ -83,3 +83,36 @@ def test_calibration_and_costs_are_those_of_the_analysis(analysis):
     np.testing.assert_array_equal(shown[~np.isnan(shown[:, 0])], expected[~np.isnan(expected[:, 0])])
     (axes,) = figures.costs(analysis).axes
     assert [bar.get_width() for bar in axes.patches] == list(analysis.breakdown.costs.values())
+
+
+def named(count, name):
+    of = truth(count)
+    return of | {"categories": [{"id": c, "name": f"{c} {name} {c}"} for c in range(1, count + 1)]}
+
+
+@pytest.mark.parametrize("count", [1, 10])
+def test_long_names_leave_room_for_the_matrix_and_keep_their_ends(count, tmp_path):
+    analysis = analyse(named(count, "a class with a name " * 6), [detection(1, 1, 0.75)])
+    figures.write_beside(analysis, tmp_path / "page.html")  # a warning that there is no room would be an error here
+    figure = figures.confusion(analysis)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert axes.get_window_extent().width > 0.25 * figure.bbox.width
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert shown[0] == "1 a class wi…h a name  1"
+    assert figure.get_tightbbox().width <= figure.get_figwidth()
+    (axes,) = figures.f1_over_threshold(analysis).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == shown[:-1]
+
+
+def test_of_many_classes_the_matrix_has_the_most_confused_ones():
+    wrong = [detection(30, place, 0.75) for place in (25, 27)] + [detection(30, 30, 0.75), detection(9, 9, 0.75)]
+    analysis = analyse(truth(40), wrong)
+    figure = figures.confusion(analysis)
+    (axes,) = figure.axes
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == [*(f"class {c}" for c in range(1, 18)), "class 25", "class 27", "class 30", "nothing"]
+    kept = [*range(17), 24, 26, 29, 40]
+    counts = [str(count) for count in analysis.confusion[np.ix_(kept, kept)].ravel().tolist()]
+    assert [text.get_text() for text in axes.texts] == counts[:-1]
+    assert "the 20 most confused of 40 classes" in figure.get_suptitle()

@@ -71,3 +71,9 @@ def test_the_channels_of_opencv_are_turned_and_transparency_stays():
     np.testing.assert_array_equal(to_pixels(bgra, "bgr"), to_pixels(rgba))
     grey = rgba[..., 0]
     np.testing.assert_array_equal(to_pixels(grey, "bgr"), to_pixels(grey))
+
+
+def test_a_folder_of_photos_that_are_not_read_alone_says_so(write):
+    root = write("a.HEIC", "sub/b.heic")
+    with pytest.raises(UsageError, match=r"There is no image at .*\. 2 files in .* that is not read \(\.heic\)"):
+        find_images([str(root)])

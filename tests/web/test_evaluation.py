@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from setpiece.data.sources import open_dataset
 from setpiece.evaluation.analysis import analyse
+from setpiece.evaluation.calibration import LEAST
 from setpiece.evaluation.errors import error_breakdown
 from setpiece.inference.analysis_page import analysis_payload
 from setpiece.inference.next_steps import next_steps
@@ -194,3 +196,143 @@ def test_an_evaluation_without_objects_is_a_page_too(tmp_path, open_page):
     analysis = analyse(truth, [])
     page = open_page(analysis_payload(analysis, dataset, "Nothing", next_steps(analysis, dataset, InputSize(64, 64))))
     assert page.locator("[data-role=sentence]").inner_text() == "There are no objects to measure AP on."
+    assert page.locator(".error-kind .number:nth-of-type(3)").all_inner_texts() == ["–"] * 6  # no gain can be measured
+    assert page.get_by_text("1 images").count() == 0
+
+
+def test_the_first_kind_with_pictures_is_open(tmp_path, open_page):
+    """Without objects nothing costs AP50, and detections are on nothing."""
+    dataset = open_dataset(clean().write(tmp_path, "coco"), "valid")
+    example = dataset.examples[0]
+    dataset = replace(dataset, examples=(replace(example, **nothing_in(example)),))
+    results = [
+        {"image_id": example.image_id, "category_id": dataset.category_ids[0], "bbox": [1, 1, 9, 9], "score": 0.9}
+    ]
+    page = open_page(analysis_payload(analyse(dataset.to_coco(), results), dataset, "Nothing", []))
+    assert page.locator(".error-kind[aria-pressed=true]").get_attribute("data-kind") == "background"
+    assert page.locator("[data-role=pictures] figure").count() == 1
+    assert page.get_by_text("1 image", exact=True).is_visible()
+
+
+def nothing_in(example):
+    return {field: getattr(example, field)[:0] for field in ("boxes_xyxy", "labels", "crowd", "areas")}
+
+
+def test_the_pictures_are_clicked_through_in_a_dialog(evaluated, open_page):
+    page = open_page(evaluated[1])
+    page.locator("input[type=range]").fill("0")
+    buttons = page.locator("[data-role=pictures] figure button")
+    captions = page.locator("[data-role=pictures] figcaption").all_inner_texts()
+    dialog = page.locator("dialog")
+    assert not dialog.is_visible()
+    buttons.nth(1).focus()
+    page.keyboard.press("Enter")
+
+    def shown():
+        return dialog.locator("figcaption").inner_text(), dialog.locator("[data-role=place]").inner_text()
+
+    assert shown() == (captions[1], f"2 of {len(captions)}")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")  # there is none before the first
+    assert shown() == (captions[0], f"1 of {len(captions)}")
+    page.keyboard.press("ArrowRight")
+    dialog.locator("[data-role=next]").click()
+    assert shown() == (captions[2], f"3 of {len(captions)}")
+    assert dialog.locator("svg").bounding_box()["height"] > 400
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    assert buttons.nth(1).evaluate("one => one === document.activeElement")
+    buttons.nth(2).click()
+    assert shown()[0] == captions[2]
+    dialog.locator("[data-role=close]").click()
+    assert not dialog.is_visible()
+
+
+def test_the_name_of_a_line_brings_it_forward(evaluated, open_page):
+    analysis, payload = evaluated
+    page = open_page(payload)
+    lines = page.locator("svg.chart").first.locator("path.chart-line")
+    colours = lines.evaluate_all("all => all.map((one) => getComputedStyle(one).stroke)")
+    assert len(set(colours)) == len(analysis.curves)
+    keys = page.locator("[data-role=curve]")
+    assert keys.all_inner_texts() == [of.name for of in analysis.curves]
+    keys.first.focus()
+    assert [each.get_attribute("data-class") for each in page.locator(".curve.forward").all()] == ["0", "0"]
+    assert page.locator(".curve.faded").count() == 2 * (len(analysis.curves) - 1)
+    keys.first.press("Enter")
+    page.locator("input[type=range]").fill("0.5")  # draws anew
+    assert page.locator(".curve.forward").count() == 2
+    keys.first.press("Enter")
+    page.locator("input[type=range]").focus()
+    assert page.locator(".curve.forward, .curve.faded").count() == 0
+
+
+def with_names(payload, names):
+    classes = [{**of, "name": name} for of, name in zip(payload["classes"], names, strict=True)]
+    return {**payload, "classes": classes}
+
+
+def test_numbers_that_the_slider_moves_are_in_sight_beside_long_names(evaluated, open_page):
+    long = with_names(evaluated[1], ["a name that goes on " * 6, "W" * 120])
+    page = open_page(long, width=390)
+    for cell in page.locator("[data-role=classes] [data-role=F1]").all():
+        place = cell.bounding_box()
+        assert place["x"] + place["width"] <= 390
+    names = page.locator("[data-role=classes] .name").all()
+    assert all(name.bounding_box()["width"] <= 390 / 3 for name in names)
+    assert [name.get_attribute("title") for name in names] == [of["name"] for of in long["classes"]]
+    page = open_page(long)
+    panel = page.locator("[data-view=confusion]").bounding_box()
+    for cell in page.locator("[data-role=confusion] td").all():
+        place = cell.bounding_box()
+        assert place["x"] + place["width"] <= panel["x"] + panel["width"]
+
+
+def test_a_name_from_right_to_left_stays_before_its_number(evaluated, open_page):
+    payload = with_names(evaluated[1], ["عربي", "dog"])
+    page = open_page(payload)
+    page.locator("input[type=range]").fill("0")
+    page.locator('[data-kind="background"]').click()
+    caption = page.locator("figcaption", has_text="عربي").first  # "IMG.jpg: عربي 0.75"
+    name, number = caption.evaluate(
+        """(one) => [...one.childNodes].slice(-2).map((node) => {
+            const range = document.createRange();
+            range.selectNodeContents(node);
+            return range.getBoundingClientRect().left;
+        })"""
+    )
+    assert name < number
+
+
+def test_options_in_advice_break_at_spaces_alone(evaluated, open_page):
+    text = "Look at the labels (setpiece doctor DATA --model RUN), then train with --size 640."
+    page = open_page({**evaluated[1], "steps": [text]}, width=390)
+    step = page.locator("[data-role=steps] li")
+    assert step.inner_text() == text
+    assert step.locator("code").all_inner_texts() == ["setpiece doctor DATA --model RUN", "--size 640"]
+    lines = step.locator("code .whole").evaluate_all("all => all.map((one) => one.getClientRects().length)")
+    assert set(lines) == {1}
+
+
+def test_the_page_says_which_confidences_its_calibration_leaves_out(evaluated, open_page):
+    page = open_page(evaluated[1])
+    assert page.get_by_text(f"Detections with a confidence below {LEAST} are left out.").is_visible()
+
+
+def test_of_many_classes_the_most_frequent_confusions_are_listed(evaluated, open_page):
+    _, payload = evaluated
+    count = 25
+    matrix = np.zeros((count + 1, count + 1), int)
+    np.fill_diagonal(matrix[:count, :count], 4)
+    matrix[3, 7], matrix[9, 2], matrix[5, count], matrix[count, 1] = 5, 2, 1, 8
+    first = payload["classes"][0]
+    classes = [{**first, "name": f"class {number}"} for number in range(count)]
+    page = open_page({**payload, "classes": classes, "pictures": [], "confusion": matrix.tolist()})
+    assert page.locator("[data-role=confusion]").count() == 0
+    rows = page.locator("[data-role=confusions] tbody tr").evaluate_all(
+        "rows => rows.map((row) => [...row.children].map((cell) => cell.textContent))"
+    )
+    assert rows == [["class 3", "class 7", "5", "56 %"], ["class 9", "class 2", "2", "33 %"]]
+    said = page.locator("[data-role=confused]").inner_text()
+    assert "Of 108 objects 100 are taken for their own class, 7 for another one and 1 for nothing" in said
+    assert "8 detections found nothing" in said

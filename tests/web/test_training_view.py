@@ -68,3 +68,15 @@ def test_counts_are_said_to_be_of_the_images_that_the_recording_process_saw(trai
     page = open_page({**make_payload([2])[0], "training": training}, chapter="training")
     lead = page.locator("[data-view=training] .lead").inner_text()
     assert "over the training images that the recording process saw" in lead
+
+
+@pytest.mark.parametrize(("used", "said"), [(1, "1 of 6 slots has 70 %"), (2, "2 of 6 slots have 70 %")])
+def test_the_number_of_busy_slots_is_said_in_the_right_form(training, make_payload, open_page, used, said):
+    matching = widened(training["matching"], 6)
+    usage = np.zeros_like(unpack(matching["usage"]))
+    usage[:, :used] = 1 / used
+    matching |= {"usage": array(usage), "usage_epochs": 1}
+    page = open_page({**make_payload([2])[0], "training": {**training, "matching": matching}}, chapter="training")
+    words = page.locator("[data-role=slot-words]").inner_text()
+    assert words.startswith(said)
+    assert words.endswith(f"; {6 - used} had none in the last epoch.")

@@ -237,3 +237,22 @@ def test_a_run_that_has_just_begun_is_waited_for(tmp_path, watching):
     write_run(run)
     page.locator("[data-role=chart-ap] svg.main-svg").first.wait_for()
     assert page.locator("[data-role=waiting]").count() == 0
+
+
+def test_a_run_that_ended_before_its_first_epoch_says_why(tmp_path, watching):
+    run = tmp_path / "new"
+    run.mkdir()
+    write_settings(run, epochs=6)
+    page = watching(run)
+    waiting = page.locator("[data-role=waiting]")
+    assert waiting.inner_text() == "The first epoch is not done yet."
+    LiveRun(run).folder.end("diverged at step 3: see --model")
+    page.get_by_text("The run ended before its first epoch was done: diverged at step 3: see --model.").wait_for()
+    assert waiting.locator("code").inner_text() == "--model"
+
+
+@pytest.mark.parametrize(("minutes", "said"), [(1, "· 5 s left"), (4, "· 4 min left")])
+def test_the_last_two_minutes_are_counted_in_seconds(run, watching, minutes, said):
+    write_settings(run, minutes=minutes)
+    (run / "metrics.jsonl").write_text(json.dumps({"epoch": 2, "seconds": 55.0, "step": 3}) + "\n")
+    watching(run).get_by_text(said).wait_for()

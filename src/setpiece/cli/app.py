@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from rich.console import Console
 
+from setpiece.atomic import is_special, through_links
 from setpiece.errors import SetpieceError, StoppedError, UsageError
 
 if TYPE_CHECKING:
@@ -82,12 +83,18 @@ def require_writable(file: Path, option: str) -> None:
     """Refuse a file that cannot be written before the work is done.
 
     Raises:
-        UsageError: it is a folder, or its folder does not exist or is not writable.
+        UsageError: it is a folder, or its folder does not exist or is not writable; a link is judged by what it leads
+            to, and a pipe or a device by itself.
     """
-    if file.is_dir() or not file.parent.is_dir():
+    if is_special(file):
+        if not os.access(file, os.W_OK):
+            raise UsageError(f"{option} {file} cannot be written: it is not writable, name another file.")
+        return
+    folder = through_links(file).parent
+    if file.is_dir() or not folder.is_dir():
         raise UsageError(f"{option} {file} cannot be written: name a file in a folder that exists.")
-    if not os.access(file.parent, os.W_OK | os.X_OK):
-        raise UsageError(f"{option} {file} cannot be written: {file.parent}/ is not writable, name another folder.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"{option} {file} cannot be written: {folder}/ is not writable, name another folder.")
 
 
 def unused(folder: Path) -> Path:

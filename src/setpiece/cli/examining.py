@@ -78,6 +78,9 @@ def doctor(
     about_labels = any(kind.startswith("labels.") for kind in kinds)
     if model is not None and not about_labels:
         raise UsageError("--model is for the checks of labels, and these are left out: give one or the other.")
+    if not kinds:
+        named = " that --only names" if only else ""
+        raise UsageError(f"--skip leaves out all checks{named}: nothing is left to look for.")
     if model is None and only and all(kind.startswith("labels.") for kind in kinds):
         raise UsageError("The checks of labels need a detector: give one with --model, such as --model sprint-n.")
     if fast and only and kinds <= OF_PIXELS:

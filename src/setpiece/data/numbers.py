@@ -1,4 +1,4 @@
-"""Whether the numbers of a split are what its layout says: pixels or fractions, sizes or corners."""
+"""Whether the numbers of a split are what its layout says: pixels or fractions, corners, sizes or centres."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ MANY = 0.3  # of the boxes, where all others agree with the guess
 SOME = 0.05  # of the boxes, where no right box looks so
 FAR = 1.1  # of the image's size
 FEW = 3  # fewer boxes may fit as corners by chance
+SEVERAL = 5  # fewer boxes may stick out at the same two sides by chance
+TEN = 10  # boxes that fit by another reading alone, for each that does not fit by it
 ROUNDING = 1.0  # pixel
+BORDER = 0.01  # of the image's size, which a tool may round a box out of its image
 
 
 def check_numbers(split: AnnotatedSplit, read: Sequence[tuple[AnnotatedImage, Example]]) -> None:
@@ -36,7 +39,8 @@ def check_numbers(split: AnnotatedSplit, read: Sequence[tuple[AnnotatedImage, Ex
     """
     boxes, sizes, normalised = _finite_boxes(read)
     check = _check_fractions if normalised.any() else _CHECKS.get(split.layout, _check_pixels)
-    if len(boxes) and (problem := _check_points(boxes, sizes) or check(boxes, sizes)):
+    images = sum(bool(image.boxes) for image, _ in read)
+    if len(boxes) and (problem := _check_points(boxes) or check(boxes, sizes) or _check_percent(boxes, sizes, images)):
         raise DataError(f"{split.source}: {problem}")
 
 
@@ -57,7 +61,7 @@ def _finite_boxes(
     return table[:, :4], table[:, 4:6], table[:, 6].astype(bool)
 
 
-def _check_points(boxes: np.ndarray, _: np.ndarray) -> str | None:
+def _check_points(boxes: np.ndarray) -> str | None:
     flat = (boxes[:, 2:] == boxes[:, :2]).any(1)
     if len(boxes) < FEW or _share(flat) <= MOST:
         return None
@@ -82,14 +86,42 @@ def _check_fractions(boxes: np.ndarray, sizes: np.ndarray) -> str | None:
             "most boxes lie outside their images, as the labels are no fractions of the image; are they in pixels? "
             "Divide x and width by the image's width, y and height by its height."
         )
-    outside = ((boxes < -0.01) | (boxes > 1.01)).any(1)
+    far = (boxes[:, 2:] > 2).all(1)
+    if far.sum() >= FEW and _share(far) > SOME:
+        return (
+            f"{far.sum()} of {len(boxes)} boxes lie far outside their images, as these labels are no fractions of the "
+            "image; are they in pixels? Write fractions for these, too."
+        )
+    outside = ((boxes < -BORDER) | (boxes > 1 + BORDER)).any(1)
     # Corners that were read as centre and sides: the sides are the right and bottom corner.
-    if len(boxes) >= FEW and _share(outside) > MANY and _share(((sides > centres) & (sides <= 1.01)).all(1)) >= ALL:
+    as_corners = (sides > centres) & (sides <= 1 + BORDER)
+    if len(boxes) >= FEW and _share(outside) > MANY and _share(as_corners.all(1)) >= ALL:
         return (
             "many boxes stick out of their images, and all fit as corners; are they left, top, right, bottom? Write "
             "centre x, centre y, width and height."
         )
+    out = (boxes[:, :2] < -BORDER).any(1)
+    if _meant_otherwise(out, ((centres > -BORDER) & (centres + sides < 1 + BORDER)).all(1)):
+        return (
+            f"{out.sum()} of {len(boxes)} boxes stick out of their images at the left or the top, and all fit with "
+            "the left top corner in the place of the centre; are they left, top, width, height? Write centre x, centre "
+            "y, width and height."
+        )
     return None
+
+
+def _check_percent(boxes: np.ndarray, sizes: np.ndarray, images: int) -> str | None:
+    """For boxes in pixels: objects of several large images do not all lie spread over the first 100 pixels."""
+    if len(boxes) < 20 or images < 5 or sizes.min() < 400 or boxes.min() < -ROUNDING or boxes.max() > 100 + ROUNDING:
+        return None
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    if boxes[:, 2:].max(0).min() < 80 or np.ptp(centres, axis=0).min() < 30:  # as of a clock in the corner of a video
+        return None
+    width, height = sizes.min(0)
+    return (
+        f"all {len(boxes)} boxes lie between 0 and 100, in images of {width:g}x{height:g} pixels or more; are they "
+        "percent of the image? Write pixels."
+    )
 
 
 def _check_pixels(boxes: np.ndarray, sizes: np.ndarray) -> str | None:
@@ -123,6 +155,14 @@ def _check_sizes(boxes: np.ndarray, sizes: np.ndarray) -> str | None:
             "many boxes stick out of their images at the right or the bottom, and all fit as corners; are they left, "
             "top, right, bottom? Write left, top, width and height."
         )
+    out = (boxes[:, 2:] > sizes * (1 + BORDER) + ROUNDING).any(1)
+    as_centres = (boxes[:, :2] > sides / 2 - ROUNDING) & (boxes[:, :2] + sides / 2 < sizes + ROUNDING)
+    if _meant_otherwise(out, as_centres.all(1)):
+        return (
+            f"{out.sum()} of {len(boxes)} boxes stick out of their images at the right or the bottom, and all fit with "
+            "the centre in the place of the left top corner; are they centre x, centre y, width, height? Write left, "
+            "top, width and height."
+        )
     return _check_pixels(boxes, sizes)
 
 
@@ -139,6 +179,17 @@ def _check_corners(boxes: np.ndarray, sizes: np.ndarray) -> str | None:
 
 
 _CHECKS = {"COCO": _check_sizes, "Pascal VOC": _check_corners}
+
+
+def _meant_otherwise(out: np.ndarray | np.bool_, fits: np.ndarray) -> bool:
+    """Whether boxes mean another reading: many stick out at two sides of their images as they are read, and all fit so.
+
+    Boxes that are read rightly and drawn carelessly stick out at all sides, and as many lie so near the other two that
+    the other reading puts them outside.
+    """
+    return bool(
+        out.sum() >= SEVERAL and _share(out) > SOME and _share(fits) >= ALL and TEN * (~fits).sum() <= out.sum()
+    )
 
 
 def _share(found: np.ndarray | np.bool_) -> float:

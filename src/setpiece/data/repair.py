@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import numpy as np
 
@@ -22,7 +23,7 @@ NEGLIGIBLE = 0.01
 def inspect(image: AnnotatedImage) -> ImageHeader | tuple[Defect, str]:
     """What an image file says of itself; why it has to be left out where it cannot be used, with an example to show."""
     where = str(image.path)
-    if not image.path.is_file():
+    if not os.path.isfile(image.path):
         return Defect.MISSING_IMAGE, where
     try:
         header = read_header(image.path)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -20,7 +21,8 @@ from setpiece.evaluation.fonts import font_for
 __all__ = ["beside", "calibrated", "confusion", "costs", "f1_over_threshold", "precision_over_recall", "write_beside"]
 
 NAMED = 10  # classes: of more the names would not fit
-NUMBERED = 20  # classes whose counts are written into the matrix
+CROSSED = 20  # classes in the matrix: of more it could not be read
+LETTERS = 24  # of a name
 DPI = 120
 
 
@@ -72,25 +74,37 @@ def f1_over_threshold(analysis: Analysis) -> Figure:
 
 
 def confusion(analysis: Analysis) -> Figure:
-    """Rows are labelled, columns are detected; colours are shares of the row."""
-    counts = analysis.confusion
-    names = [*(of.name for of in analysis.curves), "nothing"]
-    side = min(14.0, 3.0 + 0.5 * len(names))
+    """Rows are labelled, columns detected; colours are shares of the row. Of many classes the most confused ones."""
+    kept, classes = _most_confused(analysis.confusion), len(analysis.curves)
+    counts = analysis.confusion[np.ix_(kept, kept)]
+    shares = counts / analysis.confusion.sum(1)[kept, None].clip(1)
+    names = [_shortened(name) for name in [*(of.name for of in analysis.curves), "nothing"]]
+    names = [names[each] for each in kept]
+    side = max(3.0, 1.2 + 0.1 * max(map(len, names))) + 0.5 * len(names)
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(counts / counts.sum(1, keepdims=True).clip(1), cmap="Blues", vmin=0, vmax=1)
-    axes.set(xlabel="detected", ylabel="labelled", title="Confusion, best threshold of each class")
-    if len(names) <= NUMBERED:
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_ticks(range(len(names)), names)
-            for text in axis.get_ticklabels():
-                _as_written(text)
-        axes.tick_params(axis="x", labelrotation=45)
-        for (row, column), count in np.ndenumerate(counts):
-            share = count / max(1, counts[row].sum())
-            if (row, column) != (len(names) - 1, len(names) - 1):
-                axes.text(column, row, str(count), ha="center", va="center", color="white" if share > 0.5 else "black")
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    which = f":\nthe {CROSSED} most confused of {classes} classes" if classes > CROSSED else ""
+    figure.suptitle(f"Confusion, best threshold of each class{which}")  # wider than the axes of a few classes
+    axes.set(xlabel="detected", ylabel="labelled")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks(range(len(names)), names)
+        for text in axis.get_ticklabels():
+            _as_written(text)
+    for text in axes.get_xticklabels():
+        text.set(rotation=45, ha="right", rotation_mode="anchor")
+    for (row, column), count in np.ndenumerate(counts):
+        if (row, column) != (len(names) - 1, len(names) - 1):
+            color = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(count), ha="center", va="center", color=color)
     return figure
+
+
+def _most_confused(matrix: Int64[np.ndarray, "C1 C1"]) -> list[int]:
+    """The classes that are most often taken for another one, or another one for them, in their order; then nothing."""
+    classes = matrix[:-1, :-1]
+    between = classes.sum(0) + classes.sum(1) - 2 * classes.diagonal()
+    return [*np.sort(np.argsort(-between, kind="stable")[:CROSSED]).tolist(), len(classes)]
 
 
 def calibrated(analysis: Analysis) -> Figure:
@@ -125,13 +139,18 @@ def _square(x: str, y: str, title: str) -> tuple[Figure, Axes]:
 
 def _named(figure: Figure, axes: Axes, analysis: Analysis) -> Figure:
     """Name the lines, which are every other one: those between are marks."""
-    names = [of.name for of in analysis.curves]
+    names = [_shortened(of.name) for of in analysis.curves]
     if 0 < len(names) <= NAMED:
         legend = axes.legend(axes.lines[::2], ["-"] * len(names), loc="lower left")  # it leaves out names like "_a"
         for text, name in zip(legend.get_texts(), names, strict=True):
             text.set_text(name)
             _as_written(text)
     return figure
+
+
+def _shortened(name: str) -> str:
+    """A name that leaves room for the picture: its beginning and its end."""
+    return name if len(name) <= LETTERS else f"{name[: LETTERS // 2]}…{name[1 - LETTERS // 2 :]}"
 
 
 def _as_written(text: Text) -> None:

@@ -20,6 +20,7 @@ from setpiece.evaluation.thresholds import Curve
 
 __all__ = ["analysis_payload"]
 
+SIDE = 480  # pixels of a picture, which can be shown large
 EXAMPLES = 12  # of a kind of error, and of objects that some threshold would miss
 STEPS = 100  # of the threshold slider, from 0 to 1
 POINTS = 200  # of precision over recall
@@ -156,7 +157,7 @@ def _picture(
     return {
         "kind": kind,
         "name": example.path.name,
-        "src": small_jpeg(Image.fromarray(pixels)),
+        "src": small_jpeg(Image.fromarray(pixels), SIDE),
         "width": example.width,
         "height": example.height,
         "detection": None

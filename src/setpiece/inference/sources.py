@@ -134,5 +134,5 @@ def _files(source: str) -> list[Path]:
         found = sorted(file for file in map(Path, glob(source, recursive=True)) if file.is_file())
     if not found:
         what = "video" if path.suffix.lower() in VIDEO_SUFFIXES else "image"
-        raise UsageError(f"There is no {what} at {source}.")
+        raise UsageError(" ".join([f"There is no {what} at {source}.", *left_out([source])]))
     return found

@@ -129,15 +129,10 @@ interface ComparedImage {
 
 interface ComparedSide {
   model: number;
-  pairs: (ComparedQuery & { iou: number; cost: number } | null)[];
-  others: ComparedQuery[];
-}
-
-interface ComparedQuery {
-  query: number;
-  class: string;
-  score: number;
-  box: number[];
+  /** Those that `change` counts. */
+  detections: { class: string; score: number; box: number[]; right: boolean }[];
+  /** Of each target. */
+  pairs: ({ query: number; class: string; score: number; box: number[]; iou: number; cost: number } | null)[];
 }
 
 /** What `setpiece watch` serves: see setpiece/explain/live.py. */

@@ -1,6 +1,7 @@
 """The repaired copy reads as the original does, has nothing left to repair, and says what was changed."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -124,3 +125,23 @@ def test_images_whose_boxes_may_not_fit_are_left_out(write_coco, write_image, tm
     assert write_repaired(survey(root), target) == 2  # its box is clipped, too
     assert [e.path.name for e in open_dataset(target, "train").examples] == ["0.jpg"]
     assert "left out of this copy" in (target / "changes.txt").read_text()
+
+
+def test_a_copy_without_any_image_is_refused_and_nothing_is_written(write_coco, tmp_path_factory):
+    images = [{"id": 10 + index, "file_name": f"{index}.jpg", "height": 48, "width": 48} for index in range(2)]
+    found = survey(write_coco([[1, 2, 30, 20]], [[1, 2, 30, 20]], images=images))
+    target = tmp_path_factory.mktemp("parent") / "repaired"
+    with pytest.raises(DataError, match=r"no image of the size that is declared \(0 of 2\), so there is no"):
+        write_repaired(found, target)
+    with pytest.raises(DataError, match="no image that can be read, so there is no repaired copy"):
+        write_repaired(replace(found, splits={s: replace(of, examples=()) for s, of in found.splits.items()}), target)
+    assert not target.exists()
+
+
+def test_a_name_with_what_is_no_character_is_in_the_log(write_coco, tmp_path_factory):
+    images = [{"id": 10 + i, "file_name": name} for i, name in enumerate(["0.jpg", "a\ud83d.jpg", "\udce9"])]
+    target = tmp_path_factory.mktemp("repaired")
+    write_repaired(survey(write_coco([[1, 2, 30, 20]], images=images)), target)
+    log = (target / "changes.txt").read_bytes()
+    assert b"a?.jpg: missing image" in log
+    assert b"\xe9: missing image" in log

@@ -62,9 +62,9 @@ def _example(place: Place) -> dict[str, Any]:
     }
 
 
-def small_jpeg(image: Image.Image) -> str:
-    """A small JPEG of an image as a data URL; the image itself becomes small."""
-    image.thumbnail((SIDE, SIDE))
+def small_jpeg(image: Image.Image, side: int = SIDE) -> str:
+    """A small JPEG of an image, at most so many pixels a side, as a data URL; the image itself becomes small."""
+    image.thumbnail((side, side))
     file = io.BytesIO()
     image.save(file, "JPEG", quality=80)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

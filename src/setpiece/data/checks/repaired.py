@@ -45,18 +45,25 @@ def write_repaired(survey: Survey, target: Path) -> int:
 
     Raises:
         UsageError: see `refuse_target`.
-        DataError: no split can be read.
+        DataError: no split can be read, or no image of any is left.
         OutputError: it cannot be written; then it is removed again, as it is with any other error.
     """
     refuse_target(survey.root, target)
     if not survey.splits:
         refused = " ".join(survey.unreadable.values())
         raise DataError(f"{survey.root} has no split that can be read, so there is no repaired copy: {refused}")
+    kept = {split: _without_doubtful(dataset) for split, dataset in survey.splits.items()}
+    if not any(dataset.examples for dataset in kept.values()):
+        read = sum(len(dataset.examples) for dataset in survey.splits.values())
+        what = f"of the size that is declared (0 of {read})" if read else "that can be read"
+        raise DataError(
+            f"{survey.root} has no image {what}, so there is no repaired copy: correct first what is found."
+        )
     try:
-        for split, dataset in survey.splits.items():
-            _write_split(_without_doubtful(dataset), target / split)
+        for split, dataset in kept.items():
+            _write_split(dataset, target / split)
         lines = list(_log(survey))
-        write_whole(target / LOG, "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
+        write_whole(target / LOG, b"".join(_encoded(f"{line}\n") for line in lines))
     except BaseException as error:
         shutil.rmtree(target, ignore_errors=True)
         if isinstance(error, OSError):
@@ -87,6 +94,14 @@ def _log(survey: Survey) -> Iterator[str]:
                 continue  # handled whenever the image is read; its file is as it was
             rule = "left out of this copy, since its boxes may not fit" if kind in DOUBTFUL else kind.rule
             yield from (f"{split}: {place}: {kind.singular}: {rule}" for place in places)
+
+
+def _encoded(line: str) -> bytes:
+    """With the bytes of names that are not UTF-8; else with "?" for what is no character, as JSON may have it."""
+    try:
+        return line.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return line.encode("utf-8", "replace")
 
 
 def _without_doubtful(dataset: Dataset) -> Dataset:

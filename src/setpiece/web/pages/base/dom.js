@@ -39,7 +39,38 @@ export function svg(tag, ...rest) {
 export function prose(markup) {
   const template = document.createElement("template");
   template.innerHTML = markup;
+  for (const code of template.content.querySelectorAll("code")) code.replaceChildren(...words(code.textContent ?? ""));
   return template.content;
+}
+
+const COMMAND = /(setpiece [a-z]+(?: (?:--[a-z][\w-]*|[A-Z]+|\d+))*|--[a-z][\w-]*(?: \d+)?)/;
+
+/** A sentence as nodes, with its commands and options as code, for `html`. */
+export function sentence(text) {
+  return text.split(COMMAND).map((part, i) => (i % 2 ? html("code", words(part)) : part)); // the odd parts are commands
+}
+
+/** Text that breaks at its spaces alone: a browser would also break after the hyphens of an option. */
+function words(text) {
+  return text.split(/( )/).map((part) => (part === " " ? part : html("span.whole", part)));
+}
+
+/**
+ * A name that people gave, such as that of a class: it is shortened where it is long, and letters that are written from
+ * right to left do not move what stands beside it.
+ */
+export function name(text) {
+  return html("bdi.name", { title: text }, text);
+}
+
+/** The same for where no element can stand, as in a title. */
+export function isolated(text) {
+  return `\u2068${text}\u2069`;
+}
+
+/** A count with its noun: `counted(2, "image")` is "2 images". */
+export function counted(count, noun) {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 /** A button. */
@@ -47,10 +78,12 @@ export function button(text, role, onclick, properties = {}) {
   return html("button", { type: "button", "data-role": role, onclick, ...properties }, text);
 }
 
-/** A table with these column names (`"<name"` is set to the left), in a box that scrolls. */
-export function table(names, body, label, role) {
-  const heads = names.map((name) =>
-    name.startsWith("<") ? html("th.text", { scope: "col" }, name.slice(1)) : html("th", { scope: "col" }, name),
+/** A table with these column names (`"<name"` is set to the left) or elements, in a box that scrolls. */
+export function table(columns, body, label, role) {
+  const heads = columns.map((column) =>
+    typeof column === "string" && column.startsWith("<")
+      ? html("th.text", { scope: "col" }, column.slice(1))
+      : html("th", { scope: "col" }, column),
   );
   return html(
     "div.scroll",

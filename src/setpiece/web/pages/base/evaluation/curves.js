@@ -1,10 +1,11 @@
 /** Precision, recall and F1 over the threshold, as numbers and as charts. */
 
-import { html, svg } from "../dom.js";
+import { counted, html, isolated, name, svg } from "../dom.js";
 
 const WIDTH = 420;
 const HEIGHT = 300;
-const NAMED = 8; // lines: of more the names would lie on each other
+const COLOURS = 7; // as the style has them; then they come again with another dash
+const DASHES = 3;
 const EDGE = { left: 52, right: 12, top: 12, bottom: 36 };
 
 const AXIS = 14; // where the name of the vertical axis stands
@@ -23,11 +24,58 @@ export function at(of, threshold) {
 }
 
 /**
- * F1 over the threshold, and precision over recall; a line for each class.
+ * F1 over the threshold, and precision over recall: a line for each class, whose name brings it forward.
  * @param {EvaluatedClass[]} classes
- * @param {number | null} threshold of all classes; the best of each where null
+ * @returns {{element: HTMLElement, draw: function(number | null): void}} `draw` takes the threshold of all classes; the
+ *   best of each where null
  */
-export function charts(classes, threshold) {
+export function create(classes) {
+  const charts = html("div.columns");
+  /** @type {number | null} */
+  let pressed = null;
+  /** @type {number | null} */
+  let pointed = null;
+  const keys = classes.map((of, c) => {
+    const look = () => point(c);
+    const away = () => point(null);
+    const properties = { onpointerenter: look, onpointerleave: away, onfocus: look, onblur: away, onclick: () => press(c) };
+    const line = svg("line", { x1: 0, y1: 5, x2: 26, y2: 5, class: lineOf(c) });
+    const key = svg("svg.curve-key", { viewBox: "0 0 26 10", "aria-hidden": "true" }, line);
+    return html("button.chip", { type: "button", "data-role": "curve", "aria-pressed": "false", ...properties }, key, name(of.name));
+  });
+
+  function point(c) {
+    pointed = c;
+    mark();
+  }
+
+  function press(c) {
+    pressed = pressed === c ? null : c;
+    keys.forEach((key, i) => key.setAttribute("aria-pressed", String(i === pressed)));
+    mark();
+  }
+
+  /** Bring the line of the name in view to the front, and let the others fade. */
+  function mark() {
+    const chosen = pointed ?? pressed;
+    for (const line of charts.querySelectorAll(".curve")) {
+      const forward = line.getAttribute("data-class") === String(chosen);
+      line.classList.toggle("forward", forward);
+      line.classList.toggle("faded", chosen !== null && !forward);
+      if (forward) line.parentNode?.append(line);
+    }
+  }
+
+  const draw = (threshold) => {
+    charts.replaceChildren(...figures(classes, threshold));
+    mark();
+  };
+  const legend = html("div.chips", { role: "group", "aria-label": "Lines of the charts" }, keys);
+  return { element: html("div.stack", charts, legend), draw };
+}
+
+/** @param {EvaluatedClass[]} classes */
+function figures(classes, threshold) {
   const marks = classes.map((of) => {
     const x = threshold === null ? of.best : threshold;
     return x === null ? null : { x, ...(threshold === null ? of.at_best : at(of, threshold)) };
@@ -48,6 +96,11 @@ export function charts(classes, threshold) {
   ];
 }
 
+/** The classes of style that give a line its colour and its dash. */
+function lineOf(number) {
+  return `chart-line of-${number % COLOURS} dash-${Math.floor(number / COLOURS) % DASHES}`;
+}
+
 /** Precision over confidence beside the line on which they are equal. */
 export function diagonal(points) {
   const most = Math.max(1, ...points.map(({ count }) => count));
@@ -56,7 +109,7 @@ export function diagonal(points) {
     svg(
       "circle.chart-mark",
       { cx: across(x), cy: up(y), r: 3 + 7 * Math.sqrt(count / most) },
-      svg("title", `confidence ${x.toFixed(2)}, precision ${y.toFixed(2)}, ${count} detections`),
+      svg("title", `confidence ${x.toFixed(2)}, precision ${y.toFixed(2)}, ${counted(count, "detection")}`),
     ),
   );
   return frame("confidence", "precision", [line, ...marks]);
@@ -67,18 +120,20 @@ function figure(caption, drawing) {
 }
 
 function chart(lines, x, y) {
-  const drawn = lines.flatMap(({ points, mark, name }) => {
+  const drawn = lines.map(({ points, mark, name: of }, number) => {
     const path = points
       .filter((point) => point.x !== null && point.y !== null)
       .map((point, i) => `${i ? "L" : "M"}${across(point.x).toFixed(1)} ${up(point.y).toFixed(1)}`)
       .join("");
-    const curve = path && svg("path.chart-line", { d: path }, svg("title", name));
-    const shown = mark && mark.x !== null && mark.y !== null && mark.y !== undefined;
-    if (!shown) return [curve];
-    const [cx, cy] = [across(mark.x), up(mark.y)];
-    const anchor = mark.x > 0.7 ? "end" : "start";
-    const label = svg("text.chart-text", { x: cx + (anchor === "end" ? -8 : 8), y: Math.max(cy - 8, EDGE.top + 10), "text-anchor": anchor }, name);
-    return [curve, svg("circle.chart-mark", { cx, cy, r: 4 }), lines.length <= NAMED && label];
+    const shown = mark && mark.x !== null && mark.y !== null;
+    const said = shown ? `${isolated(of)}: ${x} ${mark.x.toFixed(2)}, ${y} ${mark.y.toFixed(2)}` : isolated(of);
+    return svg(
+      "g.curve",
+      { "data-class": number },
+      svg("title", said),
+      path && svg("path", { d: path, class: lineOf(number) }),
+      shown && svg("circle", { cx: across(mark.x), cy: up(mark.y), r: 4, class: `chart-mark of-${number % COLOURS}` }),
+    );
   });
   return frame(x, y, drawn);
 }

@@ -1,6 +1,7 @@
 /** The kinds of errors with their pictures, at a threshold: what is less confident counts neither way. */
 
-import { format, html, svg } from "../dom.js";
+import { format, html, isolated, name, svg } from "../dom.js";
+import * as Enlarged from "./enlarged.js";
 
 const MISSED = "missed";
 const SHOWN = 12; // pictures of a kind
@@ -13,8 +14,8 @@ const SHOWN = 12; // pictures of a kind
 export function create(evaluated, view) {
   const { errors: kinds } = evaluated;
   const most = Math.max(0.001, ...kinds.map(({ cost }) => cost ?? 0));
-  const worst = kinds.reduce((a, b) => ((b.cost ?? 0) > (a.cost ?? 0) ? b : a));
-  let open = worst.kind;
+  const enlarged = Enlarged.create();
+  let open = firstOf(evaluated, view.threshold);
   const pictures = html("div.error-pictures", { "data-role": "pictures" });
   const counts = kinds.map(() => html("span.number"));
   const rows = kinds.map((kind, index) =>
@@ -24,7 +25,7 @@ export function create(evaluated, view) {
       html("strong", kind.kind),
       html("span.hint", kind.is),
       counts[index],
-      html("span.number", `+${format(kind.cost, 2)}`),
+      html("span.number", `${kind.cost !== null && kind.cost >= 0 ? "+" : ""}${format(kind.cost, 2)}`),
       html("i.error-bar", { style: { "--share": String(Math.max(0, (kind.cost ?? 0) / most)) } }),
     ),
   );
@@ -37,9 +38,10 @@ export function create(evaluated, view) {
       rows[index].setAttribute("aria-pressed", String(each.kind === open));
     });
     const shown = picturesOf(evaluated, open, view.threshold).slice(0, SHOWN);
+    const draw = (index, onclick) => pictureOf(evaluated, shown[index], kind, onclick);
     const more = countOf(kinds.find((each) => each.kind === open), view.threshold) - shown.length;
     pictures.replaceChildren(
-      ...shown.map((picture) => pictureOf(evaluated, picture, open)),
+      ...shown.map((_, index) => draw(index, () => enlarged.open(draw, shown.length, index))),
       ...(shown.length || more > 0 ? [] : [html("p.hint", "There are none at this threshold.")]),
       ...(more > 0 ? [html("p.hint", `${more} more`)] : []),
     );
@@ -58,7 +60,15 @@ export function create(evaluated, view) {
     html("div.error-kinds", { role: "group", "aria-label": "Kinds of errors" }, rows),
     html("div.legend", legend("prediction", "detected"), legend("target", "labelled")),
     pictures,
+    enlarged.element,
   );
+}
+
+/** The kind to begin with: the one with pictures that costs most; where none has any, the first with errors. */
+function firstOf(evaluated, threshold) {
+  const kinds = [...evaluated.errors].sort((a, b) => (b.cost ?? 0) - (a.cost ?? 0));
+  const pictured = kinds.find(({ kind }) => picturesOf(evaluated, kind, threshold).length);
+  return (pictured ?? kinds.find((each) => countOf(each, threshold)) ?? kinds[0]).kind;
 }
 
 /** How many errors of a kind there are; Python has counted them for each step of the slider. */
@@ -93,20 +103,22 @@ function legend(name, text) {
   return html("span.key", html("i", { style: { "--mark": `var(--${name})` } }), text);
 }
 
-/** An image with the detection and the object; of a missed one the object alone. */
-function pictureOf({ classes }, { name, src, width, height, detection, object }, kind) {
+/** An image with the detection and the object, of a missed one the object alone; a button where it may be pressed. */
+function pictureOf({ classes }, { name: file, src, width, height, detection, object }, kind, onclick = null) {
   const found = kind === MISSED ? null : detection;
-  const said = [
-    found && `${classes[found.class].name} ${found.score.toFixed(2)}`,
-    object && `labelled ${classes[object.class].name}`,
-  ].filter(Boolean);
-  const text = `${name}: ${said.join(", ")}`;
+  const says = (write) => [
+    ...(found ? [write(classes[found.class].name), ` ${found.score.toFixed(2)}`] : []),
+    ...(found && object ? [", "] : []),
+    ...(object ? ["labelled ", write(classes[object.class].name)] : []),
+  ];
+  const text = `${isolated(file)}: ${says(isolated).join("")}`;
   const area = { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": text };
   const boxes = [object && box("target", object.box), found && box("prediction", found.box)];
+  const image = svg("svg", area, svg("image", { href: src, width, height }), boxes);
   return html(
     "figure.picture",
-    svg("svg", area, svg("image", { href: src, width, height }), boxes),
-    html("figcaption.hint", text),
+    onclick ? html("button", { type: "button", title: "Enlarge", onclick }, image) : image,
+    html("figcaption.hint", name(file), ": ", says(name)),
   );
 }
 

@@ -1,12 +1,13 @@
 /** An evaluation: how good, how sure, at which threshold, what is wrong, and what to do next. */
 
 import { slider } from "../controls.js";
-import { button, format, html, number, table } from "../dom.js";
+import { button, counted, format, html, name, number, sentence, table } from "../dom.js";
 import * as State from "../state.js";
+import * as Confusion from "./confusion.js";
 import * as Curves from "./curves.js";
 import * as Errors from "./errors.js";
 
-const NOTHING = "nothing";
+const LEAST = 0.05; // confidence that is counted: evaluation/calibration.py has it
 
 /**
  * Fill an element with an evaluation.
@@ -19,21 +20,21 @@ export function mount(element, evaluated) {
     steps(evaluated),
     thresholds(evaluated, view),
     Errors.create(evaluated, view),
-    html("div.columns", confusion(evaluated), calibration(evaluated)),
+    html("div.columns", Confusion.create(evaluated), calibration(evaluated)),
   );
 }
 
 /** @param {Evaluated} evaluated */
 function tiles({ metrics, images }) {
-  const all = Object.entries(metrics).map(([name, value]) =>
-    html("div.tile", html("span.hint", name), number(value, `metric-${name}`, 3, "strong")),
+  const all = Object.entries(metrics).map(([metric, value]) =>
+    html("div.tile", html("span.hint", metric), number(value, `metric-${metric}`, 3, "strong")),
   );
-  return html("section.panel", html("div.tiles", all), html("p.hint", `${images} images`));
+  return html("section.panel", html("div.tiles", all), html("p.hint", counted(images, "image")));
 }
 
 /** @param {Evaluated} evaluated */
 function steps({ steps: sentences }) {
-  const said = html("ol", { "data-role": "steps" }, sentences.map((text) => html("li", text)));
+  const said = html("ol", { "data-role": "steps" }, sentences.map((text) => html("li", sentence(text))));
   return html("section.panel", html("h2", "What to do next"), said);
 }
 
@@ -56,18 +57,18 @@ function thresholds({ classes }, view) {
       html(
         "tr",
         { "data-class": of.name },
-        html("th.text", { scope: "row" }, of.name),
-        html("td.number", String(of.objects)),
-        html("td.number", format(of.AP)),
-        html("td.number", { "data-role": "AR100" }, format(of.AR100)),
+        html("th.text", { scope: "row" }, name(of.name)),
         threshold,
         precision,
         recall,
         f1,
+        html("td.number", format(of.AP)),
+        html("td.number", { "data-role": "AR100" }, format(of.AR100)),
+        html("td.number", String(of.objects)),
       ),
     ),
   );
-  const chart = html("div.columns");
+  const curves = Curves.create(classes);
   const show = () => {
     const value = view.threshold;
     if (value === null) control.show(null);
@@ -79,7 +80,7 @@ function thresholds({ classes }, view) {
       write(recall, "recall", at.recall);
       write(f1, "F1", at.F1);
     }
-    chart.replaceChildren(...Curves.charts(classes, value));
+    curves.draw(value);
   };
   const best = button("Best F1 of each class", "best", () => view.set({ threshold: null }), { class: "primary" });
   const control = slider({
@@ -94,7 +95,7 @@ function thresholds({ classes }, view) {
   });
   view.on(show);
   show();
-  const names = ["<class", "objects", "AP", "AR100", "threshold", "precision", "recall", "F1"];
+  const names = ["<class", "threshold", "precision", "recall", "F1", "AP", "AR100", "objects"];
   return html(
     "section.panel",
     html("h2", "Which threshold"),
@@ -105,37 +106,12 @@ function thresholds({ classes }, view) {
     ),
     html("div.controls", best, control.element),
     table(names, body, "Precision and recall of each class", "classes"),
-    chart,
+    curves.element,
   );
 }
 
 function write(cell, role, value) {
   cell.replaceChildren(number(value, role, role === "threshold" ? 2 : 3));
-}
-
-/** @param {Evaluated} evaluated */
-function confusion({ confusion: matrix, classes }) {
-  const names = [...classes.map(({ name }) => name), NOTHING];
-  const rows = matrix.map((counts, row) => {
-    const all = counts.reduce((sum, count) => sum + count, 0);
-    return html(
-      "tr",
-      html("th.text", { scope: "row" }, names[row]),
-      counts.map((count, column) =>
-        html(
-          `td.number.heat${row === column ? ".right" : ""}`,
-          { style: { "--share": String(all ? count / all : 0) }, title: `${names[row]} taken for ${names[column]}` },
-          row === names.length - 1 && column === row ? "" : String(count),
-        ),
-      ),
-    );
-  });
-  return html(
-    "section.panel",
-    html("h2", "What is taken for what"),
-    html("p.hint", "Rows are labelled, columns are detected, with the best threshold of each class."),
-    table(["<labelled", ...names], html("tbody", rows), "Confusion matrix", "confusion"),
-  );
 }
 
 /** @param {Evaluated} evaluated */
@@ -150,7 +126,7 @@ function calibration({ calibration: { error, confidence, precision, count } }) {
       "p.hint",
       "Of detections with a confidence of 0.8, eight in ten should be right: on the line. Off it by ",
       number(error, "calibration-error"),
-      " on average.",
+      ` on average. Detections with a confidence below ${LEAST} are left out.`,
     ),
     Curves.diagonal(points),
   );

@@ -3,7 +3,7 @@
 import * as Boxes from "../boxes.js";
 import * as Controls from "../controls.js";
 import * as Data from "../data.js";
-import { html, number, svg, table } from "../dom.js";
+import { html, name, number, svg, table } from "../dom.js";
 import * as State from "../state.js";
 import * as Strips from "./strips.js";
 
@@ -238,10 +238,10 @@ function pairsTable(payload, matching, view, epochs) {
         onclick: () => view.set({ target: view.target === target ? null : target }),
       },
       html("td", target),
-      html("td.text", nameOf(label)),
+      html("td.text", name(nameOf(label))),
       html("td", { "data-role": "query" }, there ? pair.query : "–"),
       html("td", there ? pair.origin : "–"),
-      html("td.text", there ? `${nameOf(pair.label)} ${Math.round(100 * pair.score)} %` : "–"),
+      html("td.text", there ? [name(nameOf(pair.label)), ` ${Math.round(100 * pair.score)} %`] : "–"),
       ...pair.costs.map((cost, i) => number(there ? cost : null, `cost-${i}`, 3, "td")),
       html("td", { "data-role": "changes" }, Strips.stretches(origins).length - 1),
     );

@@ -2,7 +2,7 @@
 
 import * as Controls from "../controls.js";
 import * as Data from "../data.js";
-import { button, format, html, svg, table } from "../dom.js";
+import { button, counted, format, html, svg, table } from "../dom.js";
 import * as State from "../state.js";
 
 const TILES = 24;
@@ -105,10 +105,12 @@ function drawBars(matching, view, bars, words) {
       }),
     ),
   );
+  const few = busiest(slots);
   const dead = slots.filter(({ share }) => !share).length;
   const text =
-    `${busiest(slots)} of ${slots.length} slots have 70 % of the targets in ${matching.layers[view.layer]}; ` +
-    `${dead} had none in the last ${matching.usage_epochs} epochs.`;
+    `${few} of ${counted(slots.length, "slot")} ${few === 1 ? "has" : "have"} 70 % of the targets in ` +
+    `${matching.layers[view.layer]}; ${dead} had none in the last ` +
+    `${matching.usage_epochs === 1 ? "epoch" : counted(matching.usage_epochs, "epoch")}.`;
   words.textContent = text;
   bars.setAttribute("aria-label", `Share of the matched targets by slot. ${text}`);
 }

@@ -1,7 +1,7 @@
 /** One row per target of a probe image: which query it had over the epochs, in stretches. */
 
 import * as Data from "../data.js";
-import { html } from "../dom.js";
+import { html, isolated } from "../dom.js";
 
 /**
  * @param {{classes: string[]}} payload
@@ -40,10 +40,10 @@ export function create(payload, matching, view, epochs) {
         {
           type: "button",
           "data-role": `strip-${target}`,
-          title: `target ${target}: ${name}`,
+          title: `target ${target}: ${isolated(name)}`,
           onclick: () => view.set({ target: view.target === target ? null : target }),
         },
-        `${target} ${name}`,
+        `${target} ${isolated(name)}`,
       ),
       html(
         "div.stretches",
