@@ -1,5 +1,6 @@
 """The command as people run it: `main` with arguments, what it prints, the code it ends with, what it leaves behind."""
 
+import errno
 import json
 import os
 import re
@@ -773,3 +774,13 @@ def test_what_a_folder_holds_and_is_not_looked_at_is_said_where_an_image_cannot_
     assert "(1 of 2 images could not be read.)" in done.err
     assert "1 image in folders below photos is left out, such as photos/sub/two.jpg" in done.out
     assert "1 file in photos of a kind that is not read (.heic) is left out, such as three.heic" in done.out
+
+
+def test_a_disk_that_is_full_for_the_output_is_one_sentence(setpiece, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sys.modules["setpiece.cli.app"], "app", full)
+    done = setpiece("doctor", "data")
+    assert done.code == 1
+    assert done.err == "Error: The output could not be written (No space left on device): make room where it goes.\n"

@@ -228,3 +228,15 @@ def test_the_real_cards_have_no_defects(shared_data, split, images):
     assert dataset.classes == ("ace", "jack", "king", "nine", "queen", "ten")
     assert len(dataset.examples) == images
     assert dataset.defects.summary() == []
+
+
+def test_an_image_whose_boxes_all_lie_outside_is_no_background_and_left_out(write_coco):
+    root = write_coco([*([i, 2, 3, 4] for i in range(6)), [70, 5, 9, 9]], [[70, 5, 9, 9], [5, 5, 0, 0]], [])
+    dataset = open_dataset(root, "train")
+    assert [example.image_id for example in dataset.examples] == [10, 12]
+    assert dataset.defects.counts == {
+        Defect.OUTSIDE_BOX: 2,
+        Defect.ZERO_SIZE_BOX: 1,
+        Defect.OUTSIDE_IMAGE: 1,
+        Defect.EMPTY_IMAGE: 1,
+    }

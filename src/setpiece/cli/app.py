@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from rich.console import Console
 
-from setpiece.atomic import is_special, through_links
+from setpiece.atomic import FULL, is_special, through_links
 from setpiece.errors import SetpieceError, StoppedError, UsageError
 
 if TYPE_CHECKING:
@@ -133,5 +133,7 @@ def main() -> None:
         message, code = f"{type(error).__name__}: {error} (run again with --debug to see where)", 1
         if isinstance(error, SetpieceError):
             message, code = str(error), error.exit_code
+        elif isinstance(error, OSError) and error.errno in FULL and error.filename is None:  # of no file that is named
+            message = f"The output could not be written ({error.strerror}): make room where it goes."
         print(*([] if isinstance(error, StoppedError) else ["Error:"]), *message.splitlines(), file=sys.stderr)
         sys.exit(code)

@@ -97,6 +97,11 @@ class Defect(Enum):
     )
     OUTSIDE_BOX = ("box wholly outside its image", "boxes wholly outside their images", "dropped")
     CLIPPED_BOX = ("box partly outside its image", "boxes partly outside their images", "clipped to the image")
+    OUTSIDE_IMAGE = (
+        "image with all its boxes outside",
+        "images with all their boxes outside",
+        "left out: they show objects, and nobody knows where",
+    )
     DUPLICATE_BOX = ("box that is there twice", "boxes that are there twice", "one is kept")
     HULL_BOX = ("outline without a box", "outlines without boxes", "the box around it is taken")
     ORIENTED_BOX = (
@@ -126,7 +131,7 @@ class Defect(Enum):
     NOT_TURNED = (
         "rotated image (EXIF) annotated as stored",
         "rotated images (EXIF) annotated as stored",
-        "left as stored, as the declared size asks",
+        "left as stored, as the declared size or the boxes ask",
     )
     GREYSCALE = ("greyscale image", "greyscale images", "converted to RGB")
     PALETTE = ("palette image", "palette images", "converted to RGB")

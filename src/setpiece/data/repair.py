@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from setpiece.data.images import ImageHeader, TooLargeError, read_header
 from setpiece.data.scaling import same_aspect
 from setpiece.errors import DataError
 
-__all__ = ["inspect", "repair"]
+__all__ = ["inspect", "repair", "without_lost"]
 
 # Tolerance in pixels, because coordinates in text are rounded: a box must be larger, or further outside, to count.
 NEGLIGIBLE = 0.01
@@ -61,8 +62,6 @@ def repair(image: AnnotatedImage, header: ImageHeader | tuple[Defect, str], defe
     for box, box_xyxy in kept:
         for kind in box.notes:
             defects.add(kind, Place(f"{image.path.name}, {box.name}", image.path, box_xyxy, upright))
-    if not kept:
-        defects.add(Defect.EMPTY_IMAGE, Place(image.path.name, image.path))
     boxes_xyxy = np.array([box_xyxy for _, box_xyxy in kept], np.float32).reshape(-1, 4)
     own_areas = [box.area if box.area is not None else math.nan for box, _ in kept]
     box_areas = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(1)
@@ -77,6 +76,25 @@ def repair(image: AnnotatedImage, header: ImageHeader | tuple[Defect, str], defe
         areas=np.where(np.isnan(own_areas), box_areas, own_areas).astype(np.float32),
         upright=upright,
     )
+
+
+def without_lost(examples: Iterable[Example], defects: Defects) -> tuple[Example, ...]:
+    """Leave out images whose boxes lie outside, all of them: they show objects, so they are no background.
+
+    Args:
+        examples: as `repair` made them.
+        defects: what was dropped; counts the images without objects, which are kept, and those that are left out.
+    """
+    outside = {place.image for place in defects.places.get(Defect.OUTSIDE_BOX, ())}
+    kept = []
+    for example in examples:
+        lost = not len(example.labels) and example.path in outside
+        if not len(example.labels):
+            kind = Defect.OUTSIDE_IMAGE if lost else Defect.EMPTY_IMAGE
+            defects.add(kind, Place(example.path.name, example.path, upright=example.upright))
+        if not lost:
+            kept.append(example)
+    return tuple(kept)
 
 
 def _once(image: AnnotatedImage, defects: Defects) -> list[AnnotatedBox]:

@@ -18,8 +18,9 @@ from setpiece.data.formats.contents import contents
 from setpiece.data.formats.files import visible
 from setpiece.data.formats.splits import SPLITS, Readers, divide
 from setpiece.data.numbers import check_numbers
-from setpiece.data.repair import inspect, repair
+from setpiece.data.repair import inspect, repair, without_lost
 from setpiece.data.scaling import to_file_sizes
+from setpiece.data.turning import as_drawn
 from setpiece.data.unread import note_unread
 from setpiece.errors import DataError, UsageError
 
@@ -105,7 +106,7 @@ def _read(
             headers.append(header)
             if progress is not None:
                 progress(len(headers), len(annotated.images))
-    images = to_file_sizes(annotated.images, headers)
+    images = as_drawn(to_file_sizes(annotated.images, headers), headers)
     read = [
         (image, example)
         for image, header in zip(images, headers, strict=True)
@@ -115,7 +116,7 @@ def _read(
         detail = "; ".join(annotated.defects.summary())
         raise DataError(f"{annotated.source} leads to no image that can be read: {detail}.")
     check_numbers(annotated, read)
-    examples = tuple(example for _, example in read)
+    examples = without_lost((example for _, example in read), annotated.defects)
     return Dataset(root, name, annotated.classes, annotated.category_ids, examples, annotated.defects)
 
 

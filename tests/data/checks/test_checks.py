@@ -305,7 +305,7 @@ def test_what_is_planted_is_found(tmp_path, kind, layout):
 
 ELSEWHERE = {  # what the tests of the readers plant, and tests below
     *("files.nested", "files.paths", "files.names", "files.ambiguous", "files.too-large", "files.repeated"),
-    *("files.repeated-ids", "files.outputs"),
+    *("files.repeated-ids", "files.outputs", "images.outside"),
     *("splits.none", "splits.one-file", "boxes.outlines", "boxes.oriented", "boxes.crowds", "boxes.difficult"),
     *("images.scaled", "images.not-turned", "images.dark", "images.floating"),
     *("files.refused", "classes.not-in-test", "classes.numbers", "classes.imbalance", "images.undecodable"),

@@ -50,6 +50,11 @@ RULES: dict[Defect, tuple[str, Severity, str]] = {
         WARNING,
         "nothing, if the border cuts objects off; else redraw them",
     ),
+    Defect.OUTSIDE_IMAGE: (
+        "images.outside",
+        ERROR,
+        "look at one: its boxes may be of another image, or in other units",
+    ),
     Defect.DUPLICATE_BOX: ("boxes.twice", WARNING, "delete one of the two"),
     Defect.HULL_BOX: ("boxes.outlines", NOTE, "nothing; export boxes if the outlines are not wanted"),
     Defect.ORIENTED_BOX: (
