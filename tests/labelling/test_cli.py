@@ -10,7 +10,9 @@ import webbrowser
 import httpx
 import pytest
 
+from setpiece.errors import UsageError
 from setpiece.labelling import server
+from setpiece.labelling.source import open_source
 
 from ..command import run_command
 
@@ -51,3 +53,19 @@ def test_a_folder_that_is_missing_is_refused(monkeypatch, capsys, tmp_path):
     done = run_command(monkeypatch, capsys, "label", tmp_path / "nothing")
     assert done.code == 2
     assert "does not exist: give the folder that holds the photos." in done.err
+
+
+def test_photos_of_a_kind_that_is_not_read_are_named(photos, tmp_path):
+    (photos / "a.HEIC").write_bytes(b"photo")
+    (said,) = open_source(photos).said
+    assert said == f"1 photo in {photos} cannot be read (.heic), as a.HEIC: convert to JPEG or PNG."
+    (tmp_path / "phone").mkdir()
+    (photos / "a.HEIC").rename(tmp_path / "phone" / "a.HEIC")
+    with pytest.raises(UsageError, match=r"cannot be read \(\.heic\)"):
+        open_source(tmp_path / "phone")
+
+
+def test_an_output_that_is_a_file_is_refused(monkeypatch, capsys, photos, tmp_path):
+    (tmp_path / "labels").write_text("")
+    done = run_command(monkeypatch, capsys, "label", photos, "--output", tmp_path / "labels", "--no-browser")
+    assert (done.code, "is a file: give --output a folder." in done.err) == (2, True)

@@ -102,8 +102,68 @@ def test_of_a_long_training_that_is_stopped_the_best_weights_stay(store, photos,
     assert load(last["folder"]).classes == ("cat", "dog")
     training._stopped.add("b")  # it was stopped before it began
     training.train({"id": "b", "stopped": True})
-    assert telling.told[-1] == last | {"id": "b"}
+    stays = " The detector before it stays."
+    said = "The long training was stopped before it began." + stays
+    assert telling.told[-1] == last | {"id": "b", "said": said}
     assert load(last["folder"]).classes == ("cat", "dog")
+
+
+def test_a_long_training_replaces_the_detector_before_it_once_it_is_done(store, photos, monkeypatch):
+    telling = Kept()
+    folder = store.folder / "training"
+    checkpoints = {number: create("sprint-n", ["cat", "dog"], shortest=64 * number) for number in (1, 2, 3, 4)}
+    training = Longer(folder, photos, Recipe("sprint-n"), lambda _: checkpoints[1], telling)
+    number = 0
+
+    def train(*settings, **_):
+        save(checkpoints[number], settings[4] / "last")
+        match number:
+            case 2:
+                training._stopped.add(str(number))
+                raise StoppedError("Ctrl-C stopped this run.", signal.SIGINT)
+            case 3:
+                raise DataError("It broke.")
+        return SimpleNamespace(metrics=None)
+
+    monkeypatch.setattr(longer, "train", train)
+    ends = []
+    for number in (1, 2, 3, 4):
+        training.train({"id": str(number), "minutes": 1.0})
+        last = telling.told[-1]
+        ends.append((last["id"], last["state"], load(last["folder"]).size.longest, last["said"].split(".")[0]))
+    assert ends == [
+        ("1", "done", 64, f"The detector is in {folder / 'final'}"),
+        ("2", "done", 64, "The long training was stopped before it was measured"),
+        ("3", "done", 64, "It broke"),
+        ("4", "done", 256, f"The detector is in {folder / 'final-2'}"),
+    ]
+    assert [path.name for path in sorted(folder.iterdir()) if path.is_dir()] == ["final-2"]
+
+
+def test_a_first_long_training_that_is_stopped_unmeasured_leaves_its_latest_weights(store, photos, monkeypatch):
+    telling = Kept()
+    checkpoint = create("sprint-n", ["cat", "dog"], shortest=64)
+    training = Longer(store.folder / "training", photos, Recipe("sprint-n"), lambda _: checkpoint, telling)
+
+    def train(*settings, **_):
+        save(checkpoint, settings[4] / "last")
+        training._stopped.add("a")
+        raise StoppedError("Ctrl-C stopped this run.", signal.SIGINT)
+
+    monkeypatch.setattr(longer, "train", train)
+    training.train({"id": "a", "minutes": 1.0})
+    last = telling.told[-1]
+    assert (last["state"], last["ap"]) == ("done", None)
+    assert last["said"].endswith("it was not measured.")
+    assert load(last["folder"]).classes == ("cat", "dog")
+
+
+def test_a_second_look_needs_two_labelled_photos(store, photos):
+    telling = Kept()
+    training = Longer(store.folder / "training", photos, Recipe("sprint-n"), lambda _: None, telling)
+    dataset = longer.labelled_parts(store.labels, photos)[0]
+    training.second_look(replace(dataset, examples=dataset.examples[:1]), CLASSES)
+    assert (telling.told[-1]["state"], telling.told[-1]["said"][:33]) == ("failed", "Label two photos or more first: e")
 
 
 def test_a_round_that_was_published_and_not_measured_is_not_replaced_before_the_next_is_whole(

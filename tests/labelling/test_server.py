@@ -150,6 +150,27 @@ def test_classes_are_added_renamed_and_removed(server):
     assert classes(action="remove", **{"class": 9}).status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ({"action": "rename", "class": 0, "name": "crow", "meant": ["dog"]}, "Class 1 is cat by now, and not dog"),
+        ({"action": "merge", "class": 0, "into": 1, "meant": ["cat", "bird"]}, "Class 2 is dog by now, and not bird"),
+        ({"action": "remove", "class": 1, "meant": ["cat"]}, "Class 2 is dog by now, and not cat"),
+    ],
+)
+def test_a_class_that_another_one_took_the_place_of_is_not_changed(server, sent, said):
+    before = server.state()["classes"]
+    answer = server.client.post("api/classes", json=sent)
+    assert (answer.status_code, said in answer.json()["detail"]) == (409, True)
+    assert server.state()["classes"] == before
+
+
+def test_a_class_that_goes_by_the_name_on_the_page_is_changed(server):
+    sent = {"action": "rename", "class": 1, "name": "wolf", "meant": ["dog"]}
+    assert server.client.post("api/classes", json=sent).json()["classes"][1] == {"name": "wolf"}
+    server.client.post("api/undo")
+
+
 def test_open_images_are_offered_by_help_or_by_file(server):
     mode = lambda mode: server.client.post("api/order", json={"mode": mode, "coming": [3, 99]}).status_code  # noqa: E731
     assert mode("files") == 200
@@ -235,6 +256,7 @@ def test_beyond_this_machine_a_token_is_needed(photos, tmp_path, serving):
     with serving(photos, tmp_path / "labels", host="0.0.0.0") as served:
         address, _, token = served.address.partition("?token=")
         port = httpx.URL(address).port
+        assert httpx.URL(address).host == socket.gethostname()  # which other machines can open
         with httpx.Client(base_url=f"http://127.0.0.1:{port}/", headers=FROM_PAGE) as client:
             assert client.get("api/state").status_code == 401
             assert client.get("/").status_code == 401
@@ -431,4 +453,6 @@ def test_nothing_that_was_confirmed_is_lost_to_kills_of_the_server(photos, tmp_p
 def test_it_ends_well_at_a_signal(photos, tmp_path, serving, number):
     with serving(photos, tmp_path / "labels") as served:
         assert served.end(number) == 0
-        assert not (tmp_path / "labels" / "server.json").exists()
+        address = served.address
+    with serving(photos, tmp_path / "labels") as again:  # where open pages still ask
+        assert again.address == address

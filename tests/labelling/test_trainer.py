@@ -155,11 +155,9 @@ def test_a_long_training_that_is_stopped_takes_nothing_along_that_it_did_not_mak
         until(lambda: session.state()["training"]["state"] == "long", 120)
     assert session.client.post("api/train/stop").status_code == 200
     final = until(lambda: (now := session.state()["final"])["state"] != "training" and now, 120)
-    if begun:
-        assert (final["state"], final["said"]) == (
-            "stopped",
-            "The long training was stopped before its first evaluation.",
-        )
+    if begun:  # what it has learned so far stays, or the detector of the long training before it
+        assert final["state"] == "done"
+        assert final["said"].startswith("The long training was stopped")
     else:
         assert final["state"] == before["state"]
     assert Path(final["folder"]).exists() == (final["state"] == "done")

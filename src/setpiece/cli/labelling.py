@@ -38,8 +38,10 @@ def label(
     from setpiece.labelling.server import Settings, serve
 
     names = [] if classes is None else [name.strip() for name in classes.split(",")]
-    if not all(names) or len(set(names)) < len(names):
-        raise UsageError(f"--classes {classes} has a name that is blank or there twice.")
+    if not all(names):
+        raise UsageError("--classes has a blank name: write names with commas between them, as cat,dog.")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"--classes names {twice!r} twice: write each name once.")
     folder = output or Path(f"{photos.resolve().name}-labels")
 
     def ready(address: str) -> None:

@@ -28,6 +28,7 @@ from setpiece.labelling.labels import DECIMALS, Category
 from setpiece.labelling.rounds import LEAST_HELD_OUT, Recipe
 from setpiece.labelling.telling import Telling
 from setpiece.model.checkpoint import Checkpoint, load
+from setpiece.model.formats.files import CONFIG
 from setpiece.runs.layout import RunFolder, read_metrics
 from setpiece.training.start import starting_checkpoint
 from setpiece.training.studies import out_of_fold
@@ -38,6 +39,7 @@ __all__ = ["Longer"]
 HALVES = 2  # of the images, for the second look: each is judged by a detector that learned from the other
 HALF_ROUNDS = 5.0  # how much longer than a round a half is trained
 VERIFIED = 4  # photos on which an export is verified
+FOLDERS = ("final", "final-2")  # of long trainings: a new one learns beside the one whose detector is there
 AGAIN = 0.5  # seconds after which a training that did not stop is told so again: it may not have begun to listen
 
 
@@ -62,12 +64,16 @@ class Longer:
     ) -> None:
         self._folder, self._photos, self._recipe, self._telling = folder, photos, recipe, telling
         self._start_for = start_for
-        self._final, self._state, self._labels = folder / "final", folder / FINAL, folder / "final.coco.json"
+        self._state, self._labels = folder / FINAL, folder / "final.coco.json"
         self._stopped: set[str] = set()  # ids of long trainings
         self._running: str | None = None
 
     def second_look(self, dataset: Dataset, classes: Sequence[Category]) -> None:
         """Judge every label by a detector that has not seen its image, and tell what is doubtful."""
+        if len(dataset.examples) < HALVES:
+            said = "Label two photos or more first: each is judged by a detector that learned from others."
+            self._telling.tell("second look", state="failed", done=0.0, said=said, finished=True)
+            return
         seconds = HALF_ROUNDS * self._recipe.round_seconds(len(dataset.examples))
         said = f"Two detectors learn from one half of {len(dataset.examples)} images each, and look at the other."
         self._telling.state("second-look", said)
@@ -94,18 +100,21 @@ class Longer:
 
         Args:
             command: its "minutes", and an "id": a training of this id that is there goes on, or is done. One of an id
-                that is stopped does not begin.
+                that is stopped does not begin. The detector of the one before stays until this one has a better claim.
         """
-        if command["id"] in self._stopped:  # before it began, so that the detector before it stays
-            before = self._about() or {"state": "stopped", "done": 0.0, "ap": None, "folder": str(self._final)}
-            said = before.get("said", "The long training was stopped before it began.")
-            self._telling.tell("final", finished=True, **before | {"id": command["id"], "said": said})
-            return
-        if self._about().get("id") != command["id"]:
-            shutil.rmtree(self._final, ignore_errors=True)
-            write_whole(self._labels, (self._folder.parent / LABELS).read_bytes())
-            about = {"id": command["id"], "minutes": command["minutes"], "ap": None, "folder": str(self._final)}
-            self._tell(about, "training", 0.0, "The long training begins.")
+        before = self._about()
+        if before.get("id") != command["id"]:
+            former = before if before.get("state") == "done" else before.get("former")
+            taken = None if former is None else _folder(former)
+            folder = next(path for path in (self._folder / name for name in FOLDERS) if path != taken)
+            about = {"id": command["id"], "minutes": command.get("minutes"), "ap": None, "folder": str(folder)}
+            about["former"] = former
+            if command["id"] in self._stopped:
+                self._give_up(about, "stopped", "The long training was stopped before it began.")
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+                write_whole(self._labels, (self._folder.parent / LABELS).read_bytes())
+                self._tell(about, "training", 0.0, "The long training begins.")
         self.resume()
 
     def resume(self) -> None:
@@ -119,7 +128,7 @@ class Longer:
                     raise
                 self._keep_best(about)
             except SetpieceError as error:
-                self._tell(about, "failed", 0.0, str(error))
+                self._give_up(about, "failed", str(error))
             about = self._about()
         if about:
             self._telling.tell("final", finished=True, **about)
@@ -145,21 +154,41 @@ class Longer:
 
         telling = self._telling.by_the_clock(seconds, tell)
         with telling, self._stoppable(about["id"]):
-            result = train(start, dataset, valid if measures else None, config, self._final, resume=True)
+            result = train(start, dataset, valid if measures else None, config, _folder(about), resume=True)
         ap = None if result.metrics is None else _rounded(result.metrics.AP)
         measured = f" AP {ap:.3f} on {len(valid.examples)} held-out images." if ap is not None else ""
-        self._tell(about | {"ap": ap}, "done", 1.0, f"The detector is in {self._final}.{measured}")
+        self._done(about, ap, f"The detector is in {_folder(about)}.{measured}")
 
     def _keep_best(self, about: dict[str, Any]) -> None:
-        """What is left of a long training that was stopped: its best weights so far, if they were measured."""
-        best = RunFolder(self._final).best
-        metrics = read_metrics(best) if best.is_dir() else None
-        if metrics is None:
-            shutil.rmtree(self._final, ignore_errors=True)
-            self._tell(about, "stopped", 0.0, "The long training was stopped before its first evaluation.")
+        """What is left of a long training that was stopped: its best weights so far.
+
+        Where they were not measured, those of a long training before it stay, or else the latest.
+        """
+        run = RunFolder(_folder(about))
+        metrics = read_metrics(run.best) if run.best.is_dir() else None
+        if metrics is not None:
+            said = f"The long training was stopped. Its best detector so far is in {run.path}."
+            self._done(about, _rounded(metrics["AP"]), said)
+        elif about.get("former") is None and (run.last / CONFIG).is_file():
+            said = f"The long training was stopped. Its detector so far is in {run.path}; it was not measured."
+            self._done(about, None, said)
         else:
-            said = f"The long training was stopped. Its best detector so far is in {self._final}."
-            self._tell(about | {"ap": _rounded(metrics["AP"])}, "done", 1.0, said)
+            self._give_up(about, "stopped", "The long training was stopped before it was measured.")
+
+    def _done(self, about: dict[str, Any], ap: float | None, said: str) -> None:
+        former = about.pop("former", None)
+        self._tell(about | {"ap": ap}, "done", 1.0, said)
+        if former is not None:
+            shutil.rmtree(_folder(former), ignore_errors=True)
+
+    def _give_up(self, about: dict[str, Any], state: str, said: str) -> None:
+        """Nothing comes of a long training: the detector of the one before it stays."""
+        former = about.pop("former", None)
+        if former is None:
+            self._tell(about, state, 0.0, said)
+        else:
+            self._tell(former | {"id": about["id"]}, "done", 1.0, f"{said} The detector before it stays.")
+        shutil.rmtree(_folder(about), ignore_errors=True)
 
     def stop(self, id: str) -> None:
         """Stop the long training of an id, or do not begin it. From another thread than that which trains."""
@@ -194,8 +223,8 @@ class Longer:
         """Write the detector of the long training for other programs, and tell where."""
         self._telling.state("long", f"Exporting to {format}.")
         try:
-            checkpoint = load(self._final)
-            run = RunFolder(self._final)
+            run = RunFolder(_folder(self._about()))
+            checkpoint = load(run.path)
             metrics = read_metrics(run.best) if run.best.is_dir() else None
             output = self._folder / f"detector{FORMATS[format]}"
             said = export(checkpoint, describe(checkpoint, metrics=metrics), format, output, pictures=self._pictures())
@@ -212,6 +241,11 @@ class Longer:
         dataset, valid = labelled_parts(saved.labels, self._photos)
         examples = [each for each in (*valid.examples, *dataset.examples) if len(each.labels)][:VERIFIED]
         return [(example.path.name, read_image(example.path)) for example in examples]
+
+
+def _folder(about: Mapping[str, Any]) -> Path:
+    """Of the run of a long training."""
+    return Path(about["folder"])
 
 
 def _rounded(ap: float | None) -> float | None:

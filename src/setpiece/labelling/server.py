@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import FastAPI
@@ -23,7 +24,7 @@ from setpiece.labelling.final import final_view
 from setpiece.labelling.guards import Guards
 from setpiece.labelling.session import Session, Suggestions
 from setpiece.labelling.source import open_source
-from setpiece.labelling.store import Store, locked
+from setpiece.labelling.store import Store, last_address, locked
 from setpiece.labelling.supervisor import Plan, Supervisor
 from setpiece.serving.address import address_of, bind, is_loopback
 
@@ -81,7 +82,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     if settings.model not in MODELS:
         raise UsageError(f"There is no preset {settings.model!r}: choose one of {', '.join(MODELS)}.")
     source = open_source(settings.photos)
-    with locked(settings.output), bind(settings.host, settings.port) as bound:
+    with locked(settings.output), _bound(settings) as bound:
         session = Session(source, Store(settings.output, settings.photos), settings.photos, settings.classes)
         for left in settings.output.glob(f"{DOWNLOAD}*"):  # of a server that was killed
             left.unlink()
@@ -94,6 +95,15 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         server = LabelServer(session, plan, bound, settings, token)
         server.tell_ready = lambda: ready(address_of(bound) + ("" if token is None else f"?token={token}"))
         server.run([bound])
+
+
+def _bound(settings: Settings) -> socket.socket:
+    """The socket at the address that is asked for; where any port will do, at the last one, which pages still ask."""
+    last = urlsplit(last_address(settings.output) or "").port
+    if settings.port == 0 and last is not None:
+        with contextlib.suppress(UsageError):
+            return bind(settings.host, last)
+    return bind(settings.host, settings.port)
 
 
 def _unused(settings: Settings, store: Store) -> Iterator[str]:

@@ -8,9 +8,11 @@ from functools import cache
 from pathlib import Path
 
 from setpiece.data.dataset import Dataset, Example
+from setpiece.data.formats.files import files_under
 from setpiece.data.images import read_header
 from setpiece.data.sources import NoDatasetError, read_splits
 from setpiece.errors import DataError, UsageError
+from setpiece.inference.sources import UNREAD_SUFFIXES
 from setpiece.labelling.labels import Box, Category, Marks, checked_box
 from setpiece.labelling.photos import Photos
 
@@ -47,10 +49,10 @@ def open_source(root: Path) -> Source:
     try:
         splits = read_splits(root)
     except NoDatasetError:
-        photos = Photos(root)
+        photos, unread = Photos(root), _unread(root)
         if not photos.stamps():
-            raise UsageError(f"There is no photo in {root}: give the folder that holds the photos.") from None
-        return Source(photos, (), {}, ())
+            raise UsageError(unread or f"There is no photo in {root}: give the folder that holds the photos.") from None
+        return Source(photos, (), {}, (unread,) if unread else ())
     for split in splits.values():
         if isinstance(split, DataError):
             raise split
@@ -65,6 +67,16 @@ def open_source(root: Path) -> Source:
     if empty := sum(not each.boxes for each in marks.values()):
         said += f" {empty} of them have no boxes, and count as empty: open those that are not."
     return Source(photos, classes, marks, (said, *(line for dataset in datasets for line in dataset.defects.summary())))
+
+
+def _unread(root: Path) -> str:
+    """What to say of photos of a kind that is not read; nothing where there are none."""
+    files = [path for path in files_under(root) if path.suffix.lower() in UNREAD_SUFFIXES]
+    if not files:
+        return ""
+    kinds = ", ".join(sorted({path.suffix.lower() for path in files}))
+    count = "1 photo" if len(files) == 1 else f"{len(files)} photos"
+    return f"{count} in {root} cannot be read ({kinds}), as {files[0].name}: convert to JPEG or PNG."
 
 
 def _files(paths: Sequence[Path], root: Path) -> list[Path]:

@@ -3,7 +3,7 @@
 ```
 _annotations.coco.json   all labels, always whole
 journal.jsonl            every change with what was before it
-lock, server.json        held while a server runs; where that server is
+lock, server.json        held while a server runs; where the last one is, or was
 ```
 """
 
@@ -24,7 +24,7 @@ from setpiece.labelling.history import History
 from setpiece.labelling.journal import Entry, Journal
 from setpiece.labelling.labels import Change, LabelledImage, Labels, Marks
 
-__all__ = ["Store", "locked"]
+__all__ = ["Store", "last_address", "locked"]
 
 JOURNAL, LOCK, SERVER = "journal.jsonl", "lock", "server.json"
 
@@ -43,18 +43,26 @@ def locked(folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         where = ""
-        with suppress(OSError, ValueError, KeyError):
-            where = f" at {json.loads((folder / SERVER).read_bytes())['address']}"
+        if address := last_address(folder):
+            where = f" at {address}"
         raise UsageError(
             f"Another server labels into {folder}{where}: open that one, end it, or give another --output."
         ) from error
     except OSError as error:
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder} is a file: give --output a folder.") from error
         raise OutputError(f"{folder} could not be locked ({error.strerror or error}).") from error
     try:
         yield
     finally:
-        (folder / SERVER).unlink(missing_ok=True)
         lock.release()
+
+
+def last_address(folder: Path) -> str | None:
+    """Where the server of a folder is, or was; None where that is not known."""
+    with suppress(OSError, ValueError, KeyError):
+        return str(json.loads((folder / SERVER).read_bytes())["address"])
+    return None
 
 
 class Store:

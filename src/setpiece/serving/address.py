@@ -40,11 +40,16 @@ def bind(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
     except (OSError, OverflowError, UnicodeError) as error:
         bound.close()
-        raise UsageError(f"Port {port} of {host} cannot be used ({error}): give another --port or --host.") from error
+        if isinstance(error, socket.gaierror | UnicodeError):
+            raise UsageError(f"There is no machine {host!r} to listen on: give another --host.") from error
+        where, why = host if port == 0 else f"Port {port} of {host}", getattr(error, "strerror", None) or error
+        raise UsageError(f"{where} cannot be used ({why}): give another --port or --host.") from error
     return bound
 
 
 def address_of(bound: socket.socket) -> str:
-    """What to open in a browser."""
+    """What to open in a browser, also on other machines where it listens on all addresses of this one."""
     host, port = bound.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):
+        return f"http://{socket.gethostname()}:{port}/"
     return f"http://[{host}]:{port}/" if bound.family == socket.AF_INET6 else f"http://{host}:{port}/"

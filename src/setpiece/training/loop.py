@@ -456,7 +456,7 @@ class Trainer:
             if self.recorder is not None:
                 tensors["recording"] = self.recorder.state_dict()
             save_state(self.folder.state, self.position, tensors)
-            if self.valid is None:
+            if not self.position.evaluated:  # a run that is stopped before its first evaluation has a checkpoint, too
                 self._save_checkpoint(self.folder.last, None)
 
     def _load_state(self) -> dict[str, Any] | None:
