@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import random
 import signal
 import socket
@@ -407,6 +408,14 @@ def test_there_is_nothing_to_download_before_something_is_labelled(photos, tmp_p
         assert served.client.get("api/download?layout=coco").status_code == 409
         assert served.client.get("api/download?layout=csv").status_code == 422
         assert served.client.post("api/export", json={"format": "onnx"}).status_code == 409
+
+
+def test_the_page_is_told_the_limits_of_a_longer_training_that_the_server_holds(server):
+    page = server.client.get("/").text
+    least, most = json.loads(page.split('id="payload"', 1)[1].split(">", 1)[1].split("</script>", 1)[0])["minutes"]
+    for minutes in (0, least / 2, most + 1):
+        answer = server.client.post("api/train", json={"minutes": minutes})
+        assert (answer.status_code, answer.json()["detail"].startswith("minutes: ")) == (422, True)
 
 
 def test_without_a_trainer_nothing_is_promised(photos, tmp_path, serving):

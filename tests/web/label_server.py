@@ -43,6 +43,7 @@ class Labels:
         self.order: list[int] | None = None  # ids from the most helpful on; None is backwards
         self.said: list[dict[str, Any]] = []
         self.ap: list[dict[str, Any]] = []
+        self.spoilt = ""  # why no download can be made
         self.final: dict[str, Any] | None = None
         self.look: dict[str, Any] = {"state": "none", "done": None, "said": "Nothing has been looked at.", "rows": []}
         for id in range(1, photos + 1):
@@ -150,6 +151,9 @@ class Labels:
         name = sent.get("name", "").strip()
         if sent["action"] in ("add", "rename") and (not name or name in self.classes):
             return 422, {"detail": f"There is a class {name!r} already." if name else "A class needs a name."}
+        shown = zip((sent.get("class"), sent.get("into")), sent.get("meant", ()), strict=False)
+        if any(self.classes[label : label + 1] != [name] for label, name in shown):
+            return 409, {"detail": "This class is another one by now."}
         self.remember(f"{sent['action']} class")
         if sent["action"] == "add":
             self.classes.append(name)
@@ -231,6 +235,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Cache-Control", "no-store")
+        if address.path == "/api/download":
+            self.send_header("Content-Disposition", 'attachment; filename="photos.zip"')
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -243,7 +249,9 @@ class Handler(BaseHTTPRequestHandler):
         found = re.fullmatch(r"(/api/images|/photos|/thumbnails|/api/second-look)/(\d+)", path)
         match (self.command, found[1] if found else path):
             case ("GET", "/"):
-                return 200, render({"kind": "label", "title": "photos", "token_needed": False}).encode()
+                return 200, render(
+                    {"kind": "label", "title": "photos", "token_needed": False, "minutes": [1, 1440]}
+                ).encode()
             case ("GET", "/api/state"):
                 same = query.get("version") == [str(labels.version)]
                 return 200, {"version": str(labels.version), "same": True} if same else labels.state()
@@ -283,6 +291,10 @@ class Handler(BaseHTTPRequestHandler):
                 labels.final = FINAL | {"state": "stopped", "said": "The long training was stopped."}
                 labels.touch()
                 return 200, labels.final
+            case ("GET", "/api/download") if labels.spoilt:
+                return 500, {"detail": labels.spoilt}
+            case ("GET", "/api/download"):
+                return 200, b"a zip"
             case ("POST", "/api/export"):
                 return 200, {"file": f"photos-labels/detector.{sent['format']}"}
         return 404, {"detail": f"There is no {path}."}

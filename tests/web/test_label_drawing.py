@@ -113,6 +113,53 @@ def test_escape_forgets_a_box_without_a_class(open_label):
     assert label.boxes() == []
 
 
+WAITS = "Name the class of the box first, or press Escape."
+
+
+@pytest.mark.parametrize("button", ["tool-nothing", "tool-next", "tool-unlabelled", "photo-3"])
+def test_nothing_is_confirmed_and_no_other_photo_comes_while_a_box_waits_for_its_class(open_label, button):
+    label = open_label(Labels(classes=()))
+    label.drag((20, 30), (120, 110))
+    label.says("Write the name of a class")
+    (label.page.locator('.label-thumbnail[data-id="3"]') if button == "photo-3" else label.role(button)).click()
+    label.says(WAITS)
+    assert label.image() == 6
+    assert label.role("rubber").is_visible()
+    assert not label.labels.past
+
+
+def test_a_drag_beside_a_box_that_waits_for_its_class_says_why_nothing_is_drawn(open_label):
+    label = open_label(Labels(classes=()))
+    label.drag((20, 30), (120, 110))
+    label.drag((130, 30), (200, 110))
+    label.says(WAITS)
+    label.role("class-query").fill("cell")
+    label.role("class-query").press("Enter")
+    label.role("class-0").wait_for()
+    label.until("document.querySelectorAll('[data-role=labelled].label-mark').length === 1")
+    assert label.boxes() == [(0, 20, 30, 120, 110)]
+
+
+@pytest.mark.parametrize("way", ["tool-delete", "tool-undo", "cancel-box"])
+def test_fingers_give_up_a_box_that_waits_for_its_class(open_label, way):
+    label = open_label(Labels(classes=()), width=390, height=844, touch=True)
+    touch(label, *([label.at(x, x)] for x in (40, 90, 120)))
+    label.role("cancel-box").wait_for()
+    label.role(way).click()
+    label.says("The box without a class is dropped.")
+    assert label.role("rubber").is_hidden()
+    assert label.role("cancel-box").is_hidden()
+    label.role("tool-nothing").click()
+    label.wait_for_image(5)
+
+
+def test_a_box_that_is_too_small_is_said_to_be(open_label):
+    label = open_label()
+    label.drag((20, 20), (60, 20.4))
+    label.says("The box is too small: draw a larger one.")
+    assert not label.labels.past
+
+
 def test_every_box_has_a_name_or_the_number_of_its_class_and_not_a_colour_alone(open_label):
     labels = one_box()
     labels.images[6]["boxes"] += [{"box": [200, 150, 206, 156], "class": 2}]

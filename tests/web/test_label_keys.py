@@ -127,6 +127,70 @@ def test_a_class_that_the_server_refuses_is_said(open_label):
     label.press("Enter")
     label.says("There is a class 'star' already.")
     assert label.labels.classes == ["circle", "square", "star"]
+    assert label.role("new-name").input_value() == "star"  # the form stays open with what was written
+
+
+def open_form(label, place):
+    label.role(f"edit-class-{place}").click()
+    label.role("class-form").wait_for()
+
+
+def remove_elsewhere(label, place, into=0):
+    """As another tab does."""
+    with label.labels.lock:
+        label.labels.renumber(place, into)
+        label.labels.touch()
+    label.until(f"document.querySelectorAll('.label-class').length === {len(label.labels.classes)}")
+
+
+def test_the_form_of_a_class_stays_with_it_when_its_place_becomes_another_ones(open_label):
+    label = open_label(Labels(classes=("a", "b", "c", "d")))
+    open_form(label, 2)
+    label.role("new-name").fill("c2")
+    remove_elsewhere(label, 0, 1)
+    assert label.role("edit-class-1").get_attribute("aria-expanded") == "true"
+    assert label.role("merge-into").locator("option").all_inner_texts() == ["b", "d"]
+    label.role("rename").click()
+    label.says("c is called c2 now.")
+    assert label.labels.classes == ["b", "c2", "d"]
+    open_form(label, 2)
+    remove_elsewhere(label, 0, 1)
+    label.role("remove-class").click()
+    label.says("d is removed.")
+    assert label.labels.classes == ["c2"]
+
+
+def test_a_merge_goes_to_the_class_that_was_chosen_or_to_none(open_label):
+    label = open_label(Labels(classes=("a", "b", "c", "d", "e")))
+    open_form(label, 4)
+    label.role("merge-into").select_option(label="d")
+    remove_elsewhere(label, 0, 1)
+    label.role("merge").click()
+    label.says("e is a part of d now.")
+    assert label.labels.classes == ["b", "c", "d"]
+    open_form(label, 0)
+    label.role("merge-into").select_option(label="d")
+    remove_elsewhere(label, 2, 1)
+    label.role("merge").click()
+    label.says("Choose the class to merge into.")
+    assert label.labels.classes == ["b", "c"]
+
+
+def test_the_form_of_a_class_that_is_gone_closes(open_label):
+    label = open_label()
+    open_form(label, 1)
+    remove_elsewhere(label, 1)
+    label.says("There is no class square any more.")
+    label.until("!document.querySelector('[data-role=class-form]')")
+
+
+def test_the_server_hears_which_class_is_meant_and_changes_no_other_one(open_label):
+    label = open_label(failing=True)
+    open_form(label, 1)
+    label.labels.classes[1] = "other"  # as a tab did of which this page has not heard
+    label.role("rename").click()
+    label.says("This class is another one by now.")
+    assert label.labels.classes == ["circle", "other", "star"]
 
 
 def test_the_panel_of_keys_names_every_action_and_no_key_has_two(open_label):

@@ -17,6 +17,7 @@ def test_changes_are_sent_one_after_the_other_each_on_the_revision_before(open_l
 def test_what_a_lost_server_does_not_answer_is_kept_said_and_sent_again(open_label):
     label = open_label(failing=True)
     label.labels.down = True
+    label.role("unsaved").get_by_text("This page asks again").wait_for()  # the photo moves down for that
     label.drag((20, 20), (60, 60))
     label.role("unsaved").get_by_text("One change is kept on this page").wait_for()
     assert label.role("saved").inner_text() == "Not saved"
@@ -26,6 +27,7 @@ def test_what_a_lost_server_does_not_answer_is_kept_said_and_sent_again(open_lab
     label.labels.down = False
     assert label.boxes(6) == [(0, 20, 20, 60, 60)]
     label.until("document.querySelector('[data-role=unsaved]').hidden")
+    label.says("The server is there again.")
     label.press("z")
     label.says("Undid: draw box in scene_6.png")
 

@@ -119,9 +119,79 @@ def test_in_the_end_it_trains_longer_exports_and_gives_the_labels_away(open_labe
     asked = [one for one in label.labels.requests if one["path"] in ("/api/train", "/api/export")]
     assert [one.get("minutes") or one["format"] for one in asked] == [3, "html"]
     for layout in ("coco", "yolo", "voc"):
-        link = label.role(f"download-{layout}")
-        assert link.get_attribute("href") == f"api/download?layout={layout}"
-        assert link.get_attribute("download") is not None
+        with label.page.expect_download() as download:
+            label.role(f"download-{layout}").click()
+        assert download.value.suggested_filename == "photos.zip"
+        assert download.value.path().read_bytes() == b"a zip"
+        label.role("downloaded").get_by_text("Downloaded: photos.zip").wait_for()
+
+
+def test_a_download_says_what_it_holds_and_which_photos_with_boxes_it_leaves_out(open_label):
+    labels = full()
+    label = open_label(labels)
+    label.press("m")
+    holds = label.role("download-holds")
+    holds.get_by_text("5 confirmed photos.").wait_for()
+    labels.images[1] |= {"state": "missing", "why": "scene_1.png is gone."}
+    labels.images[6]["boxes"] = labels.images[2]["boxes"]
+    labels.touch()
+    holds.get_by_text(
+        "4 confirmed photos; 1 with boxes that is not confirmed and 1 that is missing are left out."
+    ).wait_for()
+
+
+def test_nothing_can_be_downloaded_before_a_photo_is_confirmed_and_the_page_says_so(open_label):
+    label = open_label()
+    label.press("b")
+    label.saved()
+    label.press("m")
+    label.role("download-holds").get_by_text(
+        "There is nothing to download before a photo is confirmed; 1 with boxes that is not confirmed is left out."
+    ).wait_for()
+    assert all(label.role(f"download-{layout}").is_disabled() for layout in ("coco", "yolo", "voc"))
+
+
+def test_what_stops_a_download_is_said(open_label):
+    labels = full()
+    labels.spoilt = "The zip could not be written (No space left on device)."
+    label = open_label(labels, failing=True)
+    label.press("m")
+    label.role("download-coco").click()
+    label.role("downloaded").get_by_text("No space left on device").wait_for()
+    assert label.role("download-coco").is_enabled()
+
+
+@pytest.mark.parametrize("minutes", ["", "0", "99999"])
+def test_minutes_that_cannot_be_are_refused_on_the_page_with_the_limits(open_label, minutes):
+    label = open_label(full())
+    label.press("m")
+    label.role("minutes").fill(minutes)
+    label.role("train").click()
+    label.says("Write how many minutes it may train: a number from 1 to 1440.")
+    assert not [one for one in label.labels.requests if one["path"] == "/api/train"]
+
+
+def test_on_a_small_screen_the_header_and_the_curve_are_shown_whole(open_label):
+    label = open_label(full(), width=390, height=844)
+    training = label.role("training")
+    training.evaluate("one => (one.textContent = 'Training starts with 3 labelled photos that are not held out.')")
+    assert training.evaluate("one => one.scrollWidth <= one.clientWidth")
+    label.press("m")
+    outside = """one => {
+      const { left, right, top, bottom } = one.getBoundingClientRect();
+      const texts = [...one.querySelectorAll("text")].map((text) => text.getBoundingClientRect());
+      const out = texts.filter((it) => it.left < left || it.right > right || it.top < top || it.bottom > bottom);
+      const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+      return out.length + texts.filter((a, i) => texts.slice(i + 1).some((b) => meet(a, b))).length;
+    }"""
+    assert label.role("curve").evaluate(outside) == 0
+
+
+def test_no_key_runs_into_the_text_beside_it(open_label):
+    label = open_label()
+    label.press("?")
+    wide = "all => all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)"
+    assert label.role("keys").locator("dt").evaluate_all(wide) == []
 
 
 def test_a_long_training_can_be_stopped(open_label):

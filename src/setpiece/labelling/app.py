@@ -22,7 +22,7 @@ from setpiece.labelling.examples import labelled_parts
 from setpiece.labelling.labels import Change
 from setpiece.labelling.layouts import Layout, write_zip
 from setpiece.labelling.pictures import full_picture, thumbnail
-from setpiece.labelling.schema import ClassSent, DecisionSent, ExportSent, ImageSent, OrderSent, TrainSent
+from setpiece.labelling.schema import MINUTES, ClassSent, DecisionSent, ExportSent, ImageSent, OrderSent, TrainSent
 from setpiece.labelling.session import Session
 from setpiece.labelling.supervisor import Supervisor
 from setpiece.labelling.view import classes_view, image_view, second_look_view, state_view
@@ -57,7 +57,12 @@ def create_app(session: Session, trainer: Supervisor, lifespan: Lifespan, *, tok
 def _add_state(app: FastAPI, session: Session, token_needed: bool) -> None:
     @app.get("/", response_class=HTMLResponse)
     async def index() -> HTMLResponse:
-        payload = {"kind": "label", "title": session.store.photos.name, "token_needed": token_needed}
+        payload = {
+            "kind": "label",
+            "title": session.store.photos.name,
+            "token_needed": token_needed,
+            "minutes": MINUTES,
+        }
         return HTMLResponse(render(payload), headers={"Cache-Control": "no-store"})
 
     @app.get("/api/state")
@@ -90,6 +95,10 @@ def _add_labels(app: FastAPI, session: Session) -> None:
     @app.post("/api/classes")
     async def classes(sent: ClassSent) -> Response:
         labels = session.store.labels
+        for position, name in zip((sent.label, sent.into), sent.meant, strict=False):
+            if (now := labels.category(position).name) != name:
+                said = f"Class {position + 1} is {now} by now, and not {name}: nothing is changed."
+                raise HTTPException(409, said)
         match sent.action:
             case "add":
                 change = changes.add_class(labels, sent.name)

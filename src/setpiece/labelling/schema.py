@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["BoxSent", "ClassSent", "DecisionSent", "ExportSent", "ImageSent", "OrderSent", "TrainSent"]
+__all__ = ["MINUTES", "BoxSent", "ClassSent", "DecisionSent", "ExportSent", "ImageSent", "OrderSent", "TrainSent"]
+
+MINUTES = (0.1, 10_000)  # the least and the most of a longer training
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -33,12 +35,17 @@ class ImageSent(_Sent):
 
 
 class ClassSent(_Sent):
-    """What to do with the classes; `label` and `into` are positions."""
+    """What to do with the classes.
+
+    `label` and `into` are positions; `meant` are the names that the page shows there, in this order: nothing is done
+    where a name is another one by now.
+    """
 
     action: Literal["add", "rename", "merge", "remove"]
     name: str = Field(default="", max_length=200)
     label: int = Field(default=-1, alias="class")
     into: int = -1
+    meant: list[str] = Field(default=[], max_length=2)
 
 
 class OrderSent(_Sent):
@@ -57,7 +64,7 @@ class DecisionSent(_Sent):
 class TrainSent(_Sent):
     """How long to train."""
 
-    minutes: float = Field(gt=0, le=10_000, allow_inf_nan=False)
+    minutes: float = Field(ge=MINUTES[0], le=MINUTES[1], allow_inf_nan=False)
 
 
 class ExportSent(_Sent):

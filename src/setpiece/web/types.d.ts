@@ -209,7 +209,7 @@ interface Detection {
 interface Found {
   detections: Detection[];
   milliseconds: number;
-  /** What a server did to the image, in sentences. */
+  /** What was done to the image that its user may not expect, in sentences. */
   notes?: string[];
 }
 
@@ -218,6 +218,8 @@ interface Pixels {
   width: number;
   height: number;
   rows(top: number, count: number): Uint8ClampedArray;
+  /** Whether its file has more frames, which a browser plays. */
+  animated: boolean;
   /** Its file. */
   blob(): Promise<Blob>;
   close(): void;
@@ -245,6 +247,8 @@ interface LabelPayload {
   kind: string;
   title: string;
   token_needed: boolean;
+  /** The least and the most that a longer training may take. */
+  minutes: number[];
 }
 
 /** What its server says of everything but the boxes of one photo. */
@@ -336,7 +340,8 @@ interface LabelChange {
 
 interface LabelFilter {
   state: string;
-  class: number | null;
+  /** Its name. */
+  class: string | null;
 }
 
 type LabelState = Observable<{

@@ -130,9 +130,10 @@ function middle(session, stage) {
 }
 
 /** @param {Session} session */
-function escape({ state }, gestures) {
+function escape(session, gestures) {
   if (gestures.cancel()) return;
-  state.set(state.nameless ? { nameless: null } : { at: null });
+  if (session.state.nameless) Edits.drop(session);
+  else session.state.set({ at: null });
 }
 
 /** The suggestion in hand, or the one under the pointer. */

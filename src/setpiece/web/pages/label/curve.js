@@ -3,7 +3,7 @@
 import { format, html, svg, table } from "../base/dom.js";
 
 const [WIDTH, HEIGHT] = [560, 240];
-const ROOM = { left: 40, right: 14, top: 12, bottom: 34 };
+const ROOM = { left: 52, right: 24, top: 14, bottom: 54 }; // for the letters of a small screen: see label.css
 
 /**
  * @param {LabelRound[]} rounds
@@ -27,9 +27,9 @@ export function create(rounds, forecast) {
       svg("text", { x: ROOM.left - 6, y: y(ap) + 4, "text-anchor": "end" }, format(ap, 2)),
     ]).flat(),
     [...new Set([rounds[0].labelled, last.labelled, most])].map((labelled) =>
-      svg("text", { x: x(labelled), y: HEIGHT - 16, "text-anchor": "middle" }, labelled),
+      svg("text", { x: x(labelled), y: HEIGHT - 28, "text-anchor": "middle" }, labelled),
     ),
-    svg("text", { x: WIDTH - ROOM.right, y: HEIGHT - 2, "text-anchor": "end" }, "labelled photos"),
+    svg("text", { x: WIDTH - ROOM.right, y: HEIGHT - 6, "text-anchor": "end" }, "labelled photos"),
     svg("path.band", { d: `${path(band)}z` }),
     svg("path.line", { d: path(rounds.map(({ labelled, ap }) => [labelled, ap])) }),
     rounds.map(({ labelled, ap }) => svg("circle", { cx: x(labelled), cy: y(ap), r: 4 })),

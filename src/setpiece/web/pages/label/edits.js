@@ -18,8 +18,9 @@ const count = (number, word) => `${number} ${word}${number === 1 ? "" : word ===
  */
 export function draw(session, drawn) {
   const { state } = session;
-  const box = state.doc && Rectangles.within(drawn, sizeOf(session));
-  if (!box || !state.doc || session.waits()) return;
+  if (!state.doc || session.waits()) return;
+  const box = Rectangles.within(drawn, sizeOf(session));
+  if (!box) return session.say("The box is too small: draw a larger one.");
   const { classes } = /** @type {Labelling} */ (state.server);
   if (!classes.length) return state.set({ nameless: box, at: null });
   const label = Math.min(state.brush, classes.length - 1);
@@ -98,9 +99,19 @@ export function classify(session, label) {
   say(`Class: ${name}.`);
 }
 
+/**
+ * Give up the box that waits for its class.
+ * @param {Session} session
+ */
+export function drop({ state, say }) {
+  state.set({ nameless: null });
+  say("The box without a class is dropped.");
+}
+
 /** @param {Session} session */
 export function remove(session) {
   const { state, change, say } = session;
+  if (state.nameless) return drop(session);
   const { at, doc } = state;
   if (!at || !doc) return say("Choose a box first: click it, or press the full stop key.");
   if (at.of === "suggestions") return reject(session, at.index);
@@ -166,9 +177,9 @@ export function reject({ state, say }, index) {
  * @param {Session} session
  */
 export function confirm(session) {
-  const { state, change, say, settle, offered } = session;
+  const { state, change, say, settle, offered, waits } = session;
   settle();
-  if (state.nameless) return say("Name the class of the box first, or press Escape.");
+  if (waits()) return;
   const { doc } = state;
   if (doc) {
     const accepted = offered().flatMap((index) => Suggestions.asLabel(doc.suggestions[index], sizeOf(session)));
@@ -195,7 +206,8 @@ export function nothing(session) {
  * The photo is no longer confirmed.
  * @param {Session} session
  */
-export function reopen({ state, change, say }) {
+export function reopen({ state, change, say, waits }) {
+  if (waits()) return;
   if (!state.doc || state.doc.state === "open") return say("This photo is open.");
   change("open again", { state: "open" }, state.at);
   say("This photo is open again.");

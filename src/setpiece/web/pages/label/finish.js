@@ -1,9 +1,10 @@
 /** What comes when all is labelled: a longer training, an exported detector, the data set as a zip. */
 
-import { button, html } from "../base/dom.js";
+import * as Data from "../base/data.js";
+import { button, counted, html } from "../base/dom.js";
 import * as Api from "./api.js";
 
-const LONG = 1_800_000; // milliseconds that an export may take
+const LONG = 1_800_000; // milliseconds that an export or a download may take
 const FORMATS = [
   ["onnx", "ONNX"],
   ["html", "A web page that detects"],
@@ -16,13 +17,19 @@ const LAYOUTS = [
   ["yolo", "YOLO"],
   ["voc", "Pascal VOC"],
 ];
+const LEFT_OUT = {
+  open: (verb) => `with boxes that ${verb} not confirmed`,
+  missing: (verb) => `that ${verb} missing`,
+  broken: (verb) => `that ${verb} broken`,
+};
 
 /** @import { Session } from "./session.js" */
 
 /** @param {Session} session */
 export function create(session) {
   const { state, say, refresh } = session;
-  const minutes = html("input", { type: "number", id: "minutes", min: 1, max: 1440, value: 10, "data-role": "minutes" });
+  const [least, most] = Data.labelling().minutes;
+  const minutes = html("input", { type: "number", id: "minutes", min: least, max: most, step: "any", required: true, value: 10, "data-role": "minutes" });
   const train = button("Train longer", "train", () => start(), { class: "primary" });
   const stop = button("Stop", "stop-training", () => end());
   const run = html("p", { "data-role": "final" });
@@ -31,7 +38,20 @@ export function create(session) {
   const save = button("Export", "export", () => write());
   const written = html("p", { role: "status", "data-role": "exported" });
 
-  const start = () => ask("api/train", { minutes: Number(minutes.value) }, "The long training begins.");
+  const holds = html("p.hint", { id: "download-holds", "data-role": "download-holds" });
+  const downloaded = html("p", { role: "status", "data-role": "downloaded" });
+  const downloads = LAYOUTS.map(([layout, text]) =>
+    button(text, `download-${layout}`, () => download(layout), { "aria-describedby": "download-holds" }),
+  );
+  let packing = false;
+
+  function start() {
+    if (minutes.checkValidity()) ask("api/train", { minutes: Number(minutes.value) }, "The long training begins.");
+    else {
+      minutes.focus();
+      say(`Write how many minutes it may train: a number from ${least} to ${most}.`);
+    }
+  }
   const end = () => ask("api/train/stop", null, "The long training stops.");
 
   async function ask(path, sent, done) {
@@ -56,6 +76,23 @@ export function create(session) {
     draw();
   }
 
+  async function download(layout) {
+    packing = true;
+    downloaded.textContent = "The zip is made …";
+    draw();
+    try {
+      const { name, content } = await Api.file(`api/download?layout=${layout}`, LONG);
+      const href = URL.createObjectURL(content);
+      html("a", { href, download: name }).click();
+      setTimeout(() => URL.revokeObjectURL(href), LONG); // a browser may ask where to put it
+      downloaded.textContent = `Downloaded: ${name}`;
+    } catch (error) {
+      downloaded.textContent = error instanceof Error ? error.message : `${error}`;
+    }
+    packing = false;
+    draw();
+  }
+
   function draw() {
     const final = state.server?.final ?? null;
     const training = final?.state === "training";
@@ -64,6 +101,9 @@ export function create(session) {
     meter.value = final?.done ?? 0;
     train.disabled = training;
     stop.hidden = !training;
+    const { confirmed, sentence } = contents(state.server?.images ?? []);
+    holds.textContent = sentence;
+    for (const one of downloads) one.disabled = packing || !confirmed;
     save.disabled = final?.state !== "done" || written.textContent === "Exporting …";
   }
 
@@ -76,14 +116,26 @@ export function create(session) {
     meter,
     html("div.controls", html("div.control", html("label", { for: "format" }, "Export the detector as"), format), save),
     written,
-    html(
-      "p.controls",
-      html("span.label", "Download photos and labels as"),
-      LAYOUTS.map(([layout, text]) =>
-        html("a.label-button", { href: `api/download?layout=${layout}`, download: true, "data-role": `download-${layout}` }, text),
-      ),
-    ),
+    html("div.controls", html("span.label", "Download photos and labels as"), downloads),
+    holds,
+    downloaded,
   );
   draw();
   return { element, draw };
+}
+
+/**
+ * What a download holds, and which photos with boxes it leaves out.
+ * @param {LabelEntry[]} images
+ */
+function contents(images) {
+  const confirmed = images.filter(({ state, why }) => why === null && ["labelled", "empty"].includes(state)).length;
+  const out = ["open", "missing", "broken"]
+    .map((state) => ({ state, number: images.filter((one) => one.state === state && one.boxes > 0).length }))
+    .filter(({ number }) => number > 0);
+  const parts = out.map(({ state, number }) => `${number} ${LEFT_OUT[state](number === 1 ? "is" : "are")}`);
+  const verb = out.length === 1 && out[0].number === 1 ? "is" : "are";
+  const held = confirmed ? counted(confirmed, "confirmed photo") : "There is nothing to download before a photo is confirmed";
+  const rest = out.length ? `; ${new Intl.ListFormat("en").format(parts)} ${verb} left out` : "";
+  return { confirmed, sentence: `${held}${rest}.` };
 }

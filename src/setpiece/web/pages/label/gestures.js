@@ -93,6 +93,7 @@ export function create(session, stage) {
   /** What a pointer that goes down may become; nothing on a box that may be another one soon. */
   function begun(event, start) {
     if (event.button === 1 || space) return panning(start);
+    if (state.nameless && session.waits()) return null;
     if (corner) {
       const from = corner;
       const second = drawing(start, from, nothing);
@@ -123,7 +124,7 @@ export function create(session, stage) {
     element.setPointerCapture(event.pointerId);
     if (fingers.size > 1) {
       cancel(); // two fingers zoom and pan
-    } else if (state.doc && !state.nameless) {
+    } else if (state.doc) {
       session.settle();
       gesture = begun(event, point);
     }

@@ -1,16 +1,19 @@
 /** What the server alone does to all photos: undo and redo, and changes to the classes. */
 
 import * as Api from "./api.js";
+import * as Edits from "./edits.js";
 
 /** @import { Session } from "./session.js" */
 
 /**
+ * Undo or redo the last change; a box that waits for its class is undone first.
  * @param {Session} session
  * @param {"undo" | "redo"} way
  */
-export function travel(session, way) {
+export async function travel(session, way) {
   const { state, alone, documents, keep, open, refresh, reread } = session;
-  return alone(async () => {
+  if (state.nameless) return way === "undo" ? Edits.drop(session) : void session.waits();
+  await alone(async () => {
     const { said, images, classes, shown } = await Api.ask("POST", `api/${way}`);
     if (classes) documents.known.clear();
     for (const id of images) documents.known.delete(id);
@@ -32,17 +35,21 @@ export function travel(session, way) {
 /**
  * Add, rename, merge or remove a class.
  * @param {Session} session
- * @param {object} body as the server wants it
+ * @param {() => object} body as the server wants it, of the classes as they are then; it throws what is in the way
  * @param {string} said when it is done
+ * @returns {Promise<boolean>} whether it is done; what is in the way is said
  */
-export function changeClass(session, body, said) {
+export async function changeClass(session, body, said) {
   const { state, alone, refresh, documents, reread } = session;
-  return alone(async () => {
+  let made = false;
+  await alone(async () => {
     await refresh();
-    await Api.ask("POST", "api/classes", body);
+    await Api.ask("POST", "api/classes", body());
+    made = true;
     documents.known.clear();
     await refresh();
     if (state.image !== null) await reread(state.image);
     state.set({ said });
   });
+  return made;
 }

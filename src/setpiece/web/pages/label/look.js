@@ -12,7 +12,7 @@ const LEAST = 120; // pixels of the photo that are shown at least
  * @param {SuspiciousLabel} row
  */
 export function create({ server }, row) {
-  const { width, height } = Sequence.entry(server, row.image) ?? { width: 1, height: 1 };
+  const { width, height, why } = Sequence.entry(server, row.image) ?? { width: 1, height: 1, why: null };
   const boxes = [row.box, ...(row.suggestion ? [row.suggestion.box] : [])];
   const [left, top] = [0, 1].map((i) => Math.min(...boxes.map((box) => box[i])));
   const [right, bottom] = [2, 3].map((i) => Math.max(...boxes.map((box) => box[i])));
@@ -30,7 +30,7 @@ export function create({ server }, row) {
     svg(
       "svg",
       { viewBox: `${x} ${y} ${wide} ${high}`, role: "img", "aria-label": row.text },
-      svg("image", { href: `photos/${row.image}`, width, height }),
+      why === null && svg("image", { href: `photos/${row.image}`, width, height }),
       row.class === null ? "" : rect(row.box, row.class, "labelled"),
       suggestion ? rect(suggestion.box, suggestion.class, "suggested") : "",
     ),

@@ -36,17 +36,19 @@ export function all({ server, visited }) {
  */
 export function filtered(state) {
   const { server, filter } = state;
-  return all(state).filter((id) => passes(/** @type {LabelEntry} */ (entry(server, id)), filter));
+  const label = filter.class === null ? null : (server?.classes ?? []).findIndex(({ name }) => name === filter.class);
+  return all(state).filter((id) => passes(/** @type {LabelEntry} */ (entry(server, id)), filter.state, label));
 }
 
 /**
  * @param {LabelEntry} one
- * @param {LabelFilter} filter
+ * @param {string} wanted state
+ * @param {number | null} label of the class, null for every one
  */
-function passes(one, filter) {
+function passes(one, wanted, label) {
   const kind = { held: one.held_out, trouble: one.why !== null, suggested: one.suggested > 0 && one.state === "open" };
-  const state = filter.state === "" || (kind[filter.state] ?? one.state === filter.state);
-  return state && (filter.class === null || one.classes.includes(filter.class));
+  const state = wanted === "" || (kind[wanted] ?? one.state === wanted);
+  return state && (label === null || one.classes.includes(label));
 }
 
 /** The photo so many places further on, null beyond the ends; from the first one where there is none in view. */

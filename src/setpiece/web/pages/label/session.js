@@ -80,15 +80,24 @@ export function create() {
       say(sentence);
       reread(id);
     },
-    report: (count, trouble) => state.set({ unsaved: { count, trouble } }),
+    report: unsaved,
   });
 
   const say = (said) => state.set({ said });
 
+  /** How many changes are not saved, and why; what was said of a server that was away is over when it is back. */
+  function unsaved(count, trouble) {
+    const before = state.unsaved.trouble;
+    const back = before !== null && trouble === null;
+    state.set({ unsaved: { count, trouble } });
+    if (back && state.said.startsWith(before)) say("The server is there again.");
+  }
+
   /** Whether nothing can be changed now; it is said then. */
   function waits() {
-    if (state.busy) say("The step before this one is not done yet: try again.");
-    return state.busy;
+    if (state.nameless) say("Name the class of the box first, or press Escape.");
+    else if (state.busy) say("The step before this one is not done yet: try again.");
+    return state.nameless !== null || state.busy;
   }
 
   const entry = () => Sequence.entry(state.server, state.image);
@@ -102,8 +111,9 @@ export function create() {
     state.set({ doc, at: at && doc[at.of][at.index] ? at : null });
   }
 
-  /** Show a photo. */
+  /** Show a photo, but not while a box waits for its class. */
   function open(id) {
+    if (state.nameless && entry()) return void waits();
     settle();
     if (state.image !== null) rejected.set(state.image, state.rejected);
     const visited = state.visited.includes(id) ? state.visited : [...state.visited, id];
@@ -137,7 +147,8 @@ export function create() {
   function ahead() {
     const next = Sequence.open(state);
     const following = Sequence.beside(Sequence.filtered(state), state.image, 1);
-    documents.ahead([...next.slice(0, AHEAD), ...(following === null ? [] : [following])]).catch(() => {});
+    const there = following !== null && !Sequence.entry(state.server, following)?.why;
+    documents.ahead([...next.slice(0, AHEAD), ...(there ? [following] : [])]).catch(() => {});
     const mode = state.server?.order.mode;
     if (mode && !state.busy) order(mode, next.slice(0, COMING)).catch(() => {});
   }
@@ -166,9 +177,9 @@ export function create() {
     try {
       const answer = await Api.ask("GET", `api/state?version=${encodeURIComponent(state.server?.version ?? "")}`);
       if (!answer.same) take(answer);
-      if (state.unsaved.trouble && !state.unsaved.count) state.set({ unsaved: { count: 0, trouble: null } });
+      if (state.unsaved.trouble && !state.unsaved.count) unsaved(0, null);
     } catch (error) {
-      state.set({ unsaved: { count: state.unsaved.count, trouble: words(error) } });
+      unsaved(state.unsaved.count, words(error));
     }
   }
 
@@ -182,6 +193,8 @@ export function create() {
     const renumbered = state.server !== null && !names(server).startsWith(names(state.server));
     const brush = server.classes.findIndex(({ name }) => name === state.server?.classes[state.brush]?.name);
     if (renumbered) documents.known.clear();
+    const kept = server.classes.some(({ name }) => name === state.filter.class);
+    if (state.filter.class !== null && !kept) state.set({ filter: { ...state.filter, class: null } });
     state.set({ server, ...(renumbered ? { brush: Math.max(0, brush), doc: null, at: null } : {}) });
     const here = entry();
     if (!here) {

@@ -35,7 +35,7 @@ export function create(session) {
   const classes = html("select", {
     "aria-label": "Photos with this class",
     "data-role": "filter-class",
-    onchange: () => filter({ class: classes.value === "" ? null : Number(classes.value) }),
+    onchange: () => filter({ class: classes.value || null }),
   });
   const orders = ["helpful", "files"].map((mode) =>
     button(mode === "helpful" ? "Most helpful first" : "As they come", `order-${mode}`, () => {
@@ -46,7 +46,8 @@ export function create(session) {
   const shown = new Map();
   /** @type {number[]} */
   let ids = [];
-  let names = "";
+  /** @type {string | null} */
+  let names = null;
 
   const filter = (part) => state.set({ filter: { ...state.filter, ...part } });
 
@@ -69,7 +70,7 @@ export function create(session) {
     if (now === names) return;
     names = now;
     const option = (value, text) => html("option", { value, selected: value === (state.filter.class ?? "") }, text);
-    classes.replaceChildren(option("", "All classes"), ...server.classes.map(({ name }, label) => option(label, name)));
+    classes.replaceChildren(option("", "All classes"), ...server.classes.map(({ name }) => option(name, name)));
   }
 
   /** Have those thumbnails in the page that are in view. */
@@ -93,6 +94,7 @@ export function create(session) {
     const old = shown.get(id);
     if (old?.dataset.key === key) return;
     const one = old ?? thumbnail(id);
+    const picture = one.querySelector("img") ?? (entry.why ? null : thumb(id));
     one.dataset.key = key;
     one.className = `label-thumbnail ${entry.state}`;
     one.style.left = `${at * WIDE}px`;
@@ -103,7 +105,7 @@ export function create(session) {
     one.setAttribute("aria-setsize", String(ids.length));
     one.setAttribute("aria-label", inWords(entry));
     one.replaceChildren(
-      ...[...one.querySelectorAll("img")],
+      ...(picture ? [picture] : []),
       ...[["mark", MARKS[entry.state]], ["boxes", boxes], ["held", entry.held_out ? "test" : ""]]
         .filter(([, text]) => text)
         .map(([name, text]) => html(`span.${name}`, { "data-text": text })), // the name says the same in words
@@ -114,10 +116,12 @@ export function create(session) {
     }
   }
 
-  function thumbnail(id) {
+  const thumbnail = (id) => html("button", { type: "button", role: "option", "data-id": id, onclick: () => session.open(id) });
+
+  function thumb(id) {
     const picture = html("img", { src: `thumbnails/${id}`, alt: "", decoding: "async", fetchpriority: "low" });
     picture.addEventListener("error", () => picture.remove());
-    return html("button", { type: "button", role: "option", "data-id": id, onclick: () => session.open(id) }, picture);
+    return picture;
   }
 
   /** Bring the photo in view into the view of the strip. */
