@@ -249,7 +249,18 @@ def test_tour_writes_a_page_and_says_where(setpiece, tmp_path):
         ("predict {checkpoint} 0 photos --output out.mp4", 2, "--output out.mp4 is for one video: name a folder"),
         ("predict {checkpoint} notes.mp4 --output notes.mp4", 2, "notes.mp4 is the video itself"),
         ("predict {checkpoint} notes.mp4 --output no/out.mp4", 2, "--output no/out.mp4"),
-        ("predict {checkpoint} notes.mp4 --output notes.jpg", 2, "notes.jpg is a file"),
+        ("predict {checkpoint} notes.mp4 --output notes.jpg", 2, "--output notes.jpg is for one image"),
+        ("predict {checkpoint} photos photos/*.jpg notes.jpg --output a.jpg", 2, "There is no image at photos/*.jpg"),
+        ("predict {checkpoint} photos notes.jpg --output a.jpg", 2, "--output a.jpg is for one image: name a folder"),
+        (
+            "predict {checkpoint} photos --output a.gif",
+            2,
+            "--output a.gif is of a kind that is not written",
+        ),
+        ("predict {checkpoint} photos --output photos/../photos/one.png", 2, "one.png is the image itself"),
+        ("predict {checkpoint} https://host/a.jpg", 2, "https://host/a.jpg is an address, and images are not fetched"),
+        ("predict {checkpoint} 0 --output X.mp4 --json ./X.mp4", 2, "X.mp4 and the lines of --json X.mp4 are one file"),
+        ("predict {checkpoint} 0 --output clips --json clips/camera-0.mp4", 2, "are one file: name two"),
         ("predict {checkpoint} photos --track", 2, "--track follows objects through a video: name one"),
         ("predict {checkpoint} photos --tile-size 64", 2, "--tile-size needs --tiles"),
         ("explain {checkpoint}", 2, "Say what to explain the model on"),
@@ -368,6 +379,54 @@ def test_a_video_is_drawn_and_written_as_lines(setpiece, checkpoint, photo, tmp_
     assert setpiece("predict", checkpoint, "clip.mp4", "--json", "alone.jsonl").code == 0
     assert not (tmp_path / "predictions").exists()
     assert len((tmp_path / "alone.jsonl").read_text().splitlines()) == 5
+
+
+def test_one_image_is_written_under_the_name_that_is_asked_for(setpiece, checkpoint, photo, tmp_path):
+    done = setpiece("predict", checkpoint, photo, "--output", "found.jpg", "--precision", "fp32")
+    assert (done.code, done.err) == (0, "")
+    assert re.fullmatch(r"\d+ objects in 1 image: see found\.jpg\n", done.out)
+    assert left_in(tmp_path) == ["found.jpg", "photos", "photos/one.png"]
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_video_and_its_lines_are_two_files_through_links_too(setpiece, tmp_path, link):
+    write_clip(tmp_path / "clip.mp4", 1)
+    (tmp_path / "X.mp4").write_text("mine")
+    link(tmp_path / "X.mp4", tmp_path / "lines")
+    done = setpiece("predict", "nowhere", "clip.mp4", "--output", "X.mp4", "--json", "lines")
+    assert done.code == 2
+    assert done.err == "Error: The video X.mp4 and the lines of --json lines are one file: name two.\n"
+    assert (tmp_path / "X.mp4").read_text() == "mine"
+
+
+def test_lines_on_the_standard_output_are_alone_there(checkpoint, tmp_path):
+    write_clip(tmp_path / "clip.mp4", 3)
+    done = shell("predict", str(checkpoint), "clip.mp4", "--json", "/dev/stdout", cwd=tmp_path)
+    assert done.returncode == 0
+    assert [json.loads(line)["frame"] for line in done.stdout.splitlines()] == [0, 1, 2]
+    assert re.search(r"^clip\.mp4: \d+ objects in 3 frames \(.*\): see the standard output$", done.stderr, re.MULTILINE)
+    assert left_in(tmp_path) == ["clip.mp4"]
+
+
+def test_a_reader_of_the_lines_that_has_enough_ends_them_quietly(checkpoint, tmp_path):
+    write_clip(tmp_path / "clip.mp4", 300)
+    command = [sys.executable, "-m", "setpiece.cli", "predict", str(checkpoint), "clip.mp4", "--json", "-"]
+    command += ["--precision", "fp32"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert json.loads(process.stdout.readline())["frame"] == 0
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert left_in(tmp_path) == ["clip.mp4"]
+
+
+def test_all_videos_that_cannot_be_read_are_named(setpiece, checkpoint, tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).touch()
+    write_clip(tmp_path / "clip.mp4", 1)
+    done = setpiece("predict", checkpoint, "a.mp4", "clip.mp4", "b.mp4")
+    assert done.code == 1
+    assert done.err.startswith("Error: a.mp4 is empty (0 bytes): ")
+    assert done.err.endswith(" (2 of 3 videos could not be read: a.mp4, b.mp4.)\n")
 
 
 def test_an_unreadable_video_is_an_error_after_all_others_were_written(setpiece, checkpoint, tmp_path):

@@ -199,7 +199,8 @@ class Detector:
                 Or several of them: a list, a generator, a folder or a glob of files, an array or a tensor with one more
                 dimension. Each is detected in as if it were alone.
             threshold: the least confidence that is returned, in [0, 1]; a mapping from names of classes, with 0.5 for
-                the others; or "auto" for those that gave the best F1 on the validation images of the training.
+                the others; or "auto" for those that gave the best F1 on the validation images of the training. Strings
+                such as "0.4" and "cat=0.4,dog=0.3" are taken as the command takes them.
             channels: the order of the colours of arrays and tensors: "bgr" for what OpenCV reads.
 
         Returns:
@@ -207,8 +208,8 @@ class Detector:
 
         Raises:
             DataError: an image cannot be read.
-            UsageError: something is no image, the threshold is outside [0, 1], or this is a preset that has not been
-                trained.
+            UsageError: something is no image or an address, the threshold is no number in [0, 1], or this is a preset
+                that has not been trained.
         """
         detecting = self.detecting()
         if isinstance(images, str | Path) and names_several(images):

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from setpiece.cli import app
 from setpiece.data.scenes import write_scenes
 from setpiece.errors import DataError, UsageError
+from setpiece.inference.backends import load_backend
 from setpiece.inference.exported import ExportedPredictor
 from setpiece.model.checkpoint import save
 
@@ -29,6 +30,13 @@ def test_an_export_says_on_what_it_was_verified_and_how_large_it_is(archive):
     assert "in 16 images: boxes differ by up to" in said
     assert "(scenes that were drawn)" in said
     assert said.rstrip().endswith(f"{file}  {file.stat().st_size / 1e6:.1f} MB")
+
+
+def test_an_archive_with_an_upper_case_suffix_is_read_without_a_warning(archive, tmp_path, caplog):
+    upper = tmp_path / "A.PT2"
+    upper.write_bytes(archive[0].read_bytes())
+    assert load_backend(upper).info.classes == ("thing", "other")
+    assert not caplog.records
 
 
 def test_an_exported_model_is_timed_alone(archive):
@@ -101,6 +109,23 @@ def test_where_the_data_of_the_run_is_gone_scenes_are_drawn(exported, run_folder
     assert [name for name, _ in exported(run_folder)["pictures"]][:2] == ["scene 0", "scene 1"]
 
 
+def test_where_the_data_of_the_run_is_not_here_it_is_said(run_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("setpiece.export.export.export", lambda *_, **__: "Done.")
+    words = ["export", str(run_folder), "--output", str(tmp_path / "a.onnx")]
+    (tmp_path / "a.onnx").touch()
+
+    def said():
+        return CliRunner().invoke(app, words, catch_exceptions=False).stdout
+
+    data = tmp_path / "data"
+    so = "so that drawn scenes are looked at: name one by --data."
+    assert f"The data set of the run, {data}, cannot be read any more, {so}" in said()
+    data.rmdir()
+    assert f"The data set of the run, {data}, is not here, {so}" in said()
+    write_scenes(data, train=1, valid=1)
+    assert so not in said()
+
+
 def test_a_broken_data_set_is_not_taken_for_a_folder_of_images(exported, archive, tmp_path):
     model, data = archive[0].parent / "things", write_scenes(tmp_path / "scenes", train=1, valid=1)
     assert len(exported(model, "--data", data)["pictures"]) == 1
@@ -108,6 +133,13 @@ def test_a_broken_data_set_is_not_taken_for_a_folder_of_images(exported, archive
     (data / "valid" / "_annotations.coco.json").write_text("{")
     with pytest.raises(DataError, match=r"_annotations\.coco\.json"):
         exported(model, "--data", data)
+
+
+def test_what_cannot_be_written_is_said_before_the_model_is_loaded(archive, tmp_path, monkeypatch):
+    monkeypatch.setattr("setpiece.detector.Detector.load", lambda *_, **__: pytest.fail("it was loaded"))
+    words = ["export", str(archive[0].parent / "things"), "--output", str(tmp_path / "m.txt")]
+    with pytest.raises(UsageError, match="writes a"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
 
 
 @pytest.mark.parametrize("format", ["openvino", "onnx", "torch", "html", "transformers"])
@@ -130,6 +162,11 @@ def test_a_folder_with_other_things_stays(format, archive, tmp_path):
         (["--size", "0"], "at least 1"),
         (["--data", "photos", "--no-verify"], "leave out --data or --no-verify"),
         (["--format", "openvino", "--output", "."], "is a folder with other things"),
+        (["--format", "openvino", "--output", "other.txt"], "is a file, and openvino is a folder: name a folder"),
+        (["--output", "m.txt"], r"--format onnx writes a \.onnx file: name one by --output, not m\.txt\."),
+        (["--output", "m.pt2"], r"--format onnx writes a \.onnx file"),
+        (["--output", "m", "--format", "torch"], r"--format torch writes a \.pt2 file"),
+        (["--output", "m.onnx", "--format", "html"], r"--format html writes a \.html file"),
     ],
 )
 def test_what_cannot_be_exported_is_said(options, said, archive, tmp_path, monkeypatch):

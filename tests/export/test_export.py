@@ -19,7 +19,7 @@ from setpiece.detector import Detector
 from setpiece.errors import ExportError, UsageError, WeightsError
 from setpiece.export import export as exporting
 from setpiece.export import quantise
-from setpiece.export.export import describe, export, require_replaceable, torch_backend
+from setpiece.export.export import describe, export, require_output, torch_backend
 from setpiece.export.graph import DetectionGraph
 from setpiece.export.web_runtime import WebRuntime
 from setpiece.inference.backends import is_exported, load_backend
@@ -324,18 +324,19 @@ def test_a_runtime_of_pages_makes_no_page_of_another_format(checkpoint, tmp_path
 
 
 def test_a_folder_is_replaced_by_an_export_of_its_own_format_alone(openvino_folder, tmp_path, monkeypatch):
-    require_replaceable(tmp_path / "new", "onnx")
-    require_replaceable(openvino_folder, "openvino")
+    require_output(tmp_path / "new.onnx", "onnx")
+    require_output(tmp_path / "new.ONNX", "onnx")
+    require_output(openvino_folder, "openvino")
     for format in ("onnx", "torch", "html"):
         with pytest.raises(UsageError, match="name a file by --output"):
-            require_replaceable(openvino_folder, format)
+            require_output(openvino_folder, format)
     monkeypatch.chdir(openvino_folder)
     with pytest.raises(UsageError, match="is the folder that you work in"):
-        require_replaceable(Path(), "openvino")
+        require_output(Path(), "openvino")
     for name in ("model.xml", "model.bin", "labels.txt"):
         (tmp_path / name).touch()
     with pytest.raises(UsageError, match="is a folder with other things"):
-        require_replaceable(tmp_path, "openvino")
+        require_output(tmp_path, "openvino")
 
 
 def test_nothing_detected_is_nothing_verified(tmp_path, pictures):
@@ -351,13 +352,28 @@ def test_files_that_are_no_export_of_ours_are_refused(tmp_path, onnx_file):
     onnx.save(foreign, tmp_path / "foreign.onnx")
     with pytest.raises(WeightsError, match="was not written by setpiece export"):
         Detector.load(tmp_path / "foreign.onnx")
+    (tmp_path / "broken.bin").touch()
     for name in ("broken.onnx", "broken.pt2", "broken.xml"):
         (tmp_path / name).write_text("no model")
         with pytest.raises(WeightsError, match="cannot be read by"):
             Detector.load(tmp_path / name)
     with pytest.raises(UsageError, match=r"There is no model at .*gone\.onnx"):
         Detector.load(tmp_path / "gone.onnx")
+    (tmp_path / "broken.bin").unlink()
     assert not is_exported(tmp_path)
+
+
+def test_a_model_whose_file_has_an_upper_case_suffix_is_read(onnx_file, tmp_path):
+    upper = tmp_path / "M.ONNX"
+    upper.write_bytes(onnx_file.read_bytes())
+    assert Detector.load(upper).classes == ("thing", "other")
+
+
+@pytest.mark.parametrize("named", ["", "model.xml"])
+def test_an_openvino_model_without_its_weights_says_which_file_is_missing(named, openvino_folder, tmp_path):
+    (tmp_path / "model.xml").write_bytes((openvino_folder / "model.xml").read_bytes())
+    with pytest.raises(WeightsError, match=r"model\.bin is missing: it holds the weights of .*model\.xml"):
+        Detector.load(tmp_path / named)
 
 
 def test_an_exported_model_cannot_be_trained_or_explained(onnx_file, pictures, tmp_path):

@@ -103,6 +103,23 @@ def test_a_page_from_disk_detects_what_python_detects_without_network(exported, 
     assert int(shown.removesuffix(" ms")) >= 1
 
 
+def test_a_page_says_that_it_looks_at_the_first_frame(any_canvas, open_page):
+    _, file = any_canvas
+    page = open_page(file)
+    page.get_by_text("Ready.").wait_for(timeout=120_000)
+    red, blue = (Image.new("RGB", (60, 40), colour) for colour in ("red", "blue"))
+    moving, still = io.BytesIO(), io.BytesIO()
+    red.save(moving, "GIF", save_all=True, append_images=[blue])
+    red.save(still, "GIF")
+    files = [("moving.gif", moving), ("still.gif", still)]
+    page.locator("[data-role=files]").set_input_files(
+        [{"name": name, "mimeType": "image/gif", "buffer": content.getvalue()} for name, content in files]
+    )
+    page.locator('[data-name="still.gif"]').wait_for()
+    notes = page.locator("[data-role=notes]").all_inner_texts()
+    assert notes == ["The image has several frames: the first was looked at."]
+
+
 def test_a_page_says_what_it_is_and_names_the_licence_of_the_runtime(any_canvas, open_page):
     _, file = any_canvas
     page = open_page(file, width=390, height=844, scheme="dark")

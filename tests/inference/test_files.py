@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from PIL import Image
 from setpiece.errors import DataError, UsageError
 from setpiece.inference import files as files_module
 from setpiece.inference.detecting import BATCH_SIZE
-from setpiece.inference.files import predict_files
+from setpiece.inference.files import predict_file, predict_files
 from setpiece.inference.predictor import Predictor
 from setpiece.inference.sources import find_images
 
@@ -168,3 +169,45 @@ def test_a_file_in_the_place_of_the_output_folder_stays(predictor, write, tmp_pa
     with pytest.raises(UsageError, match="out is a file"):
         predict_files(predictor, [write("a.png")], tmp_path / "out", threshold=0.5)
     assert (tmp_path / "out").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("count", "named"), [(3, "0.jpg, 1.jpg, 2.jpg"), (12, ", 8.jpg, 9.jpg and 2 more")])
+def test_unreadable_images_are_named_up_to_ten_with_their_count(predictor, write, tmp_path, count, named):
+    files = [Path(f"{number}.jpg") for number in range(count)]
+    write("a.png")
+    for file in files:
+        file.write_text("" if file.stem == "0" else "no image")
+    with pytest.raises(DataError) as said:
+        predict_files(predictor, [*files, Path("a.png")], tmp_path / "out", threshold=0.5)
+    assert str(said.value).startswith("The image 0.jpg is empty (0 bytes)")
+    assert str(said.value).endswith(f"{named}.)")
+    assert f"({count} of {count + 1} images could not be read: 0.jpg" in str(said.value)
+
+
+def test_one_image_is_written_under_the_name_that_is_asked_for(predictor, write, tmp_path):
+    said = []
+    assert predict_file(predictor, write("a.png"), tmp_path / "out" / "found.jpg", 0.5, said.append) == len(
+        IMAGES[0][1]
+    )
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["found.jpg"]
+    with Image.open(tmp_path / "out" / "found.jpg") as picture:
+        assert picture.format == "JPEG"
+    assert said == [f"{len(IMAGES[0][1])} objects in 1 image: see {tmp_path}/out/found.jpg"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_of_an_animation_it_is_said_that_the_first_frame_alone_was_looked_at(predictor, write, tmp_path, count):
+    files = [write("still.gif")]
+    for number in range(count):
+        frames = [Image.fromarray(paint(*IMAGES[index])) for index in (0, 1)]
+        files.append(tmp_path / f"{number}.gif")
+        frames[0].save(files[-1], save_all=True, append_images=frames[1:])
+    said = []
+    predict_files(predictor, files, tmp_path / "out", 0.5, said.append)
+    found, *rest = said
+    assert found.startswith(f"{len(json.loads((tmp_path / 'out' / 'predictions.json').read_text()))} objects in ")
+    assert len(rest) == min(count, 1)
+    if count == 1:
+        assert "0.gif has several frames or pages, and only the first was looked at" in rest[0]
+    elif count:
+        assert rest[0].startswith("2 images have several frames or pages, and only the first of each was looked at")

@@ -1,13 +1,15 @@
 """What a user names -> the images in it, and what is not looked at is said."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from setpiece.detector import Detector
-from setpiece.errors import UsageError
+from setpiece.errors import DataError, UsageError
 from setpiece.inference.pictures import to_pixels
-from setpiece.inference.sources import find_images, left_out
+from setpiece.inference.sources import find_images, find_sources, left_out
 from setpiece.model.checkpoint import create
 
 
@@ -77,3 +79,28 @@ def test_a_folder_of_photos_that_are_not_read_alone_says_so(write):
     root = write("a.HEIC", "sub/b.heic")
     with pytest.raises(UsageError, match=r"There is no image at .*\. 2 files in .* that is not read \(\.heic\)"):
         find_images([str(root)])
+
+
+@pytest.mark.parametrize("address", ["https://me:secret@host/a.jpg", "http://host/b.PNG?size=2", "s3://host/c.webp"])
+def test_the_address_of_an_image_is_refused_and_that_of_a_stream_is_taken(address):
+    with pytest.raises(
+        UsageError, match=r"://host/.* is an address, and images are not fetched: download it first"
+    ) as e:
+        find_sources([address])
+    assert "secret" not in str(e.value)
+    with pytest.raises(UsageError, match="download it first"):
+        find_images([address])
+    streams = ["rtsp://host/a.jpg", "http://host/video", "http://host/a.mp4"]
+    assert find_sources(streams) == ([], streams)
+
+
+@pytest.mark.parametrize("picture", ["https://host/a.jpg", Path("https://host/a.jpg"), "https://host/a.jpg?size=2"])
+def test_a_detector_says_that_it_fetches_no_image(picture):
+    with pytest.raises(UsageError, match=r"^https://host/a\.jpg.* is an address, and images are not fetched"):
+        Detector("detr-tiny", create("detr-tiny", ["cat"], shortest=64)).predict(picture)
+
+
+def test_an_empty_file_is_called_empty(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(DataError, match=r"a\.jpg is empty \(0 bytes\): replace or remove it"):
+        to_pixels(tmp_path / "a.jpg")

@@ -11,6 +11,8 @@ from setpiece.model.checkpoint import create, load, save, with_classes
 from setpiece.training.config import resolve
 from setpiece.training.start import start_training
 
+from ..checks import without_checks
+
 
 @pytest.fixture(scope="module")
 def checkpoint():
@@ -45,12 +47,26 @@ def test_names_of_classes_may_have_commas_and_equals_signs(text, thresholds):
         ({"king": -1}, "The threshold -1 is not between"),
         ({"queen": 0.5}, "There is no class 'queen' to give a threshold: the classes are ace, king"),
         ("auto", "has no thresholds of its own"),
-        ("high", "neither a number nor 'auto'"),
+        ("high", "'high' is not understood: write a number, auto, or CLASS=NUMBER"),
     ],
 )
 def test_a_threshold_that_cannot_be_used_is_said(checkpoint, threshold, said):
     with pytest.raises(UsageError, match=said):
         class_thresholds(threshold, checkpoint)
+
+
+@pytest.mark.parametrize("threshold", [None, {"king": None}, [0.5, 0.4]])
+def test_what_is_no_number_is_said(checkpoint, threshold):
+    with (
+        without_checks(),
+        pytest.raises(UsageError, match="is no number: give one between 0 and 1"),
+    ):
+        class_thresholds(threshold, checkpoint)
+
+
+@pytest.mark.parametrize(("threshold", "each"), [("0.3", [0.3, 0.3]), ("king=0.4", [0.5, 0.4])])
+def test_strings_are_read_as_those_of_the_command(checkpoint, threshold, each):
+    assert class_thresholds(threshold, checkpoint).tolist() == each
 
 
 def test_each_class_has_its_own_threshold(checkpoint):

@@ -1,10 +1,13 @@
 import importlib
 import json
+import os
 import re
 import resource
 import sys
 import time
 from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -15,7 +18,7 @@ from setpiece.inference import video_source
 from setpiece.inference.predictor import Predictor
 from setpiece.inference.video import predict_video
 from setpiece.inference.video_source import Video
-from setpiece.inference.video_writer import JsonLines, VideoWriter
+from setpiece.inference.video_writer import STDOUT, JsonLines, VideoWriter, is_stdout
 
 from ..clips import camera_over_http, files_over_http, moving, read_clip, write_clip
 from ..colours import measuring
@@ -178,7 +181,7 @@ def test_of_a_file_with_a_hole_the_rest_is_kept(watch, clips, tmp_path):
     assert len(read_clip(tmp_path / "out.mp4")) == len(lines)
 
 
-@pytest.mark.parametrize("content", [b"", b"no video" * 1000, b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom"])
+@pytest.mark.parametrize("content", [b"no video" * 1000, b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom"])
 def test_a_file_that_is_no_video_changes_nothing(watch, tmp_path, content):
     (tmp_path / "notes.mp4").write_bytes(content)
     (tmp_path / "out.jsonl").write_text("earlier\n")
@@ -186,6 +189,64 @@ def test_a_file_that_is_no_video_changes_nothing(watch, tmp_path, content):
         watch(tmp_path / "notes.mp4")
     assert left_in(tmp_path) == ["notes.mp4", "out.jsonl"]
     assert (tmp_path / "out.jsonl").read_text() == "earlier\n"
+
+
+def test_an_empty_file_is_called_empty(tmp_path):
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(DataError, match=r"a\.mp4 is empty \(0 bytes\): copy or record it again"):
+        Video(str(tmp_path / "a.mp4"))
+
+
+def write_late(file, codec):
+    """Twenty-five frames of one second, of which the first comes after five seconds."""
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 25)
+        for number in range(25):
+            frame = av.VideoFrame.from_ndarray(moving(number), format="rgb24")
+            frame.pts, frame.time_base = 5 * 25 + number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("late.mkv", "libx264"), ("late.wmv", "wmv2"), ("late.mp4", "libx264"), ("late.ts", "libx264")]
+)
+def test_a_whole_video_that_begins_late_is_whole_and_a_part_of_it_is_not(tmp_path, name, codec):
+    write_late(tmp_path / name, codec)
+    video = Video(str(tmp_path / name))
+    assert len(list(video.frames())) == 25
+    assert video.damage == ""
+    assert video.length == pytest.approx(1.0, abs=0.1)
+    part = Video(str(tmp_path / name))
+    frames = part.frames()
+    next(frames)
+    frames.close()
+    assert "it ends after 0.0 of 1.0 s" in part.damage
+
+
+def test_a_frame_that_the_decoder_made_up_in_part_is_damage(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (4, 240, 320, 3), np.uint8)
+    file = tmp_path / "clip.mkv"
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"g": "1", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for pixels in noise:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    whole = Video(str(file))
+    assert len(list(whole.frames())) == 4
+    assert whole.damage == ""
+    with av.open(str(file)) as container:
+        packet = list(container.demux(video=0))[2]
+        middle = packet.pos + packet.size // 2
+    content = bytearray(file.read_bytes())
+    content[middle : middle + 300] = bytes(300)
+    file.write_bytes(content)
+    damaged = Video(str(file))
+    assert len(list(damaged.frames())) == 4
+    assert damaged.damage == "one frame could not be decoded whole"
 
 
 def test_sound_alone_is_no_video(watch, tmp_path):
@@ -295,3 +356,40 @@ def test_lines_stay_whole_where_no_more_fit(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     lines.close()
     assert read_lines(tmp_path) == [{"frame": 0}]
+
+
+def test_lines_go_to_the_standard_output_by_any_of_its_names(tmp_path, capfd):
+    assert is_stdout(STDOUT)
+    assert is_stdout(Path("/dev/stdout"))
+    assert not is_stdout(tmp_path / "out.jsonl")
+    print("before", flush=True)
+    lines = JsonLines(STDOUT)
+    lines.add({"frame": 0})
+    lines.close()
+    print("after", flush=True)
+    assert capfd.readouterr().out == 'before\n{"frame": 0}\nafter\n'
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_a_reader_that_has_enough_ends_the_lines_and_no_video_that_is_wanted(clips, tmp_path, drawn):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    video = tmp_path / "out.mp4" if drawn else None
+    seen = []
+
+    def close(number):
+        seen.append(number)
+        if len(seen) == 3:
+            os.close(reader)
+
+    def watch():
+        return predict_video(Slow(close), str(clips / "clip.mp4"), threshold=0.5, video=video, lines=tmp_path / "pipe")
+
+    if drawn:
+        assert watch().frames == len(read_clip(video)) == 20
+    else:
+        with pytest.raises(BrokenPipeError):
+            watch()
+        assert len(seen) == 3
+    assert left_in(tmp_path) == (["out.mp4", "pipe"] if drawn else ["pipe"])

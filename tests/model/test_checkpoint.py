@@ -365,10 +365,18 @@ def test_a_damaged_or_foreign_pth_is_one_sentence_and_runs_nothing(content, tmp_
     assert not (tmp_path / "surprise").exists()
 
 
-def test_a_file_of_another_kind_is_refused(tmp_path):
-    (tmp_path / "model.onnx").write_bytes(b"")
-    with pytest.raises(SetpieceError, match=r"model\.onnx is not a checkpoint") as error:
-        load(tmp_path / "model.onnx")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("model.onnx", r"model\.onnx is not a checkpoint"),
+        ("notes.txt", r"notes\.txt is not a checkpoint: .* an exported model \(\.onnx, \.xml or \.pt2\)"),
+        ("page.html", r"page\.html is not a checkpoint: an exported page detects in a browser alone"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused(name, said, tmp_path):
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(SetpieceError, match=said) as error:
+        load(tmp_path / name)
     one_sentence(error)
 
 

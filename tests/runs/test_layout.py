@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -189,3 +190,16 @@ def test_settings_that_say_nothing_are_refused(run):
     run.settings.write_text("{}")
     with pytest.raises(WeightsError, match="does not say what was trained"):
         run.create(SETTINGS, {}, resume=True)
+
+
+def test_the_data_is_found_from_other_folders_too(tmp_path, monkeypatch):
+    run = RunFolder(tmp_path / "project" / "runs" / "cells")
+    run.create(SETTINGS, CONTENTS, resume=False)
+    assert run.data() == Path("cells")  # nowhere
+    (tmp_path / "project" / "cells").mkdir()
+    assert run.data() == tmp_path / "project" / "cells"
+    (tmp_path / "elsewhere" / "cells").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert run.data() == Path("cells")
+    monkeypatch.chdir(tmp_path / "project")
+    assert RunFolder(Path("runs/cells")).data() == Path("cells")

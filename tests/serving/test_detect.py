@@ -79,6 +79,31 @@ def test_the_threshold_is_a_number_or_of_each_class_or_the_models_own(server):
         assert found(served.post(encoded(), threshold="auto")).keys() == {"green"}
 
 
+def form_of(*fields):
+    """A form with an image and thresholds."""
+    return {"files": [("image", ("a.png", encoded())), *(("threshold", (None, value)) for value in fields)]}
+
+
+def test_a_form_may_have_the_threshold(server):
+    assert found(server.client.post("/v1/detect", **form_of("0.99999"))) == {}
+    assert found(server.client.post("/v1/detect", **form_of("red=1"))).keys() == {"green", "blue"}
+    assert "'high' is not understood" in refused(server.client.post("/v1/detect", **form_of("high")), 422)
+
+
+@pytest.mark.parametrize(
+    ("query", "fields"),
+    [("?threshold=0.9&threshold=0.1", []), ("?threshold=0.9", ["0.1"]), ("", ["0.9", "0.1"])],
+)
+def test_a_threshold_that_is_given_twice_is_refused(server, query, fields):
+    said = refused(server.client.post(f"/v1/detect{query}", **form_of(*fields)), 422)
+    assert said == "The threshold is given 2 times: give it once."
+
+
+def test_a_query_parameter_that_is_mistyped_is_refused(server):
+    said = refused(server.client.post("/v1/detect?treshold=0.9", content=encoded()), 422)
+    assert said == "There is no query parameter 'treshold': the only one is threshold."
+
+
 @pytest.mark.parametrize("threshold", ["high", "nan", "-0.1", "1e999", "pink=0.4", "red=", ""])
 def test_a_threshold_that_is_none_is_refused(server, threshold):
     refused(server.post(encoded(), threshold=threshold), 422)
@@ -121,6 +146,14 @@ def test_a_form_without_one_file_is_refused(server, form, said):
 @pytest.mark.parametrize("boundary", ["", "; boundary=", "; boundary=other"])
 def test_a_form_that_cannot_be_read_is_refused(server, boundary):
     refused(server.post(b'--x\r\nContent-Disposition: form-data; name="a"', f"multipart/form-data{boundary}"), 400)
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.99])
+def test_a_form_that_is_cut_off_is_refused_as_such(server, kept):
+    request = server.client.build_request("POST", "/v1/detect", **form_of())
+    whole = request.read()
+    said = refused(server.post(whole[: int(kept * len(whole))], request.headers["content-type"]), 400)
+    assert said == "The form cannot be read: it is cut off, or its boundary is another one."
 
 
 @pytest.mark.parametrize("kind", ["text/html", "application/json", "application/x-www-form-urlencoded", "é", "image"])

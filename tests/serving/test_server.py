@@ -126,6 +126,10 @@ def test_the_openapi_description_names_what_is_taken_and_answered(server):
     assert operation["responses"].keys() >= {"200", "400", "401", "408", "413", "415", "422", "503"}
     assert said["components"]["schemas"]["Object"]["properties"].keys() == {"box", "score", "class"}
     assert "security" not in operation
+    [parameter] = operation["parameters"]
+    assert (parameter["name"], parameter["schema"]) == ("threshold", {"type": "string", "default": "0.5"})
+    form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert form["properties"].keys() == {"image", "threshold"}
 
 
 def test_the_page_may_ask_this_server_alone(server):
@@ -134,6 +138,15 @@ def test_the_page_may_ask_this_server_alone(server):
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert "v1/detect" in answer.text
     assert "<script>alert" not in page("<script>alert(1)</script>", ["<script>alert(2)</script>"])
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/nothing"])
+def test_head_is_answered_as_get_without_a_body(server, path):
+    head, whole = server.client.head(path), server.client.get(path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    for name in ("Content-Type", "Content-Length"):
+        assert head.headers[name] == whole.headers[name]
+    assert server.client.get(path).content == whole.content  # on the same connection
 
 
 @pytest.fixture

@@ -323,6 +323,50 @@ def test_what_is_no_image_and_what_a_server_refuses_is_said_in_a_sentence(open_d
     page.get_by_text("a.png: the server cannot be reached.").wait_for()
 
 
+def frames(count, format):
+    """An animation: red, then blue."""
+    images = [Image.new("RGB", (100, 80), "red"), *[Image.new("RGB", (100, 80), "blue")] * (count - 1)]
+    return encoded(images[0], format, save_all=True, append_images=images[1:], duration=20, loop=0)
+
+
+@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "AVIF"])
+def test_of_an_animation_the_frame_is_shown_that_was_looked_at(open_detect, format):
+    page = open_detect()
+    choose(page, "moving", content=frames(2, format))
+    choose(page, "still", content=frames(1, format))
+    shown = page.locator('[data-name="moving"] canvas')
+    colour = shown.evaluate('(canvas) => [...canvas.getContext("2d").getImageData(50, 40, 1, 1).data]')
+    assert np.abs(np.subtract(colour, [255, 0, 0, 255])).max() < 9
+    assert shown.get_attribute("aria-label") == "moving"
+    assert page.locator('[data-name="moving"] img').count() == 0
+    assert page.locator('[data-name="still"] img').count() == 1
+    size = shown.bounding_box()
+    assert size == page.locator('[data-name="moving"] [data-role=boxes]').bounding_box()
+
+
+def test_images_wait_for_the_token_and_are_sent_once_it_is_right(open_detect):
+    page = open_detect(needs_token=True)
+    page.evaluate("""() => {
+      const answer = globalThis.fetch;
+      globalThis.fetch = async (address, options) =>
+        options.headers.get("Authorization") === "Bearer right"
+          ? answer(address, options)
+          : new Response(JSON.stringify({ detail: "send the header" }), { status: 401 });
+    }""")
+    files = [{"name": name, "mimeType": "image/png", "buffer": PICTURE} for name in ("a.png", "b.png")]
+    page.locator("[data-role=files]").set_input_files(files)
+    page.get_by_text("Type the token above first. 2 images wait for it.", exact=True).wait_for()
+    token = page.get_by_label("Token of the server")
+    token.fill("wrong")
+    token.press("Enter")
+    page.get_by_text("The token is wrong: type the right one above. 2 images wait for it.", exact=True).wait_for()
+    token.fill("right")
+    token.press("Enter")
+    page.locator('[data-name="b.png"]').wait_for()
+    assert page.locator("[data-role=result]").count() == 2
+    assert page.evaluate("asked.length") == 2
+
+
 def test_the_page_is_used_with_the_keyboard(open_detect):
     page = open_detect()
     page.keyboard.press("Tab")

@@ -6,6 +6,8 @@ import io
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -29,6 +31,7 @@ __all__ = [
     "load_detector",
     "main",
     "require_writable",
+    "saying_on",
     "unused",
 ]
 
@@ -77,6 +80,16 @@ def load_detector(model: str, precision: str) -> Detector:
     if precision == "auto" and detector.computes_in_bf16:
         console.print("Predicting in bfloat16, as this hardware does best; --precision fp32 for float32.")
     return detector
+
+
+@contextmanager
+def saying_on(*, stderr: bool) -> Iterator[None]:
+    """Let `console` print to the standard error meanwhile, where the standard output carries data, or not."""
+    before, console.stderr = console.stderr, stderr
+    try:
+        yield
+    finally:
+        console.stderr = before
 
 
 def require_writable(file: Path, option: str) -> None:

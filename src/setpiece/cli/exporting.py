@@ -65,7 +65,7 @@ def export(
     """Write a model for other programs or a browser, and verify it by what it detects in real images."""
     from setpiece.data import open_dataset
     from setpiece.detector import Detector
-    from setpiece.export.export import FORMATS, describe, export, require_replaceable
+    from setpiece.export.export import FORMATS, describe, export, require_output
     from setpiece.export.web_runtime import find_web_runtime
     from setpiece.model.formats.files import locate
     from setpiece.runs.layout import RunFolder, read_metrics
@@ -79,9 +79,9 @@ def export(
     if data is not None and not verify:
         raise UsageError("--data is what is verified on: leave out --data or --no-verify.")
     run = RunFolder.around(Path(model))
-    checkpoint = Detector.load(model).predictor().checkpoint
     path = output or Path(f"{_name(model, run)}{FORMATS[format]}")
-    require_replaceable(path, format)
+    require_output(path, format)
+    checkpoint = Detector.load(model).predictor().checkpoint
     info = describe(
         checkpoint,
         size=size,
@@ -121,11 +121,14 @@ def _pictures(data: Path | None, run: Any) -> tuple[Pictures, str]:
             return _of_dataset(data), str(data)
         except NoDatasetError:  # a folder of images alone
             return [(file.name, read_image(file)) for file in find_images([str(data)])[:IMAGES]], str(data)
-    if run is not None and run.data().is_dir():
+    if run is not None:
+        known = run.data()
         try:
-            return _of_dataset(run.data()), str(run.data())
-        except DataError:  # it was emptied or changed since, and nobody asked for it
-            pass
+            return _of_dataset(known), str(known)
+        except (DataError, UsageError):  # moved, emptied or changed since, and nobody asked for it
+            where = "is not here" if not known.exists() else "cannot be read any more"
+            said = f"The data set of the run, {known}, {where}, so that drawn scenes are looked at: name one by --data."
+            console.print(said, soft_wrap=True, highlight=False)
     return [(f"scene {seed}", draw_scene(seed)[0]) for seed in range(IMAGES)], "scenes that were drawn"
 
 

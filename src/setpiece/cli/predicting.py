@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from setpiece.cli.app import Model, PredictIn, app, console, load_detector, require_writable
+from setpiece.cli.app import Model, PredictIn, app, console, load_detector, require_writable, saying_on
 from setpiece.errors import DataError, StoppedError, UsageError
 
 if TYPE_CHECKING:
@@ -41,15 +42,15 @@ def predict(
         Path | None,
         typer.Option(
             help="Folder for pictures and predictions.json, and for videos with a .jsonl file each; or the .mp4 file "
-            "to write of one video.",
+            "to write of one video, or the .jpg or .png file of one image.",
             show_default=str(FOLDER),
         ),
     ] = None,
     json: Annotated[
         Path | None,
         typer.Option(
-            help="The file to write for one video: a line of JSON per frame, as it comes. Without --output "
-            "no video is drawn."
+            help="The file to write for one video: a line of JSON per frame, as it comes; - for the standard output. "
+            "Without --output no video is drawn."
         ),
     ] = None,
     tiles: Annotated[
@@ -77,14 +78,44 @@ def predict(
         raise UsageError("--track follows objects through a video: name one.")
     if videos:
         _require_installed(track)
+    picture = _picture_of(images, videos, output)
     written = _files_of(images, videos, output, json)
     limits = parse_threshold(threshold)
-    whole = load_detector(model, precision).detecting()
-    detecting = _tiled(whole, tile_size) if tiles else whole
-    unreadable = _predict_images(detecting, images, output or FOLDER, limits)
-    unreadable += _predict_videos(detecting, written, limits, track)
+    with saying_on(stderr=_uses_stdout(written)):
+        whole = load_detector(model, precision).detecting()
+        detecting = _tiled(whole, tile_size) if tiles else whole
+        unreadable = _predict_images(detecting, images, picture, output or FOLDER, limits)
+        unreadable += _predict_videos(detecting, written, limits, track)
     if unreadable:
         raise DataError(" ".join(unreadable))
+
+
+def _picture_of(images: Sequence[Path], videos: Sequence[str], output: Path | None) -> Path | None:
+    """The picture to write of one image; None where a folder is written, or no image was named.
+
+    Raises:
+        UsageError: the output is a picture's name, and cannot be that of one image.
+    """
+    from setpiece.data.formats.files import is_image
+    from setpiece.inference.files import PICTURES
+
+    if output is None or not is_image(output) or output.is_dir():
+        return None
+    if videos or len(images) != 1:
+        raise UsageError(f"--output {output} is for one image: name a folder.")
+    _require_kind(output, PICTURES)
+    require_writable(output, "--output")
+    if _same(output, images[0]):
+        raise UsageError(f"{output} is the image itself, and would be replaced: choose another --output.")
+    return output
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two paths are of one file, also through links."""
+    try:
+        return one.samefile(other)
+    except OSError:  # one is not there yet
+        return one.resolve() == other.resolve()
 
 
 def _files_of(
@@ -101,12 +132,12 @@ def _files_of(
     if json is not None:
         if not one:
             raise UsageError("--json is for one video: for several name a folder with --output, and images have one.")
-        require_writable(json, "--json")
+        json = _lines_of(json)
     is_video = output is not None and output.suffix.lower() in VIDEO_SUFFIXES and not output.is_dir()
     if output is not None and is_video:
         if not one:
             raise UsageError(f"--output {output} is for one video: name a folder.")
-        _require_container(output)
+        _require_kind(output, _containers())
         require_writable(output, "--output")
         files: dict[str, tuple[Path | None, Path | None]] = {videos[0]: (output, json)}
     elif json is not None and output is None:
@@ -120,17 +151,42 @@ def _files_of(
             names = [f"{index}-{name}" for index, name in enumerate(names)]
         drawn = [(folder / f"{name}.mp4", json or folder / f"{name}.jsonl") for name in names]
         files = dict(zip(videos, drawn, strict=True))
-    sources = {Path(video).resolve() for video in videos}
-    for file in (file for pair in files.values() for file in pair if file is not None and file.resolve() in sources):
-        raise UsageError(f"{file} is the video itself, and would be replaced: choose another --output.")
+    for video, lines in files.values():
+        if video is not None and lines is not None and _same(video, lines):
+            raise UsageError(f"The video {video} and the lines of --json {lines} are one file: name two.")
+    for file in (file for pair in files.values() for file in pair if file is not None):
+        if any(_same(file, Path(video)) for video in videos):
+            raise UsageError(f"{file} is the video itself, and would be replaced: choose another name.")
     return files
 
 
-def _require_container(output: Path) -> None:
+def _lines_of(json: Path) -> Path:
+    """Where lines are written, `STDOUT` for any name of the standard output."""
+    from setpiece.inference.video_writer import STDOUT, is_stdout
+
+    if is_stdout(json):
+        return STDOUT
+    require_writable(json, "--json")
+    return json
+
+
+def _uses_stdout(files: dict[str, tuple[Path | None, Path | None]]) -> bool:
+    if not files:  # of images alone PyAV is not needed
+        return False
+    from setpiece.inference.video_writer import STDOUT
+
+    return any(lines == STDOUT for _, lines in files.values())
+
+
+def _containers() -> Iterable[str]:
     from setpiece.inference.video_writer import CONTAINERS
 
-    if output.suffix.lower() not in CONTAINERS:
-        raise UsageError(f"--output {output} is of a kind that is not written: name one of {', '.join(CONTAINERS)}.")
+    return CONTAINERS
+
+
+def _require_kind(output: Path, suffixes: Iterable[str]) -> None:
+    if output.suffix.lower() not in suffixes:
+        raise UsageError(f"--output {output} is of a kind that is not written: name one of {', '.join(suffixes)}.")
 
 
 def _stem(video: str) -> str:
@@ -162,17 +218,20 @@ def _tiled(detecting: Detecting, tile_size: int | None) -> Tiled:
     return Tiled(detecting, tile_size or detecting.size.shortest, console.print)
 
 
-def _predict_images(detecting: Detecting | Tiled, images: Sequence[Path], folder: Path, limits: Threshold) -> list[str]:
+def _predict_images(
+    detecting: Detecting | Tiled, images: Sequence[Path], picture: Path | None, folder: Path, limits: Threshold
+) -> list[str]:
     """What could not be read, in a sentence at most."""
     if not images:
         return []
-    from setpiece.inference.files import predict_files
+    from setpiece.inference.files import predict_file, predict_files
 
-    def say(objects: int, read: int) -> None:
-        console.print(f"{objects} objects in {read} images: see {folder}/ and {folder / 'predictions.json'}")
-
+    say = partial(console.print, soft_wrap=True)
     try:
-        predict_files(detecting, images, folder, limits, say)
+        if picture is not None:
+            predict_file(detecting, images[0], picture, limits, say)
+        else:
+            predict_files(detecting, images, folder, limits, say)
     except DataError as error:
         return [str(error)]
     return []
@@ -188,13 +247,16 @@ def _predict_videos(
     if not files:
         return []
     from setpiece.cli.video_progress import VideoProgress
+    from setpiece.inference.files import unreadable
     from setpiece.inference.video import predict_video
     from setpiece.inference.video_source import shown_name
+    from setpiece.inference.video_writer import STDOUT
     from setpiece.training.stopping import StopSignals
 
-    unreadable: list[DataError] = []
+    failed: list[tuple[object, DataError]] = []
     for source, (video, lines) in files.items():
-        see = " and ".join(str(file) for file in (video, lines) if file is not None)
+        written = (file for file in (video, lines) if file is not None)
+        see = " and ".join("the standard output" if file == STDOUT else str(file) for file in written)
         with StopSignals() as signals, VideoProgress(console, shown_name(source)) as progress:
             try:
                 watched = predict_video(
@@ -208,7 +270,7 @@ def _predict_videos(
                     stopped=lambda signals=signals: signals.received is not None,  # type: ignore[misc]
                 )
             except DataError as error:
-                unreadable.append(error)
+                failed.append((shown_name(source), error))
                 continue
         if signals.received is not None:
             seen = f"its first {watched.frames} frames ({watched.until:.1f} s) are in {see}"
@@ -217,9 +279,7 @@ def _predict_videos(
         dropped = f"; {watched.dropped} came while the model was busy" if watched.dropped else ""
         console.print(
             f"{shown_name(source)}: {watched.objects} objects in {watched.frames} frames "
-            f"({watched.rate:.1f} frames/s{dropped}): see {see}"
+            f"({watched.rate:.1f} frames/s{dropped}): see {see}",
+            soft_wrap=True,
         )
-    if unreadable:
-        others = f" ({len(unreadable)} of {len(files)} videos could not be read.)" if len(files) > 1 else ""
-        return [f"{unreadable[0]}{others}"]
-    return []
+    return [unreadable(failed, len(files), "videos")] if failed else []

@@ -38,7 +38,7 @@ from setpiece.inference.thresholds import DEFAULT
 from setpiece.input_size import STRIDE, InputSize, padded_size
 from setpiece.model.checkpoint import Checkpoint
 
-__all__ = ["FORMATS", "Format", "Pictures", "describe", "export", "require_replaceable", "torch_backend"]
+__all__ = ["FORMATS", "Format", "Pictures", "describe", "export", "require_output", "torch_backend"]
 
 Format = Literal["onnx", "openvino", "torch", "html", "transformers"]
 FORMATS: dict[Format, str] = {  # what a file's name ends in
@@ -135,10 +135,10 @@ def export(
         ExportError: it does not detect what the checkpoint detects, and nothing was written but a picture of the worst
             image; or nothing was detected, so that nothing could be verified; or nothing became 8 bits.
         UsageError: a package that writes or runs the format is not installed, or the format has no such precision, or
-            `output` is a folder that may not be replaced, see `require_replaceable`.
+            `output` is not what the format writes, or may not be replaced, see `require_output`.
         OutputError: it cannot be written.
     """
-    require_replaceable(output, format)
+    require_output(output, format)
     if format == "torch" and info.precision == "int8":
         raise UsageError("A torch.export archive has no 8-bit form: choose --format onnx or openvino.")
     if format == "transformers":
@@ -160,16 +160,21 @@ def export(
         raise UsageError(f"Exporting to {format} needs {error.name}: pip install 'setpiece[export]'.") from error
 
 
-def require_replaceable(output: Path, format: Format) -> None:
-    """Refuse to replace a folder by anything but an export of its own format, and that only where it holds no more.
+def require_output(output: Path, format: Format) -> None:
+    """Refuse an output of another kind than the format writes, and to replace a folder that holds more than an export.
 
     Raises:
-        UsageError: `output` is another folder, or the working folder is it or in it.
+        UsageError: `output` is a file for a format that is a folder, or the reverse, or has another suffix; or it is
+            another folder, or the working folder is it or in it.
     """
+    if format not in FILES and output.is_dir():
+        raise UsageError(f"{output} is a folder, and {format} is one file: name a file by --output.")
+    if format not in FILES and output.suffix.lower() != FORMATS[format]:
+        raise UsageError(f"--format {format} writes a {FORMATS[format]} file: name one by --output, not {output}.")
+    if format in FILES and output.exists() and not output.is_dir():
+        raise UsageError(f"{output} is a file, and {format} is a folder: name a folder by --output.")
     if not output.is_dir():
         return
-    if format not in FILES:
-        raise UsageError(f"{output} is a folder, and {format} is one file: name a file by --output.")
     written = {file.name for file in output.iterdir()} <= FILES[format]
     if not written or (format == "transformers" and not is_transformers_export(output)):
         raise UsageError(f"{output} is a folder with other things: choose another --output.")

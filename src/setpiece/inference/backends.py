@@ -42,9 +42,9 @@ class Backend:
 
 
 def is_exported(source: str | Path) -> bool:
-    """Whether that is an exported model: a file .onnx, .xml or .pt2, or a folder with one .xml."""
+    """Whether that is an exported model: a file .onnx, .xml or .pt2, or a folder that OpenVINO's format fills."""
     path = Path(source)
-    return path.suffix in _LOADERS or _xml_of(path) is not None
+    return path.suffix.lower() in _LOADERS or _xml_of(path) is not None
 
 
 def load_backend(source: str | Path) -> Backend:
@@ -52,21 +52,22 @@ def load_backend(source: str | Path) -> Backend:
 
     Raises:
         UsageError: there is no such file, or what runs it is not installed.
-        WeightsError: it cannot be read, or was not written by `setpiece export`.
+        WeightsError: it cannot be read, lacks a file, or was not written by `setpiece export`.
     """
     path = _xml_of(Path(source)) or Path(source)
     if not path.is_file():
         raise UsageError(f"There is no model at {path}.")
     try:
-        return _LOADERS[path.suffix](path)
+        return _LOADERS[path.suffix.lower()](path)
     except ImportError as error:
         raise UsageError(f"{path} needs {error.name} to run: pip install 'setpiece[export]'.") from error
 
 
 def _xml_of(folder: Path) -> Path | None:
-    """The model in a folder that OpenVINO's format fills."""
+    """The model in a folder that OpenVINO's format fills, or fills but for the weights, if it has the name we give."""
     files = list(folder.glob("*.xml")) if folder.is_dir() else []
-    return files[0] if len(files) == 1 and files[0].with_suffix(".bin").is_file() else None
+    models = [file for file in files if file.name == "model.xml" or file.with_suffix(".bin").is_file()]
+    return models[0] if len(files) == len(models) == 1 else None
 
 
 def _onnx(path: Path) -> Backend:
@@ -93,6 +94,9 @@ def _onnx(path: Path) -> Backend:
 def _openvino(path: Path) -> Backend:
     import openvino
 
+    weights = path.with_suffix(".bin")
+    if not weights.is_file():
+        raise WeightsError(f"{weights} is missing: it holds the weights of {path}, so copy both, or export it again.")
     core = openvino.Core()
     try:
         model = core.read_model(path)
@@ -116,7 +120,8 @@ def _torch(path: Path) -> Backend:
 
     files = {f"{KEY}.json": ""}
     try:
-        program: Any = torch.export.load(path, extra_files=files).module()
+        with path.open("rb") as file:  # by its name it would warn of another suffix, as of .PT2
+            program: Any = torch.export.load(file, extra_files=files).module()
     except Exception as error:  # whatever a zip file that is none of ours leads to
         raise WeightsError(f"{path} cannot be read by PyTorch ({_first_line(error)}): export it again.") from error
     info = ModelInfo.read(files[f"{KEY}.json"], path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -12,9 +13,10 @@ from PIL import Image
 from setpiece.data.fitting import fitted, read_fitted
 from setpiece.data.images import read_image, to_rgb
 from setpiece.errors import DataError, UsageError
+from setpiece.inference.sources import require_no_address
 from setpiece.input_size import InputSize
 
-__all__ = ["Channels", "Picture", "to_input", "to_pixels"]
+__all__ = ["Channels", "Picture", "require_content", "to_input", "to_pixels"]
 
 
 @runtime_checkable
@@ -55,6 +57,7 @@ def to_input(
         ((32, 64, 3), (100, 200))
     """
     if isinstance(picture, (str, Path)) and not Path(picture).is_dir():
+        require_content(picture)
         return read_fitted(picture, size)
     pixels = to_pixels(picture, channels)
     return fitted(pixels, size), (pixels.shape[0], pixels.shape[1])
@@ -74,7 +77,7 @@ def to_pixels(picture: Picture, channels: Channels = "rgb") -> UInt8[np.ndarray,
 
     Raises:
         DataError: the file cannot be read, or the PIL image cannot be decoded.
-        UsageError: it is no image, an array or a tensor of another kind, or `channels` is none of the two.
+        UsageError: it is no image, an address, an array or a tensor of another kind, or `channels` is none of the two.
 
     Example:
         >>> to_pixels(np.array([[[255, 0, 9]]], np.uint8), "bgr").tolist()
@@ -85,6 +88,7 @@ def to_pixels(picture: Picture, channels: Channels = "rgb") -> UInt8[np.ndarray,
     if isinstance(picture, (str, Path)):
         if Path(picture).is_dir():
             raise UsageError(f"{picture} is a folder among images: give the images in it.")
+        require_content(picture)
         return read_image(picture)
     if isinstance(picture, TensorLike):
         picture = _channels_last(picture)
@@ -99,6 +103,18 @@ def to_pixels(picture: Picture, channels: Channels = "rgb") -> UInt8[np.ndarray,
         return to_rgb(picture)
     except Exception as error:  # Pillow's readers raise all kinds of errors
         raise DataError(f"A PIL image cannot be decoded ({error}): is its file closed or truncated?") from error
+
+
+def require_content(file: str | Path) -> None:
+    """Refuse what no reader of images needs to look at.
+
+    Raises:
+        DataError: the file is empty.
+        UsageError: it is an address.
+    """
+    require_no_address(file)
+    if os.path.isfile(file) and not os.path.getsize(file):
+        raise DataError(f"The image {file} is empty (0 bytes): replace or remove it.")
 
 
 def _reversed(array: np.ndarray) -> np.ndarray:

@@ -11,7 +11,17 @@ from pathlib import Path
 from setpiece.data.formats.files import is_hidden, is_image
 from setpiece.errors import UsageError
 
-__all__ = ["VIDEO_SUFFIXES", "camera", "find_images", "find_sources", "is_live", "left_out", "names_several"]
+__all__ = [
+    "UNREAD_SUFFIXES",
+    "VIDEO_SUFFIXES",
+    "camera",
+    "find_images",
+    "find_sources",
+    "is_live",
+    "left_out",
+    "names_several",
+    "require_no_address",
+]
 
 VIDEO_SUFFIXES = {
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
@@ -31,8 +41,10 @@ def find_images(sources: Sequence[str]) -> list[Path]:
     A folder stands for its images; where it has none, for those in folders below it.
 
     Raises:
-        UsageError: a source names no image.
+        UsageError: a source names no image, or is an address.
     """
+    for source in sources:
+        require_no_address(source)
     return list(dict.fromkeys(file for source in sources for file in _files(source)))
 
 
@@ -42,12 +54,14 @@ def find_sources(sources: Sequence[str]) -> tuple[list[Path], list[str]]:
     A folder stands for its images alone: a folder of photos may hold clips that nobody thinks of.
 
     Raises:
-        UsageError: a source names nothing, or a folder has videos and no image.
+        UsageError: a source names nothing, a folder has videos and no image, or an address is that of an image.
     """
     images: list[Path] = []
     videos: list[str] = []
     for source in sources:
         if camera(source) is not None or "://" in source:
+            if not is_live(source) and is_image(Path(re.sub(r"[?#].*", "", source))):
+                require_no_address(source)
             videos.append(source)
             continue
         for file in _files(source):
@@ -56,6 +70,17 @@ def find_sources(sources: Sequence[str]) -> tuple[list[Path], list[str]]:
             else:
                 images.append(file)
     return list(dict.fromkeys(images)), list(dict.fromkeys(videos))
+
+
+def require_no_address(source: str | Path) -> None:
+    """Refuse the address of an image.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if address := re.fullmatch(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?:[^/@]*@)?(.*)", str(source)):
+        scheme, rest = address.groups()  # of a `Path`, whose second slash is gone; without user and password
+        raise UsageError(f"{scheme}://{rest} is an address, and images are not fetched: download it first.")
 
 
 def names_several(source: str | Path) -> bool:

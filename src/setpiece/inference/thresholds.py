@@ -14,7 +14,8 @@ from setpiece.evaluation.thresholds import DEFAULT
 
 __all__ = ["DEFAULT", "HasThresholds", "Threshold", "class_thresholds", "parse_threshold"]
 
-# One for all classes; by the names of some classes, with DEFAULT for the others; or "auto": the checkpoint's own.
+# One for all classes; by the names of some classes, with DEFAULT for the others; or what `parse_threshold` reads, such
+# as "auto": the checkpoint's own.
 Threshold = float | Mapping[str, float | int] | str
 
 PAIR = re.compile(r"(.+?)=([-+.\deE\s]+),")  # CLASS=NUMBER, the shortest name that is followed by a number
@@ -33,8 +34,12 @@ class HasThresholds(Protocol):
 def class_thresholds(threshold: Threshold, model: HasThresholds) -> Float[np.ndarray, " C"]:
     """The threshold of each class of a model, in the order of the classes.
 
+    Args:
+        threshold: a string is read by `parse_threshold`.
+
     Raises:
-        UsageError: one is outside [0, 1]; a class is unknown; or the model has none of its own.
+        UsageError: one is no number or outside [0, 1]; a class is unknown; a string is not understood; or the model has
+            none of its own.
 
     Example:
         >>> from setpiece.model.checkpoint import create
@@ -42,21 +47,29 @@ def class_thresholds(threshold: Threshold, model: HasThresholds) -> Float[np.nda
         [0.5, 0.3]
     """
     classes = model.classes
-    if threshold == "auto":
+    if isinstance(threshold, str):
+        threshold = parse_threshold(threshold)
+    if isinstance(threshold, str):
         if model.thresholds is None:
             raise UsageError(
                 "This model has no thresholds of its own, which come from validation images in training: give a "
                 "number between 0 and 1."
             )
         return np.array(model.thresholds)
-    if isinstance(threshold, str):
-        raise UsageError(f"The threshold {threshold!r} is neither a number nor 'auto'.")
     by_class = threshold if isinstance(threshold, Mapping) else dict.fromkeys(classes, threshold)
     if unknown := [name for name in by_class if name not in classes]:
         raise UsageError(f"There is no class {unknown[0]!r} to give a threshold: the classes are {', '.join(classes)}.")
-    if wrong := [value for value in by_class.values() if not 0 <= value <= 1]:
+    if wrong := [value for value in by_class.values() if not 0 <= _number(value) <= 1]:
         raise UsageError(f"The threshold {wrong[0]} is not between 0 and 1.")
     return np.array([by_class.get(name, DEFAULT) for name in classes], np.float64)
+
+
+def _number(value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        said = f"The threshold {value!r} is no number: give one between 0 and 1, 'auto', or a number for each class."
+        raise UsageError(said) from None
 
 
 def parse_threshold(text: str) -> Threshold:

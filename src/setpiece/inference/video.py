@@ -67,12 +67,14 @@ def predict_video(
     Args:
         source: a file, the number of a camera, or an address.
         video: the video to write, without sound; its suffix is one of `video_writer.CONTAINERS`.
-        lines: the file of JSON to write, a line per frame as soon as it is known, see `video_writer.to_line`.
+        lines: the file of JSON to write, a line per frame as soon as it is known, see `video_writer.to_line`; or
+            `video_writer.STDOUT`.
         track: say which detections are the same object, see `tracking`.
         show: told after every frame.
         stopped: asked often; what was written until then is finished properly.
 
     Raises:
+        BrokenPipeError: the lines go to a pipe that its reader closed, and no video is drawn.
         DataError: nothing of the video can be read, and nothing is written; or it is damaged, and what could be read
             is written.
         OutputError: a file cannot be written; there is no video then, and the lines before it stay.
@@ -118,7 +120,13 @@ class _Files:
 
     def add(self, frame: Frame, found: sv.Detections) -> None:
         if self._lines is not None:
-            self._lines.add(to_line(frame, found))
+            try:
+                self._lines.add(to_line(frame, found))
+            except BrokenPipeError:
+                if self._video is None:
+                    raise
+                self._lines.close()
+                self._lines = None  # the video is still wanted
         if self._video is not None:
             if self._writer is None:
                 self._writer = VideoWriter(self._video, self._opened.time_base, self._opened.rate, self._most)

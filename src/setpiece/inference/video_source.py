@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,6 +27,7 @@ TIMEOUTS = (10.0, 15.0)  # seconds, to open a stream and to read from it
 USUAL_RATE = Fraction(25)  # frames per second, where a video does not say
 HIGHEST_RATE = 1000  # some files give the ticks of their clock instead
 OVER_HTTP = ("mpjpeg", "hls")  # of what comes over HTTP, where it says nothing of a length
+FROM_ZERO = ("matroska,webm", "asf")  # their duration counts from time 0, also where the first frame comes later
 MISSING = 3  # frames: a file that ends earlier than it says by more was cut off
 
 
@@ -67,6 +69,8 @@ class Video:
 
     def __init__(self, source: str) -> None:
         self.name = shown_name(source)
+        if os.path.isfile(source) and not os.path.getsize(source):
+            raise DataError(f"{self.name} is empty (0 bytes): copy or record it again.")
         try:
             self._container = _open(source)
         except (av.FFmpegError, OSError, ValueError) as error:
@@ -84,7 +88,8 @@ class Video:
         self.length = None if self.live else self._length()
         self.frame_bytes = 3 * max(1, self._stream.width * self._stream.height)
         self._start: int | None = None  # in ticks, of what counts as time 0
-        self._damaged = 0  # packets
+        self._damaged = 0  # packets that could not be decoded
+        self._patched = 0  # frames of which the decoder made up a part
         self._ended = ""  # why there is no more to read
         self._last: int | None = None  # pts of the latest frame
         self._until = 0  # where it ends
@@ -100,6 +105,7 @@ class Video:
             for decoded in self._decoded():
                 pts = self._grown(decoded)
                 self._last, self._until = pts, pts + (decoded.duration or self._step())
+                self._patched += decoded.is_corrupt
                 yield Frame(number, pts, float(pts * self.time_base), _upright(decoded))
                 number += 1
         finally:
@@ -116,8 +122,9 @@ class Video:
         until = float(self._until * self.time_base)
         if self.length is not None and until < self.length - float(MISSING / self.rate):
             return f"it ends after {until:.1f} of {self.length:.1f} s"
-        packets = "one packet" if self._damaged == 1 else f"{self._damaged} packets"
-        return f"{packets} could not be decoded" if self._damaged else ""
+        if self._damaged:
+            return f"{_count(self._damaged, 'packet')} could not be decoded"
+        return f"{_count(self._patched, 'frame')} could not be decoded whole" if self._patched else ""
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         packets = self._container.demux(self._stream)
@@ -157,13 +164,16 @@ class Video:
         return max(1, round(1 / self.rate / self.time_base))
 
     def _length(self) -> float | None:
+        first = Fraction(self._container.start_time or 0, av.time_base)
+        from_zero = self._container.format.name in FROM_ZERO
         if self._stream.duration is not None:
-            begins = self._stream.start_time or 0
-            first = Fraction(self._container.start_time or 0, av.time_base)
-            return float((begins + self._stream.duration) * self.time_base - first)
-        if self._container.duration is not None and len(self._container.streams) == 1:
-            return self._container.duration / av.time_base
-        return None
+            begins = 0 if from_zero else self._stream.start_time or 0
+            length = (begins + self._stream.duration) * self.time_base - first
+        elif self._container.duration is not None and len(self._container.streams) == 1:
+            length = Fraction(self._container.duration, av.time_base) - (first if from_zero else 0)
+        else:
+            return None
+        return float(length) if length > 0 else None
 
 
 def shown_name(source: str) -> str:
@@ -175,6 +185,10 @@ def shown_name(source: str) -> str:
     """
     number = camera(source)
     return re.sub(r"(?<=://)[^/]*@", "", source) if number is None else f"camera {number}"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"one {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _open(source: str) -> av.container.InputContainer:

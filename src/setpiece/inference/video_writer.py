@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from fractions import Fraction
+from io import FileIO
 from pathlib import Path
 from queue import Full, Queue
 from typing import Any, BinaryIO, cast
@@ -21,9 +24,10 @@ from setpiece.errors import OutputError, UsageError
 from setpiece.evaluation import draw, sv
 from setpiece.inference.video_source import Frame
 
-__all__ = ["CONTAINERS", "JsonLines", "VideoWriter", "to_line"]
+__all__ = ["CONTAINERS", "STDOUT", "JsonLines", "VideoWriter", "is_stdout", "to_line"]
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+STDOUT = Path("-")  # where `JsonLines` writes to the standard output
 ENCODER = "libx264"
 ENCODING = {"preset": "veryfast", "crf": "21"}  # looks as the original does; a slower preset makes smaller files
 WAIT = 0.2  # seconds after which a full queue is looked at again
@@ -132,11 +136,19 @@ class VideoWriter:
         return frame
 
 
+def is_stdout(file: Path) -> bool:
+    """Whether it means the standard output: `STDOUT`, or any path of what that is, as /dev/stdout."""
+    try:
+        return file == STDOUT or os.path.samestat(file.stat(), os.fstat(1))
+    except OSError:  # there is nothing, or no standard output
+        return False
+
+
 class JsonLines:
     """A file of lines that can be read at any time: each is there as soon as it is written, and whole.
 
     Args:
-        file: replaced with the first line, not before.
+        file: replaced with the first line, not before; `STDOUT` and pipes get the lines one after another.
     """
 
     def __init__(self, file: Path) -> None:
@@ -148,20 +160,26 @@ class JsonLines:
         """Write a line.
 
         Raises:
+            BrokenPipeError: it is a pipe, and its reader closed it.
             OutputError: it cannot be written. The lines before it stay.
         """
         content = json.dumps(line, ensure_ascii=False).encode() + b"\n"
         try:
             if self._opened is None:
-                self.file.parent.mkdir(parents=True, exist_ok=True)
-                self._opened = self.file.open("wb", buffering=0)
-            if self._opened.write(content) != len(content):
-                self._opened.truncate(self._whole)
-                raise OSError("not all of a line fitted")
+                self._opened = self._open()
+            rest = memoryview(content)
+            while rest:  # a full disk takes a part, and so may a pipe
+                rest = rest[self._opened.write(rest) :]
+        except BrokenPipeError:
+            raise
         except OSError as error:
+            if self._opened is not None:
+                with suppress(OSError):  # a pipe has no end to cut off
+                    self._opened.truncate(self._whole)
+            name = "The standard output" if self.file == STDOUT else self.file
             reason = error.strerror or error
             raise OutputError(
-                f"{self.file} could not be written ({reason}): make room, or check the folder and its permissions."
+                f"{name} could not be written ({reason}): make room, or check the folder and its permissions."
             ) from error
         self._whole += len(content)
 
@@ -169,6 +187,14 @@ class JsonLines:
         """Nothing more will be written."""
         if self._opened is not None:
             self._opened.close()
+
+    def _open(self) -> BinaryIO:
+        if self.file == STDOUT:
+            opened = cast(BinaryIO, FileIO(1, "w", closefd=False))
+            self._whole = opened.seek(0, os.SEEK_END) if opened.seekable() else 0  # of a file that is appended to
+            return opened
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        return cast(BinaryIO, self.file.open("wb", buffering=0))
 
 
 def to_line(frame: Frame, found: sv.Detections) -> dict[str, Any]:

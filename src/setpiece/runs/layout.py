@@ -11,7 +11,8 @@ capture/         the step at which training diverged, if it did: see `setpiece.r
 pictures/        validation images: ground truth beside the predictions of the latest evaluation
 recording/       how the matching moved, for the report: see `setpiece.runs.recording_files`
 best/            model.safetensors, config.json, metrics.json: the EMA weights with the highest AP
-last/            the EMA weights of the latest evaluation, and training.pt: the state that --resume needs
+last/            the EMA weights of the latest evaluation (before the first: of the state), and training.pt: the state
+                 that --resume needs
 .lock            held by the process that writes here
 ```
 """
@@ -187,12 +188,18 @@ class RunFolder:
         return {RENAMED.get(name, name): value for name, value in found.items()}
 
     def data(self) -> Path:
-        """The folder of the data set, where it was when the run was started.
+        """The folder of the data set, as it was named when the run was started.
+
+        A relative one is looked for here, and then from each folder around the run, the nearest first: training was
+        started in one of these as a rule. Where it is nowhere, it is as it was named.
 
         Raises:
             WeightsError: the settings cannot be read.
         """
-        return Path(self.read_settings()["data"])
+        named = Path(self.read_settings()["data"])
+        run = self.path.resolve()
+        places = (folder / named for folder in (Path(), *run.parents))
+        return next((place for place in places if place.is_dir() and place.resolve() != run), named)
 
     def begun(self) -> bool:
         """Whether there is a state to resume from."""

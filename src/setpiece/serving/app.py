@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import FastAPI, Query, Request, Response, Security
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, Request, Response, Security
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -22,7 +21,7 @@ from setpiece.serving.page import POLICY, page
 from setpiece.serving.refusals import RefusedError, refusal
 from setpiece.serving.schema import Answer, Health, Problem
 from setpiece.serving.service import Service
-from setpiece.serving.uploads import MULTIPART
+from setpiece.serving.uploads import MULTIPART, THRESHOLD
 
 __all__ = ["DETECT", "create_app"]
 
@@ -33,27 +32,41 @@ REFUSALS = {
     408: "The body took too long to arrive.",
     413: "The body has too many bytes, or the image too many pixels.",
     415: "The content type is not taken.",
-    422: "The threshold is not understood.",
+    422: "The threshold is not understood or given twice, or there is another query parameter.",
     500: "The model failed on this image.",
     503: "The server has enough to do: try again after the seconds in `Retry-After`.",
 }
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": said} for status, said in REFUSALS.items()
 }
+LEAST = {"type": "string", "default": f"{DEFAULT}"}
+LEAST_MEANS = (
+    "The least confidence of what is answered: a number in [0, 1]; auto for those of each class that were best on the "
+    "validation images; or CLASS=NUMBER,CLASS=NUMBER."
+)
+QUERY = {
+    "name": THRESHOLD,
+    "in": "query",
+    "required": False,
+    "description": f"{LEAST_MEANS} A form may have it as a field instead.",
+    "schema": LEAST,
+    "examples": {example: {"value": example} for example in ("0.4", "auto")},
+}
 FILE = {"type": "string", "format": "binary"}
+FORM = {
+    "type": "object",
+    "required": ["image"],
+    "properties": {"image": FILE, THRESHOLD: LEAST | {"description": LEAST_MEANS}},
+}
 BODY = {
     "required": True,
     "description": "An image: the bytes of its file, or a form with one file.",
     "content": {
-        MULTIPART: {"schema": {"type": "object", "required": ["image"], "properties": {"image": FILE}}},
+        MULTIPART: {"schema": FORM},
         "image/*": {"schema": FILE},
         "application/octet-stream": {"schema": FILE},
     },
 }
-THRESHOLD = (
-    "The least confidence of what is answered: a number in [0, 1]; auto for those of each class that were best on the "
-    "validation images; or CLASS=NUMBER,CLASS=NUMBER."
-)
 
 
 def create_app(
@@ -103,15 +116,12 @@ def _add_detect(app: FastAPI, service: Service) -> None:
         DETECT,
         response_model=Answer,
         responses=PROBLEMS,
-        openapi_extra={"requestBody": BODY},
+        openapi_extra={"parameters": [QUERY], "requestBody": BODY},
         dependencies=_said_to_need(service),
     )
-    async def detect(
-        request: Request,
-        threshold: Annotated[str, Query(description=THRESHOLD, examples=["0.4", "auto"])] = f"{DEFAULT}",
-    ) -> Response:
+    async def detect(request: Request) -> Response:
         """Detect objects in an image."""
-        answer = await service.detect(request, threshold)
+        answer = await service.detect(request)
         return Response(answer.model_dump_json(by_alias=True), media_type="application/json")
 
     @app.get("/", response_class=HTMLResponse)
@@ -166,11 +176,6 @@ def _add_errors(app: FastAPI) -> None:
             f"{error.detail}: there is no {request.method} here." if error.status_code in (404, 405) else error.detail
         )
         return JSONResponse({"detail": said}, error.status_code, error.headers)
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        return JSONResponse({"detail": f"{first['loc'][-1]}: {first['msg']}."}, 422)
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> Response:

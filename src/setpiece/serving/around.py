@@ -1,4 +1,4 @@
-"""What is done around every request: headers of the answer, and the figures of detections."""
+"""What is done around every request: headers of the answer, HEAD, and the figures of detections."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ class Around:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # answered as GET; the server, which knows what was asked, sends no body
+            scope = {**scope, "method": "GET"}
         counted, started, status = scope["path"] == self.counted, time.perf_counter(), 500
 
         async def sending(message: MutableMapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from fastapi import Request
 from setpiece.errors import UsageError
 from setpiece.evaluation import sv
 from setpiece.inference.detecting import Detecting
-from setpiece.inference.thresholds import class_thresholds, parse_threshold
+from setpiece.inference.thresholds import DEFAULT, class_thresholds, parse_threshold
 from setpiece.serving.admission import Admission
 from setpiece.serving.batching import Batcher, Found
 from setpiece.serving.limits import Limits
@@ -21,7 +21,7 @@ from setpiece.serving.metrics import Metrics
 from setpiece.serving.pictures import Received, decode
 from setpiece.serving.refusals import RefusedError
 from setpiece.serving.schema import Answer, ImageSize, Object, Timing
-from setpiece.serving.uploads import image_file, read_body, require_known_type
+from setpiece.serving.uploads import THRESHOLD, opened, read_body, require_known_type
 
 __all__ = ["Service"]
 
@@ -50,7 +50,7 @@ class Service:
         self.decoders = ThreadPoolExecutor(min(DECODERS, os.cpu_count() or 1), "setpiece-decode")
         self.metrics.in_progress.set_function(lambda: self.admission.inside)
 
-    async def detect(self, request: Request, threshold: str) -> Answer:
+    async def detect(self, request: Request) -> Answer:
         """Answer a request.
 
         Raises:
@@ -59,17 +59,15 @@ class Service:
         self.admission.require_token(request.headers.get("authorization", ""))
         content_type = request.headers.get("content-type", "")
         require_known_type(content_type)
-        try:
-            least = class_thresholds(parse_threshold(threshold), self.detecting)  # (C,)
-        except UsageError as error:
-            raise RefusedError(422, str(error), unread=True) from None
+        thresholds = _in_query(request)
+        self._least(thresholds, unread=True)
         with self.admission.enter():
             with self.admission.on_the_way():
                 started = time.perf_counter()
                 body = await read_body(request, self.limits)
                 received = time.perf_counter()
-                picture = await asyncio.get_running_loop().run_in_executor(
-                    self.decoders, self._decode, body, content_type
+                picture, least = await asyncio.get_running_loop().run_in_executor(
+                    self.decoders, self._decode, body, content_type, thresholds
                 )
                 del body  # not kept while the image waits
                 decoded = time.perf_counter()
@@ -77,8 +75,20 @@ class Service:
             times = {"receive": received - started, "decode": decoded - received}
             return self._answer(picture, found, least, times | {"wait": found.wait, "model": found.model})
 
-    def _decode(self, body: bytes, content_type: str) -> Received:
-        return decode(image_file(body, content_type), self.detecting.size, self.limits.max_pixels)
+    def _decode(self, body: bytes, content_type: str, thresholds: list[str]) -> tuple[Received, np.ndarray]:
+        """The image, and the least score of each class, which a form may say."""
+        upload = opened(body, content_type)
+        least = self._least([*thresholds, *upload.thresholds])
+        return decode(upload.file, self.detecting.size, self.limits.max_pixels), least
+
+    def _least(self, thresholds: list[str], *, unread: bool = False) -> np.ndarray:
+        """The least score of each class (C,), by the one threshold that is given, if any."""
+        if len(thresholds) > 1:
+            raise RefusedError(422, f"The threshold is given {len(thresholds)} times: give it once.", unread=unread)
+        try:
+            return class_thresholds(parse_threshold(thresholds[0]) if thresholds else DEFAULT, self.detecting)
+        except UsageError as error:
+            raise RefusedError(422, str(error), unread=unread) from None
 
     def _answer(self, picture: Received, found: Found, least: np.ndarray, seconds: dict[str, float]) -> Answer:
         """What reaches its threshold, in pixels of the image that was sent."""
@@ -100,6 +110,15 @@ class Service:
             notes=list(picture.notes),
             timing=Timing(batch=found.batch, **{stage: round(1000 * value, 2) for stage, value in seconds.items()}),
         )
+
+
+def _in_query(request: Request) -> list[str]:
+    """Every threshold in the query, in which nothing else is."""
+    given = request.query_params.multi_items()
+    if unknown := [name for name, _ in given if name != THRESHOLD]:
+        said = f"There is no query parameter {unknown[0][:80]!r}: the only one is {THRESHOLD}."
+        raise RefusedError(422, said, unread=True)
+    return [value for _, value in given]
 
 
 def _kept(found: sv.Detections, least: np.ndarray, scale: np.ndarray) -> list[tuple[np.ndarray, float, str]]:

@@ -1,22 +1,37 @@
-"""The body of a request -> the bytes of an image file."""
+"""The body of a request -> the bytes of an image file, and the thresholds that a form has beside it."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import FormParser, parse_options_header
+from python_multipart.multipart import Field, File, FormParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
 from setpiece.serving.limits import Limits
 from setpiece.serving.refusals import RefusedError
 
-__all__ = ["MULTIPART", "image_file", "read_body", "require_known_type"]
+__all__ = ["MULTIPART", "THRESHOLD", "Upload", "opened", "read_body", "require_known_type"]
 
 MULTIPART = "multipart/form-data"
 RAW = "application/octet-stream"
 MAX_PARTS = 16  # of a form
+THRESHOLD = "threshold"  # the field of a form, and the query parameter
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What a body holds.
+
+    Attributes:
+        file: the bytes of an image file.
+        thresholds: every field of that name of a form; none where the body is the image itself.
+    """
+
+    file: bytes
+    thresholds: tuple[str, ...] = ()
 
 
 def require_known_type(content_type: str) -> None:
@@ -62,42 +77,48 @@ async def read_body(request: Request, limits: Limits) -> bytes:
     return bytes(body)
 
 
-def image_file(body: bytes, content_type: str) -> bytes:
-    """The image file in a body: the body itself, or the one file of a form.
+def opened(body: bytes, content_type: str) -> Upload:
+    """What a body holds: it is the image file itself, or a form with one file.
 
     Raises:
-        RefusedError: 400, there is none.
+        RefusedError: 400, there is no file.
 
     Example:
         >>> form = b'--x\\r\\nContent-Disposition: form-data; name="image"; filename="a"\\r\\n\\r\\nbytes\\r\\n--x--'
-        >>> image_file(form, "multipart/form-data; boundary=x")
+        >>> opened(form, "multipart/form-data; boundary=x").file
         b'bytes'
     """
-    file = _file_of_form(body, content_type) if _kind(content_type) == MULTIPART else body
-    if not file:
+    upload = _form(body, content_type) if _kind(content_type) == MULTIPART else Upload(body)
+    if not upload.file:
         raise RefusedError(400, "The image is empty: send the bytes of an image file.")
-    return file
+    return upload
 
 
 def _kind(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def _file_of_form(body: bytes, content_type: str) -> bytes:
+def _form(body: bytes, content_type: str) -> Upload:
     files: list[bytes] = []
-    parts = 0
+    fields: list[Field] = []
+    whole = False
 
-    def count(_: object) -> None:
-        nonlocal parts
-        parts += 1
-        if parts > MAX_PARTS:
+    def count() -> None:
+        if len(files) + len(fields) > MAX_PARTS:
             raise RefusedError(400, f"The form has more than {MAX_PARTS} parts: send one file.")
 
-    def keep(file: object) -> None:
-        count(file)
-        content = file.file_object  # type: ignore[attr-defined]
-        content.seek(0)
-        files.append(content.read())
+    def keep_field(field: Field) -> None:
+        fields.append(field)
+        count()
+
+    def keep_file(file: File) -> None:
+        file.file_object.seek(0)
+        files.append(file.file_object.read())
+        count()
+
+    def end() -> None:
+        nonlocal whole
+        whole = True
 
     _, options = parse_options_header(content_type.encode("latin-1"))
     boundary = options.get(b"boundary")
@@ -105,11 +126,14 @@ def _file_of_form(body: bytes, content_type: str) -> bytes:
         raise RefusedError(400, f"The content type {MULTIPART} has no boundary: let your HTTP client make the form.")
     try:  # a file that is larger than in memory would be written to a disk
         in_memory = {"MAX_MEMORY_FILE_SIZE": len(body) + 1}
-        parser = FormParser(MULTIPART, count, keep, boundary=boundary, config=in_memory)
+        parser = FormParser(MULTIPART, keep_field, keep_file, end, boundary=boundary, config=in_memory)
         parser.write(body)
         parser.finalize()
     except (FormParserError, ValueError, LookupError):
-        raise RefusedError(400, "The form cannot be read: it is cut off, or its boundary is another one.") from None
+        whole = False
+    if not whole:
+        raise RefusedError(400, "The form cannot be read: it is cut off, or its boundary is another one.")
     if len(files) != 1:
         raise RefusedError(400, f"The form has {len(files)} files, and one is looked at: send one, as -F image=@FILE.")
-    return files[0]
+    thresholds = (field.value or b"" for field in fields if field.field_name == THRESHOLD.encode())
+    return Upload(files[0], tuple(value.decode("utf-8", "replace") for value in thresholds))

@@ -52,7 +52,15 @@ def locate(source: str | Path) -> Path:
         raise WeightsError(f"{path} is not a checkpoint: it has no {CONFIG}, nor best/{CONFIG} or last/{CONFIG}.")
     if path.is_file():
         if path.suffix not in SUFFIXES:
-            raise WeightsError(f"{path} is not a checkpoint: expected a folder, a .pth or a .safetensors file.")
+            if path.suffix.lower() == ".html":
+                raise WeightsError(
+                    f"{path} is not a checkpoint: an exported page detects in a browser alone, so give the model that "
+                    "it was exported from."
+                )
+            raise WeightsError(
+                f"{path} is not a checkpoint: expected a folder, a .pth or a .safetensors file, or, to predict with "
+                "and to measure, an exported model (.onnx, .xml or .pt2)."
+            )
         return path
     # If the parent folder exists on this machine, `source` is a mistyped path and not a hub id.
     if path.suffix not in SUFFIXES and not path.parent.is_dir() and re.fullmatch(HUB_ID, str(source)):

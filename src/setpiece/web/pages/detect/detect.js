@@ -53,6 +53,10 @@ function start() {
     update();
   }
 
+  /** @type {File[]} */
+  const held = []; // until the token is typed
+  remote?.controls?.addEventListener("change", () => held.length && queue(held.splice(0)));
+
   let waiting = Promise.resolve();
   function queue(files) {
     waiting = waiting.then(() => each(files));
@@ -70,6 +74,11 @@ function start() {
         keep(file, image, await (await detector()).detect(image));
         image.close();
       } catch (error) {
+        if (error instanceof Error && error.cause === Server.TOKEN) {
+          held.push(...files.slice(index));
+          refused.push(`${error.message}. ${held.length === 1 ? "1 image waits" : `${held.length} images wait`} for it.`);
+          break;
+        }
         refused.push(`${file.name}: ${error instanceof Error ? error.message : error}.`.replace(/\.\.$/, "."));
       }
     }

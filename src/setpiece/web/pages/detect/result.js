@@ -17,7 +17,7 @@ export function create({ blob, image, found, classes, visible }) {
   const name = blob instanceof File ? blob.name : "camera.jpg";
   const address = URL.createObjectURL(blob);
   const { width, height } = image;
-  const picture = html("img", { src: address, alt: name, width, height });
+  const picture = image.animated ? still(image, name) : html("img", { src: address, alt: name, width, height });
   const shown = Shown.create(picture, classes);
   const said = html("span", { "data-role": "count" });
   const time = html("span.number", { "data-role": "milliseconds" }, `${Math.round(found.milliseconds)} ms`);
@@ -38,6 +38,14 @@ export function create({ blob, image, found, classes, visible }) {
     element.remove();
   };
   return { name, width, height, ...found, element, draw, remove };
+}
+
+/** The frame that was looked at, of a file that would play. */
+function still(image, name) {
+  const { width, height } = image;
+  const canvas = html("canvas", { role: "img", "aria-label": name, width, height });
+  canvas.getContext("2d").putImageData(new ImageData(image.rows(0, height), width, height), 0, 0);
+  return canvas;
 }
 
 /**

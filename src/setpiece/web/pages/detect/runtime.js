@@ -31,7 +31,9 @@ export async function load(payload) {
       sizes: new ort.Tensor("int64", BigInt64Array.from(size, BigInt), [1, 2]),
     };
     const { boxes, scores, labels } = await session.run(feeds);
-    return { detections: records(boxes.data, scores.data, labels.data, image), milliseconds: performance.now() - start };
+    const detections = records(boxes.data, scores.data, labels.data, image);
+    const notes = image.animated ? ["The image has several frames: the first was looked at."] : []; // as a server says it
+    return { detections, milliseconds: performance.now() - start, notes };
   }
   return { detect };
 }

@@ -2,6 +2,9 @@
 
 import { html } from "../base/dom.js";
 
+/** The cause of an error that ends when the token is typed. */
+export const TOKEN = "token";
+
 /**
  * @param {DetectPayload} payload
  * @param {number} least score of what is asked for; the page itself hides what is below its threshold
@@ -15,6 +18,7 @@ export function create({ server, classes }, least) {
     : null;
 
   async function detect(image) {
+    if (token && !token.value) throw new Error("Type the token above first", { cause: TOKEN });
     const body = await image.blob();
     const headers = new Headers({ "Content-Type": body.type || "application/octet-stream" });
     if (token) headers.set("Authorization", `Bearer ${token.value}`);
@@ -23,6 +27,7 @@ export function create({ server, classes }, least) {
       throw new Error("the server cannot be reached");
     });
     const said = await answer.json().catch(() => ({}));
+    if (answer.status === 401) throw new Error("The token is wrong: type the right one above", { cause: TOKEN });
     if (!answer.ok) throw new Error(said.detail ?? `the server answers ${answer.status}`);
     const detections = said.detections.map(({ box, score, class: name }) => ({ label: classes.indexOf(name), score, box }));
     return { detections, milliseconds: performance.now() - start, notes: said.notes };

@@ -7,7 +7,7 @@ const LETTER = 7; // CSS pixels of a tag's letter, about
 const TAG = 15; // CSS pixels that a tag is high
 
 /**
- * @param {HTMLElement} ground an img or a video, whose own proportions are those of the picture
+ * @param {HTMLElement} ground an img, a canvas or a video, whose own proportions are those of the picture
  * @param {string[]} classes
  * @returns {{element: HTMLElement, draw: function({width: number, height: number}, Detection[]): void}}
  */
