@@ -51,7 +51,7 @@ def write_photos(folder: Path, count: int = 6, size=(80, 60)) -> Path:
     return folder
 
 
-def until(true, seconds=30):
+def until(true, seconds=120):
     """Wait until something is true, and return it."""
     end = time.monotonic() + seconds
     while not (found := true()):

@@ -28,7 +28,7 @@ def open_label(browser):
 
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch)
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         page = context.new_page()
         page.on("console", hear)
         page.on("pageerror", lambda error: wrong.append(str(error)))

@@ -14,7 +14,7 @@ class LabelPage:
 
     def until(self, condition):
         """Wait until JavaScript is true; Playwright's own waiting needs `eval`, which the page's policy forbids."""
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while not self.page.evaluate(condition):
             assert time.monotonic() < end, condition
             self.page.wait_for_timeout(20)
