@@ -14,7 +14,7 @@ from setpiece.input_size import InputSize, padded_size
 
 __all__ = ["SHARP", "alike", "fitted", "padded", "read_fitted"]
 
-SHARP = 2  # of a JPEG at least so many times the input size is read: resizing hides how it was made smaller until there
+SHARP = 2  # times the input size: of a JPEG no less is read, so that resizing hides how it was made smaller
 
 
 def fitted(

@@ -17,7 +17,7 @@ from setpiece.evaluation.calibration import Calibration, calibration
 from setpiece.evaluation.coco import CocoMetrics, evaluate_coco, numbered
 from setpiece.evaluation.errors import KINDS, Breakdown, Kind, error_breakdown
 from setpiece.evaluation.matches import SAME, class_matches, iou_with, on_crowds, xyxy
-from setpiece.evaluation.numbers import in_words, or_none
+from setpiece.evaluation.numbers import in_words, listed, or_none
 from setpiece.evaluation.precision import Interval, bootstrap
 from setpiece.evaluation.thresholds import DEFAULT, Curve, curve
 
@@ -100,13 +100,11 @@ class Analysis:
 
     def _thresholds(self) -> str:
         known = [of for of in self.curves if not math.isnan(of.best)]
-        shown = [f"{of.name} {of.best:.2f}" for of in known[:NAMED]]
-        more = [f"{len(known) - NAMED} more"] if len(known) > NAMED else []
+        shown = [f"{of.name} {of.best:.2f}" for of in known]
         unknown = [of.name for of in self.curves if math.isnan(of.best)]
-        said = f"Thresholds of the best F1: {', '.join([*shown, *more])}." if known else ""
+        said = f"Thresholds of the best F1: {listed(shown, NAMED)}." if known else ""
         if unknown:
-            names = ", ".join(unknown[:NAMED]) + (f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else "")
-            said += f" {names} {'has' if len(unknown) == 1 else 'have'} none, so {DEFAULT} is taken."
+            said += f" {listed(unknown, NAMED)} {'has' if len(unknown) == 1 else 'have'} none, so {DEFAULT} is taken."
         return said.strip()
 
     def sentence(self) -> str:

@@ -60,8 +60,8 @@ class ExportedPredictor(Detecting):
             return [examples[i] for i in batch]
 
         def found(batch: list[Example]) -> list[tuple[int, sv.Detections]]:
-            read = [read_fitted(example.path, self.size, upright=example.upright) for example in batch]
-            pixels, originals = zip(*read, strict=True)
+            images = [read_fitted(example.path, self.size, upright=example.upright) for example in batch]
+            pixels, originals = zip(*images, strict=True)
             records = self._found(pixels, originals, least, COCO_LIMIT)
             return list(zip([example.image_id for example in batch], records, strict=True))
 

@@ -17,6 +17,7 @@ from setpiece.atomic import write_whole
 from setpiece.data.images import has_frames, read_image
 from setpiece.errors import DataError, OutputError, UsageError
 from setpiece.evaluation import draw, sv, to_coco_results
+from setpiece.evaluation.numbers import listed
 from setpiece.inference.detects import Detects
 from setpiece.inference.pictures import require_content
 from setpiece.inference.thresholds import Threshold
@@ -133,13 +134,8 @@ def unreadable(failed: Unreadable, of: int, things: str) -> str:
     """
     if of == 1:
         return str(failed[0][1])
-    names = f": {_listed([name for name, _ in failed])}" if len(failed) > 1 else ""
+    names = f": {listed([name for name, _ in failed], NAMED)}" if len(failed) > 1 else ""
     return f"{failed[0][1]} ({len(failed)} of {of} {things} could not be read{names}.)"
-
-
-def _listed(names: Sequence[object]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(map(str, names[:NAMED])) + more
 
 
 def _say_frames(files: Sequence[Path], say: Callable[[str], object]) -> None:
@@ -154,7 +150,7 @@ def _say_frames(files: Sequence[Path], say: Callable[[str], object]) -> None:
     elif several:
         say(
             f"{len(several)} images have several frames or pages, and only the first of each was looked at: for all, "
-            f"make videos of them. They are {_listed(several)}."
+            f"make videos of them. They are {listed(several, NAMED)}."
         )
 
 

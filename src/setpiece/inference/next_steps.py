@@ -15,6 +15,7 @@ from setpiece.data.dataset import Dataset
 from setpiece.errors import UsageError
 from setpiece.evaluation.analysis import Analysis
 from setpiece.evaluation.errors import DetectionError
+from setpiece.evaluation.numbers import listed
 from setpiece.evaluation.thresholds import DEFAULT
 from setpiece.records import InputSize
 
@@ -120,12 +121,8 @@ def _too_few(analysis: Analysis, images: int) -> Iterator[str]:
     if images == 1:
         yield "1 image says next to nothing of how good this is: label more validation images."
     if unseen := [of.name for of in analysis.curves if not of.objects]:
-        names = ", ".join(unseen[:PAIRS]) + (f" and {len(unseen) - PAIRS} more" if len(unseen) > PAIRS else "")
-        yield f"There is no object of {names} in these images, so nothing is known of {_them(unseen)}: label some."
-
-
-def _them(names: Sequence[str]) -> str:
-    return "it" if len(names) == 1 else "them"
+        known = f"so nothing is known of {'it' if len(unseen) == 1 else 'them'}"
+        yield f"There is no object of {listed(unseen, PAIRS)} in these images, {known}: label some."
 
 
 def _steps(analysis: Analysis, dataset: Dataset, size: InputSize) -> Iterator[tuple[float, str]]:
@@ -185,11 +182,11 @@ def _taken_for_others(analysis: Analysis, dataset: Dataset) -> Iterator[tuple[fl
     """Pairs of classes that are often confused; where there are none, that classes are confused all the same."""
     cost = analysis.breakdown.costs["classification"]
     pairs = list(_confusions(analysis, dataset))
-    for first, second, count, of in pairs:
-        if count >= FEW and count >= OFTEN * of:
-            text = f"{first} is taken for {second} in {count} of {of} cases: look whether the labels of both are right"
-            yield cost * count / of, f"{text}, and add images that show the difference."
-    if not any(count >= FEW and count >= OFTEN * of for _, _, count, of in pairs):
+    often = [pair for pair in pairs if pair[2] >= FEW and pair[2] >= OFTEN * pair[3]]
+    for first, second, count, of in often:
+        text = f"{first} is taken for {second} in {count} of {of} cases: look whether the labels of both are right"
+        yield cost * count / of, f"{text}, and add images that show the difference."
+    if not often:
         most = ", ".join(f"{first} for {second} ({count})" for first, second, count, _ in pairs[:PAIRS])
         named = f", most often {most}" if most else ", all below the best thresholds"
         yield (

@@ -22,6 +22,7 @@ __all__ = [
     "images_under",
     "is_hidden",
     "is_image",
+    "lies_within",
     "locate",
     "note_beside",
     "note_other_files",
@@ -177,6 +178,12 @@ def locate(entry: str, bases: Sequence[Path]) -> Path | None:
 def parts_of(name: str) -> tuple[str, ...]:
     """The folders and the file of a path with either separator."""
     return PurePosixPath(name.replace("\\", "/")).parts
+
+
+def lies_within(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether the folders of one path are among those of the other, in a row: they say nothing against each other."""
+    fewer, more = sorted((tuple(one), tuple(other)), key=len)
+    return any(more[start : start + len(fewer)] == fewer for start in range(len(more) - len(fewer) + 1))
 
 
 def composed(text: str) -> str:

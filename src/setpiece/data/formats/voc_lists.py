@@ -14,7 +14,7 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from setpiece.data.defects import Defect
 from setpiece.data.formats.annotations import read_text
-from setpiece.data.formats.files import IMAGE_SUFFIXES, composed, files_under, visible
+from setpiece.data.formats.files import IMAGE_SUFFIXES, composed, files_under, lies_within, visible
 from setpiece.data.formats.splits import split_of
 from setpiece.errors import DataError
 
@@ -124,8 +124,7 @@ def _decide(name: str, fitting: list[Path], claims: Counter[Path]) -> Xml:
 
 def agree(one: PurePath, other: PurePath) -> bool:
     """Whether two files may belong together by their folders: those of one are among those of the other."""
-    fewer, more = sorted((_folders(one), _folders(other)), key=len)
-    return any(more[start : start + len(fewer)] == fewer for start in range(len(more) - len(fewer) + 1))
+    return lies_within(_folders(one), _folders(other))
 
 
 def _folders(path: PurePath) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import cache
 from pathlib import Path
 
-from setpiece.data.formats.files import composed, files_under, visible
+from setpiece.data.formats.files import composed, files_under, lies_within, visible
 
 __all__ = ["IMAGE_FOLDERS", "LABEL_FOLDERS", "find_labels", "label_folders", "names_of", "shared"]
 
@@ -130,19 +130,17 @@ def _in_another_folder(image: Path, deeper: dict[Path, dict[Path, ByName]]) -> s
         if places and home in image.parents
         for place, files in places.items()
         for path in _called(image, files)
-        if _agree(image.parent.relative_to(home).parts, path.parent.relative_to(place).parts)
+        if lies_within(_all_folded(image.parent.relative_to(home)), _all_folded(path.parent.relative_to(place)))
     }
-
-
-def _agree(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Whether the folders of one are among those of the other: then these say nothing against each other."""
-    fewer, more = sorted(([_folded(part) for part in parts] for parts in (one, other)), key=len)
-    return any(more[start : start + len(fewer)] == fewer for start in range(len(more) - len(fewer) + 1))
 
 
 def names_of(image: Path) -> set[str]:
     """What its label file may be called, without suffix and in lower case."""
     return {_folded(image.name), _folded(image.stem)}
+
+
+def _all_folded(folders: Path) -> list[str]:
+    return [_folded(part) for part in folders.parts]
 
 
 def _folded(name: str) -> str:
